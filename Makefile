@@ -1,0 +1,52 @@
+# Needs git, make and Python 3.11 to 3.13 with pip; everything else is installed into .uv/ and .venv/ here.
+PYTHON ?= python3
+EXTRA ?= cpu
+CORES ?= all
+UV := .uv/bin/uv
+BIN := .venv/bin
+READY := .venv/.ready-$(EXTRA)
+SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --keep-going --rerun-incomplete --quiet rules host
+BUNDLED := digits-translate digits-rotate digits-crop
+ALL := $(basename $(notdir $(wildcard params/*.yaml)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run study studies pages lab test test-fast lint
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: $(READY) ## install the locked environment (EXTRA=gpu for a GPU)
+
+$(UV):
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv 'uv>=0.8,<1'
+
+$(READY): $(UV) pyproject.toml uv.lock
+	$(UV) sync --quiet --locked --extra $(EXTRA)
+	@rm -f .venv/.ready-* && touch $@
+
+run: $(READY) ## run the embedded studies (no download) and name the page to open
+	@$(SNAKEMAKE) --config studies="$(BUNDLED)"
+	@echo "Open $(CURDIR)/outputs/index.html"
+
+study: $(READY) ## run one study: make study NAME=mnist-translate
+	@test -n "$(NAME)" || { echo "Which one? make study NAME=... with one of: $(ALL)"; exit 2; }
+	@test -f "params/$(NAME).yaml" || { echo "There is no params/$(NAME).yaml; there are: $(ALL)"; exit 2; }
+	@$(SNAKEMAKE) --config studies="$(NAME)"
+	@echo "Open $(CURDIR)/outputs/index.html"
+
+studies: $(READY) ## run every study in params/
+	@$(SNAKEMAKE) --config studies="$(ALL)"
+	@echo "Open $(CURDIR)/outputs/index.html"
+
+lab: $(READY) ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks/00_index.ipynb
+
+test: $(READY) lint ## everything: lint, the library's tests, every notebook through nbval
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax tests notebooks
+
+test-fast: $(READY) ## the library's tests alone
+	$(BIN)/python -m pytest tests
+
+lint: $(READY) ## ruff
+	$(BIN)/ruff check lib tests notebooks
+	$(BIN)/ruff format --check lib tests

@@ -1,0 +1,149 @@
+"""Figures. Every plot takes an Axes and returns it; captions and prose belong to the notebooks."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.stats import spearmanr
+
+from .summary import CURVE, curves_only, with_intervals
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+LOOK = {
+    "baseline": ("#000000", "o", "random points"),
+    "random_proportional": ("#0072B2", "s", "random, proportional"),
+    "random_inverse_proportional": ("#D55E00", "v", "random, inverse"),
+    "random_softmax": ("#56B4E9", "P", "random, softmax"),
+    "random_inverse_softmax": ("#E69F00", "X", "random, inverse softmax"),
+    "deterministic_proportional": ("#009E73", "D", "highest score first"),
+    "deterministic_inverse_proportional": ("#CC79A7", "^", "lowest score first"),
+    "vsv": ("#000000", "*", "support vectors"),
+}
+REFINEMENT_LOOK = {
+    (False, False): ("#0072B2", "s", "plain"),
+    (True, False): ("#D55E00", "v", "scores updated"),
+    (False, True): ("#009E73", "D", "downweighted"),
+    (True, True): ("#CC79A7", "^", "both"),
+}
+
+
+def use_style():
+    """Apply the project's figure style in a notebook."""
+    plt.style.use(STYLE)
+
+
+def histogram(ax, scores, name):
+    """Counts of a score on a logarithmic score axis (Kuchnik & Smith, 2019, figures 1, 6 and 7)."""
+    positive = scores[scores > 0]
+    ax.hist(positive, bins=np.geomspace(positive.min(), positive.max(), 41), color="#0072B2")
+    ax.set(xscale="log", xlabel=name, ylabel="points")
+    return ax
+
+
+def share_of_total(ax, scores, name):
+    """Share of the summed score held by the highest-scoring points, against their share of all points."""
+    falling = np.sort(scores)[::-1]
+    ax.plot(np.arange(1, len(falling) + 1) / len(falling) * 100, 100 * np.cumsum(falling) / falling.sum())
+    ax.set(xscale="log", xlabel="highest-scoring points (%)", ylabel=f"share of all {name} (%)", ylim=(0, 103))
+    return ax
+
+
+def before_after(ax, initial, final, name):
+    """Score before against after full augmentation, with Spearman's rank correlation (figures 2 and 8)."""
+    ax.scatter(initial, final, s=6, alpha=0.35, color="#0072B2", linewidths=0)
+    rho = spearmanr(initial, final).statistic
+    low = max(min(initial[initial > 0].min(), final[final > 0].min()), 1e-16)
+    high = max(initial.max(), final.max())
+    ax.plot([low, high], [low, high], color="0.5", linewidth=0.8)
+    ax.set(xscale="log", yscale="log", xlabel=f"{name}, originals only", ylabel=f"{name}, all copies added")
+    ax.set_title(f"Spearman's rank correlation {rho:.2f}")
+    return ax
+
+
+def image_row(ax, images, title):
+    """Images [n, h, w, c] side by side."""
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
+    ax.imshow(np.concatenate(list(padded), axis=1).squeeze(), vmin=0, vmax=255)
+    ax.set_title(title, fontsize=9, fontweight="normal")
+    ax.set_axis_off()
+    return ax
+
+
+def policy_curves(ax, table, score, policies, refinement=(False, False), value="accuracy"):
+    """Accuracy against augmented points, one line a policy, with 95% bands and both references (figures 3, 9, 10)."""
+    chosen = table[(table["score"] == score) & (table["update"] == refinement[0])]
+    chosen = chosen[chosen["downweight"] == refinement[1]]
+    for policy in policies:
+        _line(ax, chosen[chosen["policy"] == policy], LOOK[policy], value)
+    return _finish(ax, table, value)
+
+
+def refinement_curves(ax, table, score, policy, value="accuracy"):
+    """One policy with each refinement (figure 4)."""
+    chosen = table[(table["score"] == score) & (table["policy"] == policy)]
+    for refinement, look in REFINEMENT_LOOK.items():
+        rows = chosen[(chosen["update"] == refinement[0]) & (chosen["downweight"] == refinement[1])]
+        _line(ax, rows, look, value)
+    return _finish(ax, table, value)
+
+
+def _line(ax, rows, look, value):
+    if rows.empty:
+        return
+    colour, marker, label = look
+    summary = with_intervals(rows, value, ["budget"])
+    mean, half = 100 * summary["mean"], 100 * summary["half_width"]
+    ax.plot(mean.index, mean, color=colour, marker=marker, label=label)
+    ax.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+
+
+def _finish(ax, table, value):
+    n = table["budget"].max()
+    for policy, style, label in (("none", ":", "no augmentation"), ("full", "--", "all points")):
+        level = 100 * table.loc[table["policy"] == policy, value].mean()
+        ax.axhline(level, color="0.35", linestyle=style, linewidth=1.2, label=label)
+    ticks = np.unique(curves_only(table)["budget"])
+    ax.set_xscale("symlog", linthresh=10, linscale=0.5)
+    ax.set_xticks(ticks, [f"{b:g}" for b in ticks], fontsize=8)
+    ax.set(xlim=(0.9, n * 1.05), xlabel=f"augmented points (of {n})", ylabel="test accuracy (%)")
+    return ax
+
+
+def vsv_star(ax, table, value="accuracy"):
+    """Mark the virtual-support-vector baseline on the curves: its mean budget and accuracy, with 95% bars."""
+    colour, marker, label = LOOK["vsv"]
+    rows = table.assign(round=0, key=0)
+    x, y = (with_intervals(rows, column, ["key"]).iloc[0] for column in ("budget", value))
+    bars = {"xerr": x["half_width"], "yerr": 100 * y["half_width"]}
+    ax.errorbar(x["mean"], 100 * y["mean"], **bars, color=colour, marker=marker, markersize=13, label=label, zorder=5)
+    return ax
+
+
+def outside_legend(ax):
+    """A legend to the right of the Axes."""
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return ax
+
+
+def published_against_ours(ax, comparison):
+    """Ours against the paper's, one row a published curve: the mean with its 95% interval, and the paper's value.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        Of `published.compare_auc`, for one study and score.
+    """
+    rows = comparison.sort_values("ours")
+    labels = [curve_label(*key) for key in rows[CURVE[1:]].itertuples(index=False)]
+    y = np.arange(len(rows))
+    ax.errorbar(rows["ours"], y, xerr=rows["half_width"], fmt="o", color="#0072B2", label="ours, 95% interval")
+    ax.errorbar(rows["published"], y, xerr=rows["published_std"], fmt="D", color="#D55E00", label="paper, one std")
+    ax.set_yticks(y, labels, fontsize=8)
+    ax.set_xlabel("area under the curve (accuracy x points)")
+    return ax
+
+
+def curve_label(policy, update, downweight):
+    """A curve's name in words."""
+    parts = [LOOK[policy][2], "updated" if update else "", "downweighted" if downweight else ""]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,108 @@
+r"""Linear heads: losses, derivatives and predictions of weighted, L2-regularised logistic regression.
+
+.. math:: J(\theta) = \sum_i w_i\, \ell(z_i, \theta) + \frac{1}{2C} \lVert W \rVert^2, \qquad \theta = [W, b],
+
+with the intercept b not penalised (scikit-learn's convention). Two classes have one row of parameters and the
+logistic loss; K > 2 classes have K rows and the softmax cross-entropy. A parameter row is [W, b] and acts on
+x = [features, 1].
+"""
+
+import numpy as np
+from scipy.special import expit, log_expit, logsumexp, softmax
+
+
+def with_intercept(features):
+    """Append the constant column: [n, d] -> [n, d + 1], float64."""
+    features = np.asarray(features, dtype=np.float64)
+    return np.hstack([features, np.ones((len(features), 1))])
+
+
+def n_rows(n_classes):
+    """Rows of parameters of a head: 1 for two classes, else one a class."""
+    return 1 if n_classes == 2 else n_classes
+
+
+def scores(x, theta):
+    """Linear scores x theta' of every model: [n, d + 1], [m, K, d + 1] -> [m, n, K]."""
+    m, k, width = theta.shape
+    flat = x @ theta.reshape(m * k, width).T.astype(x.dtype)
+    return np.moveaxis(flat.reshape(len(x), m, k), 0, 1)
+
+
+def predict(x, theta):
+    """Class indices predicted by every model: [n, d + 1], [m, K, d + 1] -> [m, n]."""
+    eta = scores(x, theta)
+    return (eta[..., 0] > 0).astype(int) if eta.shape[-1] == 1 else eta.argmax(axis=-1)
+
+
+def losses(x, labels, theta):
+    """Unweighted loss of each point under one model [K, d + 1]: [n]."""
+    eta = x @ theta.T
+    if eta.shape[1] == 1:
+        return -log_expit(np.where(labels == 1, 1.0, -1.0) * eta[:, 0])
+    return logsumexp(eta, axis=1) - eta[np.arange(len(eta)), labels]
+
+
+def residuals(x, labels, theta):
+    """Derivative of each point's loss by its linear scores: p - y, formed without cancellation, [n, K].
+
+    Two classes: -s / (1 + exp(s eta)) with s = +-1. K classes: the entry of the true class is minus the sum of the
+    other classes' probabilities, so that a confident point keeps its relative accuracy.
+    """
+    eta = x @ theta.T
+    if eta.shape[1] == 1:
+        sign = np.where(labels == 1, 1.0, -1.0)
+        return (-sign * expit(-sign * eta[:, 0]))[:, None]
+    p = softmax(eta, axis=1)
+    rows = np.arange(len(p))
+    p[rows, labels] = 0.0
+    p[rows, labels] = -p.sum(axis=1)
+    return p
+
+
+def curvature(x, theta):
+    """Second derivative of each point's loss by its linear scores: [n, K, K]."""
+    eta = x @ theta.T
+    if eta.shape[1] == 1:
+        return (expit(eta) * expit(-eta))[:, :, None]
+    p = softmax(eta, axis=1)
+    return p[:, :, None] * np.eye(p.shape[1]) - p[:, :, None] * p[:, None, :]
+
+
+def penalty(width, n_outputs, C):
+    """Diagonal of the regulariser's Hessian: 1 / C for W, 0 for the intercept, [K (d + 1)]."""
+    diagonal = np.full((n_outputs, width), 1.0 / C)
+    diagonal[:, -1] = 0.0
+    return diagonal.ravel()
+
+
+def hessian(x, theta, weights, C):
+    """Hessian of J by the flattened parameters [K (d + 1), K (d + 1)]; C = inf leaves the loss alone.
+
+    The softmax loss does not change when all intercepts move together. The direction of that shift, in which every
+    gradient is zero, gets unit curvature: no solve against a gradient is changed, and the factorisation exists.
+    """
+    k, width = theta.shape
+    D = weights[:, None, None] * curvature(x, theta)
+    H = np.empty((k, width, k, width))
+    for a in range(k):
+        for b in range(a, k):
+            H[a, :, b, :] = x.T @ (D[:, a, b, None] * x)
+            H[b, :, a, :] = H[a, :, b, :].T
+    if k > 1:
+        H[:, -1, :, -1] += 1.0 / k
+    H = H.reshape(k * width, k * width)
+    H[np.diag_indices_from(H)] += penalty(width, k, C)
+    return H
+
+
+def objective(x, labels, theta, weights, C):
+    """J of one model [K, d + 1]."""
+    return weights @ losses(x, labels, theta) + 0.5 / C * np.sum(theta[:, :-1] ** 2)
+
+
+def gradient(x, labels, theta, weights, C):
+    """Gradient of J by one model's parameters, [K, d + 1]."""
+    g = (weights[:, None] * residuals(x, labels, theta)).T @ x
+    g[:, :-1] += theta[:, :-1] / C
+    return g

@@ -1,0 +1,80 @@
+r"""Influence of training points in closed form, for linear (logistic or softmax) heads.
+
+For such a head the gradient of a point's loss is the outer product of its residual and its features,
+:math:`g_i = r_i \otimes x_i`, so that the leave-one-out influence of Kuchnik & Smith (2019, equation 1),
+
+.. math:: |\mathcal I_{LOO}(z_i)| = g_i^\top H^{-1} g_i = r_i^2\, x_i^\top H^{-1} x_i \ge 0
+    \quad\text{(two classes)},
+
+needs one Cholesky factorisation and one triangular solve for all points. H is the Hessian of the regularised
+objective that was minimised: a sum over points, not a mean.
+"""
+
+import numpy as np
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.special import log_expit
+
+from .errors import InputError
+from .heads import hessian, residuals
+
+
+def point_gradients(x, labels, theta):
+    """Gradient of each point's unweighted loss by the flattened parameters: [n, K (d + 1)]."""
+    r = residuals(x, labels, theta)
+    return (r[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+
+
+def factor(H, damping=0.0):
+    """Lower Cholesky factor of H + damping I.
+
+    Raises
+    ------
+    InputError
+        The damped Hessian is not positive definite.
+    """
+    try:
+        return cholesky(H + damping * np.eye(len(H)), lower=True)
+    except LinAlgError as error:
+        raise InputError(
+            f"The Hessian is singular with damping = {damping:g}; use a larger damping or a smaller C."
+        ) from error
+
+
+def self_influence(x, labels, theta, L):
+    """Leave-one-out influence of each point on its own loss, sign dropped: g' H^-1 g >= 0, [n].
+
+    Parameters
+    ----------
+    x : array [n, d + 1]
+        Features with the constant column.
+    labels : int array [n]
+    theta : array [K, d + 1]
+        The head's parameters, at the minimiser of the objective whose Hessian is L L'.
+    L : array [K (d + 1), K (d + 1)]
+        From `factor`. The cost is one triangular solve with n right-hand sides.
+
+    Notes
+    -----
+    Kuchnik & Smith (2019), equation 1; the paper drops the sign as well.
+    """
+    if len(theta) == 1:
+        leverage = np.sum(solve_triangular(L, x.T, lower=True, check_finite=False) ** 2, axis=0)
+        return residuals(x, labels, theta)[:, 0] ** 2 * leverage
+    return np.sum(solve_triangular(L, point_gradients(x, labels, theta).T, lower=True, check_finite=False) ** 2, axis=0)
+
+
+def leave_one_out_loss_change(x, labels, theta, weights, C):
+    """Predicted rise of each point's own loss when the point is left out of the fit: [n]. Two classes only.
+
+    One Newton step on the objective without the point. Leaving it out also removes its share w c x x' of the Hessian,
+    which the first-order influence keeps; by Sherman and Morrison its linear score moves by w r h / (1 - w c h), with
+    leverage h = x' H^-1 x and curvature c (Pregibon, 1981), and the loss is taken at the moved score.
+    """
+    L = factor(hessian(x, theta, weights, C))
+    h = np.sum(solve_triangular(L, x.T, lower=True, check_finite=False) ** 2, axis=0)
+    r = residuals(x, labels, theta)[:, 0]
+    c = np.abs(r) * (1 - np.abs(r))
+    eta = x @ theta[0]
+    sign = np.where(labels == 1, 1.0, -1.0)
+    moved = eta + weights * r * h / (1 - weights * c * h)
+    return log_expit(sign * eta) - log_expit(sign * moved)

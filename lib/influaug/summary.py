@@ -1,0 +1,124 @@
+"""What a sweep's table says: areas under curves, intervals, paired gains, the budget that is enough.
+
+Every interval is a Student-t interval over independent seeds. Where a table has several replicates (each its own
+sample and its own network) a seed is a replicate and rounds are averaged within it; with one replicate a seed is a
+round, and the interval speaks only of the policy's own randomness.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+from sklearn.metrics import auc as trapezoid
+
+CURVE = ["score", "policy", "update", "downweight"]
+REFERENCES = ["none", "full"]
+
+
+def mean_interval(values, level=0.95):
+    """Mean of independent values and the half width of its Student-t interval (NaN for a single value)."""
+    values = np.asarray(values, dtype=np.float64)
+    m = len(values)
+    half = student.ppf(0.5 + level / 2, m - 1) * values.std(ddof=1) / np.sqrt(m) if m > 1 else np.nan
+    return values.mean(), half
+
+
+def by_seed(table, value, keys):
+    """One value a seed (see above) for each combination of keys: Series indexed by keys and ``seed``."""
+    unit = "replicate" if table["replicate"].nunique() > 1 else "round"
+    return table.groupby([*keys, unit], observed=True)[value].mean().rename_axis(index={unit: "seed"})
+
+
+def with_intervals(table, value, keys):
+    """Mean, 95% half width, standard deviation and number of seeds of a value, a row a combination of keys.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A sweep's table with the columns ``replicate`` and ``round``.
+    value : str
+    keys : list of str
+
+    Returns
+    -------
+    DataFrame
+        Columns mean, half_width, std, seeds; indexed by keys.
+    """
+    groups = by_seed(table, value, keys).groupby(keys, observed=True)
+    half_width = groups.agg(lambda values: mean_interval(values)[1])
+    return pd.DataFrame({"mean": groups.mean(), "half_width": half_width, "std": groups.std(), "seeds": groups.size()})
+
+
+def curves_only(table):
+    """The table without its two reference models."""
+    return table[~table["policy"].isin(REFERENCES)]
+
+
+def area_under_curve(table, value="accuracy"):
+    """Area under accuracy against the number of augmented points, a row a curve, round and replicate.
+
+    The trapezoidal rule over 0 (no augmentation) and the sweep's budgets, in accuracy times points: with 1000 points
+    and accuracies near 1 just below 1000, as in Kuchnik & Smith (2019), appendix D. Curves that stop before all points
+    have no such area and are left out.
+    """
+    n = table["budget"].max()
+    start = table[table["policy"] == "none"].set_index("replicate")[value]
+    keys = ["replicate", *CURVE, "round"]
+    rows = []
+    for key, curve in curves_only(table).groupby(keys, observed=True):
+        curve = curve.sort_values("budget")
+        if curve["budget"].max() < n:
+            continue
+        area = trapezoid(np.append(0, curve["budget"]), np.append(start[key[0]], curve[value]))
+        rows.append((*key, area))
+    return pd.DataFrame(rows, columns=[*keys, "auc"])
+
+
+def paired(table, than, value="accuracy"):
+    """Gain of every curve over a plain policy at the same score, budget, replicate and round: column ``gain``.
+
+    A deterministic curve, which has one round, is set against every round of a random ``than``.
+    """
+    pair = ["replicate", "score", "budget"]
+    other = table[(table["policy"] == than) & ~table["update"] & ~table["downweight"]]
+    other = other[[*pair, "round", value]].rename(columns={"round": "other_round", value: "other"})
+    joined = curves_only(table).merge(other, on=pair)
+    rounds = joined.groupby(["replicate", *CURVE], observed=True)["round"].transform("nunique")
+    others = joined["other_round"].nunique()
+    joined = joined[(joined["round"] == joined["other_round"]) | (rounds == 1) | (others == 1)]
+    joined["round"] = joined[["round", "other_round"]].max(axis=1)
+    return joined.assign(gain=joined[value] - joined["other"])
+
+
+def paired_gain(table, keys, than="baseline", value="accuracy"):
+    """Mean paired gain over a policy with its interval; columns and index as `with_intervals`."""
+    return with_intervals(paired(table, than, value), "gain", keys)
+
+
+def enough(table, margin=0.001):
+    """Smallest budget at which a curve's mean accuracy is within a margin of full augmentation's, a row a curve.
+
+    Returns
+    -------
+    Series
+        Number of augmented points, indexed by `CURVE`; NaN where no budget is enough.
+    """
+    full = table.loc[table["policy"] == "full", "accuracy"].mean()
+    means = curves_only(table).groupby([*CURVE, "budget"], observed=True)["accuracy"].mean().reset_index()
+    reached = means[means["accuracy"] >= full - margin].groupby(CURVE, observed=True)["budget"].min()
+    return reached.reindex(means.set_index(CURVE).index.unique())
+
+
+def refinement_gain(table, value="accuracy"):
+    """Gain of every refined curve over its own plain one, paired by replicate, round and budget.
+
+    Returns
+    -------
+    DataFrame
+        As `with_intervals`, indexed by `CURVE` and budget; refined curves only.
+    """
+    pair = ["replicate", "score", "policy", "round", "budget"]
+    curves = curves_only(table)
+    refined = curves["update"] | curves["downweight"]
+    plain = curves[~refined][[*pair, value]].rename(columns={value: "plain"})
+    joined = curves[refined].merge(plain, on=pair)
+    return with_intervals(joined.assign(gain=joined[value] - joined["plain"]), "gain", [*CURVE, "budget"])
