@@ -1,0 +1,60 @@
+"""TeX formulas as MathML, which browsers show without any script."""
+
+import html
+import re
+from itertools import pairwise
+from xml.etree import ElementTree
+
+from latex2mathml.converter import Converter
+
+# What latex2mathml does not know, or sets as a letter where it is an operator.
+SPELLINGS = (
+    (re.compile(r"\\operatorname\*?\{\s*arg\s*(?:\\[,; ])?\s*(min|max)\s*\}|\\arg\s*\\(min|max)"), r"\\arg\1\2 "),
+    (re.compile(r"\{(?:aligned|align\*?|gather(?:ed|\*)?|eqnarray\*?)\}"), "{split}"),
+    (re.compile(r"\\mathbb\{1\}"), "𝟙"),
+)
+OPERATORS = {"~": "∼"} | {sign: sign for sign in "±⟂⟨⟩⌈⌉⌊⌋‖⧵⟺⟹"}
+CLOSING = (")", "]", "}", "|", "‖", "⟩", "⌉", "⌋", "!")
+LIMITS = ("min", "max", "inf", "sup", "lim", "arg\u2009min", "arg\u2009max")
+
+
+def _polish(formula, display):
+    """Set in place what latex2mathml leaves wrong: operators set as letters, limits beside, signs spaced as binary."""
+    for part in formula.iter():
+        part.text = html.unescape(part.text or "")
+        if part.tag == "mi" and part.text in OPERATORS:
+            part.tag, part.text = "mo", OPERATORS[part.text]
+        elif part.tag == "mi" and len(part.text) > 1 and part.text.isalpha():
+            part.set("class", "function")
+    for part in formula.iter():
+        if part.tag == "msub" and display == "block" and part[0].text in LIMITS:
+            part.tag = "munder"
+        for before, sign in pairwise(part):
+            if sign.text in ("−", "+") and before.tag == "mo" and before.text not in CLOSING:
+                sign.set("form", "prefix")
+
+
+def mathml(tex, display):
+    """MathML of a TeX formula; one that cannot be set stands as its source, marked, so that a page stays readable.
+
+    Parameters
+    ----------
+    tex : str
+        Without the dollar signs.
+    display : {"inline", "block"}
+
+    Returns
+    -------
+    str
+    """
+    for pattern, spelling in SPELLINGS:
+        tex = pattern.sub(spelling, tex)
+    try:
+        formula = Converter(display=display).convert_to_element(tex)
+        if any((part.text or "").startswith("\\") for part in formula.iter()):
+            raise ValueError("unknown command")
+    except Exception:  # latex2mathml raises bare Exceptions of its own, StopIteration and IndexError
+        return f'<code class="tex">{html.escape(tex)}</code>'
+    del formula.attrib["xmlns"]  # HTML needs none, and XML tools would write it back as a prefix
+    _polish(formula, display)
+    return ElementTree.tostring(formula, encoding="unicode")

@@ -1,0 +1,260 @@
+"""The pages a person reads: executed notebooks and an index of studies, as HTML that asks no other host for anything.
+
+Formulas become MathML, pictures become data URIs, and a content security policy in every page makes the browser itself
+refuse scripts and requests elsewhere. Nothing here computes; what the pages show is what the notebooks left.
+"""
+
+import argparse
+import html
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import shorten
+
+import jinja2
+import jsonschema
+import nbformat
+from bs4 import BeautifulSoup
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from traitlets.config import Config
+
+from .artifacts import replacing
+from .errors import InputError
+from .mathml import mathml
+
+TEMPLATES = Path(__file__).parent / "templates"
+PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
+SHOWN = ["text/html", "text/markdown", *PICTURES, "text/latex", "text/plain"]
+LIVE = ("application/javascript", "application/vnd.jupyter.widget-view+json")
+FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
+ACROSS = ("pages", "notebooks", "variations")
+REMOTE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
+PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them
+SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+
+
+class _Renderer(IPythonRenderer):
+    """nbconvert's markdown renderer, with formulas as MathML."""
+
+    def inline_math(self, body):
+        return mathml(body, "inline")
+
+    def block_math(self, body):
+        return f'<span class="formula">{mathml(body, "block")}</span>'
+
+    def latex_environment(self, name, body):
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+    def _html_embed_images(self, html):  # the parent parses, and so closes, every tag that stands alone
+        return super()._html_embed_images(html) if "<img" in html else html
+
+
+class _Exporter(HTMLExporter):
+    """nbconvert's HTML exporter, with this package's template and renderer."""
+
+    def __init__(self):
+        config = Config()
+        config.CoalesceStreamsPreprocessor.enabled = True
+        config.TagRemovePreprocessor.remove_input_tags = {"hide-input"}
+        config.NbConvertBase.display_data_priority = SHOWN
+        super().__init__(
+            config,
+            template_name="notebook",
+            extra_template_basedirs=[str(TEMPLATES)],
+            extra_template_paths=[str(TEMPLATES)],
+            exclude_input_prompt=True,
+            exclude_output_prompt=True,
+            filters={"without_progress": lambda text: PROGRESS.sub("", text).strip()},
+        )
+
+    @jinja2.pass_context
+    def markdown2html(self, context, source):
+        path = context["resources"].get("metadata", {}).get("path", "")
+        attachments = context.get("cell", {}).get("attachments", {})
+        renderer = _Renderer(escape=False, attachments=attachments, embed_images=True, path=path)
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def _text_of(source, tag):
+    """Plain text of a markdown cell that begins with the given tag ("h1", "p"); TeX keeps its source; else ""."""
+    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+    first = BeautifulSoup(MarkdownWithMath(renderer=renderer).render(source), "html.parser").find(True)
+    return " ".join(first.get_text().replace("$", "").split()) if first and first.name == tag else ""
+
+
+def _describe(notebook, title):
+    """Give every picture an alternative text: its own, its cell's, or the first sentence of the following markdown."""
+    following = ""
+    for cell in reversed(notebook.cells):
+        if cell.cell_type == "markdown":
+            following = SENTENCE.split(_text_of(cell.source, "p"))[0]
+        for output in cell.get("outputs", []):
+            for mime in set(PICTURES) & set(output.get("data", {})):
+                about = output.metadata.setdefault(mime, nbformat.NotebookNode())
+                about.setdefault("alt", cell.metadata.get("alt") or following or f"A figure of the notebook “{title}”")
+
+
+def _isolate(page):
+    """Rewrite links between notebooks to links between pages; take out of the outputs what would ask another host."""
+    soup = BeautifulSoup(page, "html.parser")
+    for tag in soup.main.select("script, link, iframe, object, embed, base, meta"):
+        tag.decompose()
+    for image in soup.main.find_all("img", src=REMOTE):
+        link = soup.new_tag("a", href=image["src"])
+        link.string = image.get("alt") or image["src"]
+        image.replace_with(link)
+    for link in soup.main.find_all("a", href=re.compile(r"^(?!\w+:|//).*\.ipynb(#|$)")):
+        link["href"] = re.sub(r"\.ipynb(?=#|$)", ".html", link["href"])
+    for table in soup.main.select(".text_cell_render > table"):
+        table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
+    return str(soup)
+
+
+def _write(path, text):
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "replace"))
+
+
+def render_notebook(path_ipynb, path_html, title=None, links=()) -> None:
+    """Render an executed notebook as one self-contained page, light and dark, without scripts.
+
+    Formulas are MathML, pictures data URIs with an alternative text; links to ``NN_name.ipynb`` lead to
+    ``NN_name.html``. Cells tagged ``parameters`` or ``injected-parameters`` are folded; ``hide-input`` hides a cell's
+    code. The study named in the header is the parameter ``study`` that papermill recorded, if there is one.
+
+    Parameters
+    ----------
+    path_ipynb : path
+        The executed notebook; a failed one too, its error is shown.
+    path_html : path
+        The page to write; folders are made; the page is written whole or not at all.
+    title : str, optional
+        Title of the page; by default the notebook's first heading, or lacking that its file name.
+    links : iterable of (str, str)
+        Text and relative address of the header's links: the index and the sibling pages.
+
+    Raises
+    ------
+    InputError
+        If there is no readable notebook at `path_ipynb`.
+    """
+    path_ipynb, path_html = Path(path_ipynb), Path(path_html)
+    try:
+        notebook = nbformat.read(path_ipynb, as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # nbformat raises a different type for each way of not being a notebook
+        raise InputError(f"{path_ipynb} is not a readable Jupyter notebook ({type(error).__name__}).") from error
+    headings = [_text_of(cell.source, "h1") for cell in notebook.cells if cell.cell_type == "markdown"]
+    title = title or next(filter(None, headings), path_ipynb.stem)
+    _describe(notebook, title)
+    study = notebook.metadata.get("papermill", {}).get("parameters", {}).get("study")
+    page = {"title": title, "study": study, "links": list(links), "name": path_html.name, "live": LIVE}
+    resources = {"page": page, "metadata": {"path": str(path_ipynb.parent), "name": path_ipynb.stem}}
+    _write(path_html, _isolate(_Exporter().from_notebook_node(notebook, resources)[0]))
+
+
+def _summary(path):
+    """A study's summary.json, checked against its schema; None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        jsonschema.validate(summary, json.loads((TEMPLATES / "summary.schema.json").read_text(encoding="utf-8")))
+        summary["ran"] = datetime.fromisoformat(summary["ran"]).astimezone(UTC)
+    except jsonschema.ValidationError as error:
+        wrong = f"at {error.json_path}, {shorten(error.message, 200)}"
+        raise InputError(f"{path} is not a study's summary: {wrong}.") from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path} is not a study's summary: {error}.") from error
+    return summary
+
+
+def _page_title(path):
+    """The title that `render_notebook` gave a page, without the study's name."""
+    with path.open(encoding="utf-8", errors="replace") as page:
+        found = re.search(r"<title>(.*?)(?: · .*)?</title>", page.read(2000))
+    return html.unescape(found[1]) if found else path.stem
+
+
+def _contents(folder, prefix, titles=None):
+    """Pages, executed notebooks and files in a folder, as lists of text and address relative to the outputs folder."""
+    titles = {page.stem: _page_title(page) for page in folder.glob("pages/[!.]*.html")} | (titles or {})
+
+    def listed(pattern):
+        return [
+            {"text": titles.get(path.stem, path.stem), "href": prefix + path.relative_to(folder).as_posix()}
+            for path in sorted(folder.glob(pattern))
+        ]
+
+    files = [{"text": text, "href": prefix + name} for name, text in FILES.items() if (folder / name).exists()]
+    return {"pages": listed("pages/[!.]*.html"), "notebooks": listed("notebooks/[!.]*.ipynb"), "files": files}
+
+
+def _study(folder):
+    """All that the index shows of one study."""
+    summary = _summary(folder / "summary.json")
+    study = {"name": folder.name, "summary": summary}
+    if summary is None:
+        return study | _contents(folder, f"{folder.name}/")
+    seconds, figure = summary["seconds"], summary["figure"]["file"]
+    study["took"] = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    study["figure"] = f"{folder.name}/{figure}" if figure in [path.name for path in folder.iterdir()] else None
+    return study | _contents(folder, f"{folder.name}/", {book["name"]: book["title"] for book in summary["notebooks"]})
+
+
+def render_index(outputs) -> Path:
+    """Write ``index.html`` into the outputs folder, from what is there.
+
+    Every subfolder is a study, save hidden ones, ``variations``, and ``pages`` and ``notebooks``, which hold what goes
+    across studies. A study shows its ``summary.json`` (schema: ``templates/summary.schema.json``) with its headline
+    figure, and links to its pages, executed notebooks, tables and parameters; one without a summary is listed as
+    incomplete.
+
+    Parameters
+    ----------
+    outputs : path
+        The folder that holds a folder a study.
+
+    Returns
+    -------
+    pathlib.Path
+        The index page.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or a summary is not what the schema says; then nothing is written.
+    """
+    outputs = Path(outputs)
+    if not outputs.is_dir():
+        raise InputError(f"There is no outputs folder {outputs}: run a study first.")
+    folders = sorted(path for path in outputs.iterdir() if path.is_dir() and path.name[0] not in "._")
+    studies = [_study(folder) for folder in folders if folder.name not in ACROSS]
+    studies.sort(key=lambda study: study["summary"] is None)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    page = environment.get_template("studies.html.j2").render(
+        title="Which training points are worth augmenting?", shared=_contents(outputs, ""), studies=studies
+    )
+    _write(outputs / "index.html", page)
+    return outputs / "index.html"
+
+
+def main(arguments=None):
+    """Command line, ``python -m influaug.pages OUTPUTS``: write the index; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m influaug.pages", description="Write the index page of the studies."
+    )
+    parser.add_argument("outputs", help="the folder that holds a folder a study")
+    try:
+        render_index(parser.parse_args(arguments).outputs)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""The paper's own numbers, beside ours."""
+
+import pandas as pd
+
+from . import paths
+from .summary import CURVE, area_under_curve, curves_only, with_intervals
+
+DATASETS = {"mnist": "mnist", "cifar10": "cifar10", "small-norb": "norb"}
+
+
+def auc_table():
+    """Kuchnik & Smith (2019), tables 3 to 20: columns table, dataset, transformation, CURVE, published and its std."""
+    table = pd.read_csv(paths.PUBLISHED / "kuchnik_smith_2019_auc.csv")
+    table = table.rename(columns={"auc_mean": "published", "auc_std": "published_std"})
+    return table.astype({"update": bool, "downweight": bool})
+
+
+def table_1():
+    """Kuchnik & Smith (2019), table 1: columns dataset, policy, percent_augmented, test_accuracy_percent."""
+    return pd.read_csv(paths.PUBLISHED / "kuchnik_smith_2019_table1.csv")
+
+
+def compare_auc(sweep):
+    """A study's areas under the curve beside the published ones, scaled to the paper's 1000 points.
+
+    Parameters
+    ----------
+    sweep : DataFrame
+        One study's sweep table.
+
+    Returns
+    -------
+    DataFrame
+        Columns *CURVE, ours, half_width, seeds, published, published_std, difference. The paper's columns are NaN for
+        curves, and for data sets, that it does not have.
+    """
+    to_paper = 1000 / sweep["budget"].max()
+    areas = area_under_curve(sweep)
+    ours = with_intervals(areas.assign(auc=areas["auc"] * to_paper), "auc", CURVE).reset_index()
+    ours = ours.rename(columns={"mean": "ours"})[[*CURVE, "ours", "half_width", "seeds"]]
+    dataset, transformation = sweep[["dataset", "transformation"]].iloc[0]
+    theirs = auc_table()
+    theirs = theirs[(theirs["dataset"] == DATASETS.get(dataset)) & (theirs["transformation"] == transformation)]
+    joined = ours.merge(theirs[[*CURVE, "published", "published_std"]], on=CURVE, how="left")
+    return joined.assign(difference=joined["ours"] - joined["published"])
+
+
+def compare_table_1(sweep):
+    """A study's row of table 1, beside the paper's: accuracy in percent at 0, 5, 10, 25 and 100% of the points.
+
+    ``best_policy`` is, as in the paper, the policy that is best at that budget on the test set, which flatters it;
+    ``influence, random, proportional`` is one policy fixed beforehand.
+
+    Returns
+    -------
+    DataFrame
+        Columns policy, percent_augmented, ours, half_width, seeds, published, difference.
+    """
+    n = sweep["budget"].max()
+    plain = sweep[~sweep["update"] & ~sweep["downweight"]]
+    means = with_intervals(plain.assign(accuracy=100 * plain["accuracy"]), "accuracy", ["score", "policy", "budget"])
+    means = means.reset_index().rename(columns={"mean": "ours"})
+    means["percent_augmented"] = (100 * means["budget"] / n).round().astype(int)
+    shown = means[means["percent_augmented"].isin([5, 10, 25])]
+    candidates = curves_only(shown)
+    scored = candidates[candidates["policy"] != "baseline"]
+    best = scored.loc[scored.groupby("percent_augmented")["ours"].idxmax()]
+    fixed = scored[(scored["score"] == scored["score"].max()) & (scored["policy"] == "random_proportional")]
+    baseline = candidates[candidates["policy"] == "baseline"].drop_duplicates("percent_augmented")
+    named = {"random": baseline, f"{scored['score'].max()}, random, proportional": fixed, "best_policy": best}
+    references = means[means["policy"].isin(["none", "full"])]
+    table = pd.concat([references, *(rows.assign(policy=name) for name, rows in named.items())])
+    theirs = table_1()
+    theirs = theirs[theirs["dataset"] == DATASETS.get(sweep["dataset"].iloc[0])].drop(columns="dataset")
+    joined = table.merge(theirs, on=["policy", "percent_augmented"], how="left")
+    joined = joined.rename(columns={"test_accuracy_percent": "published"})
+    columns = ["policy", "percent_augmented", "ours", "half_width", "seeds", "published"]
+    joined = joined.assign(difference=joined["ours"] - joined["published"])[[*columns, "difference"]]
+    return joined.sort_values(["percent_augmented", "policy"], ignore_index=True)

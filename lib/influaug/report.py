@@ -1,0 +1,112 @@
+"""The headline of a study: its numbers in words, and its curve, for the index page."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from . import artifacts, figures
+from .data import load
+from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
+
+NOTEBOOKS = {
+    "01_featurize": "Featurize",
+    "02_score": "Scores",
+    "03_policy_sweep": "Policy sweep",
+    "04_refinements": "Refinements",
+    "05_vsv": "Virtual support vectors",
+}
+HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
+
+
+def title(study, class_names):
+    """A study in words, as 'MNIST, 3 against 8, translate'."""
+    names = {"mnist": "MNIST", "cifar10": "CIFAR-10", "small-norb": "small NORB"}
+    against = " against ".join(class_names) if len(class_names) == 2 else f"{len(class_names)} classes"
+    retrained = ", network retrained" if study.featurizer == "retrained" else ""
+    return f"{names.get(study.dataset, study.dataset)}, {against}, {study.transformation}{retrained}"
+
+
+def settings(study):
+    """The choices that matter most, in one line."""
+    seeds = f"{study.replicates} replicates x {study.rounds} rounds"
+    return f"{study.network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
+
+
+def percent(mean, half_width, digits=2):
+    """A share and its half width as percent: '97.91 ± 0.12'."""
+    interval = "" if pd.isna(half_width) else f" ± {100 * half_width:.{digits}f}"
+    return f"{100 * mean:.{digits}f}{interval}"
+
+
+def main_score(study):
+    """The score that headlines use: influence if the study has it."""
+    return "influence" if "influence" in study.scores else study.scores[0]
+
+
+def headline_rows(study, sweep):
+    """The headline numbers: list of {what, value}; values in percent with 95% intervals, or points."""
+    rows = []
+    for policy, what in (("none", "no augmentation"), ("full", "full augmentation")):
+        values = sweep.loc[sweep["policy"] == policy, "accuracy"]
+        rows.append((what, percent(*mean_interval(values)) + " %"))
+    n, score = sweep["budget"].max(), main_score(study)
+    budgets = sweep.loc[sweep["policy"] == "baseline", "budget"]
+    share = min(budgets, key=lambda budget: abs(budget - 0.05 * n), default=None)
+    gains = paired_gain(sweep, [*CURVE, "budget"]) if share else None
+    reached = enough(sweep)
+    for policy in HEADLINE:
+        curve, name = (score, policy, False, False), figures.LOOK[policy][2]
+        name = name if policy == "baseline" else f"{score}, {name}"
+        if gains is not None and policy != "baseline" and (*curve, share) in gains.index:
+            gain = gains.loc[(*curve, share)]
+            what = f"{name}: gain over random points at {share} of {n}"
+            rows.append((what, percent(gain["mean"], gain["half_width"]) + " points"))
+        if curve in reached.index:
+            budget = reached[curve]
+            rows.append((f"{name}: within 0.1 of full from", "never" if pd.isna(budget) else f"{budget:.0f} points"))
+    return [{"what": what, "value": value} for what, value in rows]
+
+
+def caption(study, sweep):
+    """What the headline figure shows, over how many seeds, and what the band means."""
+    seeds = int(with_intervals(sweep, "accuracy", ["policy"])["seeds"].max())
+    unit = "replicates, each with its own sample and network" if study.replicates > 1 else "rounds of one replicate"
+    n, tested = sweep["budget"].max(), "original and transformed test images"
+    return (
+        f"Test accuracy on {tested} against the number of augmented points out of {n}; scores by "
+        f"{main_score(study)}. Lines: mean over {seeds} {unit}; bands: 95% intervals. Dotted: no augmentation; "
+        "dashed: all points augmented."
+    )
+
+
+def publish(study, sweep):
+    """Write ``summary.json``, ``study.json`` and ``curve.png`` into the study's folder; returns the summary."""
+    dataset = load(study.dataset, study.data_folder)
+    made = [artifacts.read_manifest(path) for path in study.folder.glob("features/*.npz")]
+    made.append(artifacts.read_manifest(study.folder / "sweep.parquet"))
+    name = title(study, study.split_of(dataset, 0).class_names)
+    alt = f"Accuracy against augmented points for {name}: " + "; ".join(
+        f"{row['what']} {row['value']}" for row in headline_rows(study, sweep)
+    )
+    summary = {
+        "study": study.study,
+        "title": name,
+        "data": {"title": dataset.provenance["title"], "note": dataset.provenance["note"]},
+        "ran": max(manifest["made"] for manifest in made),
+        "seconds": round(sum(manifest["seconds"] for manifest in made), 1),
+        "settings": settings(study),
+        "figure": {"file": "curve.png", "alt": alt, "caption": caption(study, sweep)},
+        "rows": headline_rows(study, sweep),
+        "notebooks": [{"name": stem, "title": words} for stem, words in NOTEBOOKS.items()],
+    }
+    _write_curve(study, sweep)
+    artifacts.write_json(study.folder / "study.json", study.model_dump())
+    artifacts.write_json(study.folder / "summary.json", summary)
+    return summary
+
+
+def _write_curve(study, sweep):
+    with plt.style.context(figures.STYLE), artifacts.replacing(study.folder / "curve.png") as temporary:
+        fig, ax = plt.subplots(figsize=(7.2, 3.8))
+        figures.outside_legend(figures.policy_curves(ax, sweep, main_score(study), HEADLINE))
+        fig.savefig(temporary)
+        plt.close(fig)

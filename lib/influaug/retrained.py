@@ -1,0 +1,117 @@
+"""The sweep with the network trained anew at every budget (Kuchnik & Smith, 2019, section 5: the MNIST study).
+
+Policy effect and feature drift are one here: at each budget a fresh network is trained on the originals and the chosen
+points' copies, and originals, copies and test points are featurized with it. Each trained model's result is kept in a
+small file, so an interrupted run goes on where it was.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from . import artifacts, heads, logistic
+from .data import Split
+from .featurizers import KerasFeaturizer
+from .policies import order
+from .scores import Head, compute
+from .sweep import Curve, FeatureSet, check_budgets, curves
+from .transformations import Transformation, expand
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What one replicate of a retrained sweep works on.
+
+    Attributes
+    ----------
+    sample : Split
+    transformation : Transformation
+    initial : FeatureSet
+        Features of the network trained on the originals; they give the scores.
+    new_featurizer : callable
+        Makes an unfitted `KerasFeaturizer`, always with the same seed.
+    folder : Path
+        Where each model's result is kept.
+    """
+
+    sample: Split
+    transformation: Transformation
+    initial: FeatureSet
+    new_featurizer: Callable[[], KerasFeaturizer]
+    folder: Path
+
+
+def run(problem, settings, seed, key):
+    """Sweep one replicate, training a network for every distinct set of augmented points.
+
+    Parameters
+    ----------
+    problem : Problem
+    settings : sweep.SweepSettings
+        Its refinements must be plain.
+    seed : numpy.random.SeedSequence
+        Round r of every curve draws from child r.
+    key : str
+        Of everything the results depend on, apart from the chosen points.
+
+    Returns
+    -------
+    DataFrame
+        As `sweep.run`.
+    """
+    n = len(problem.sample.labels)
+    check_budgets(settings.budgets, n)
+    jobs = list(_jobs(problem, settings, seed))
+    rows = []
+    for curve, points in tqdm(jobs, "retrain", leave=False):
+        result = _cached_result(problem, points, settings.options.C, key)
+        budget = len(points)
+        rows.append({**vars(curve), "budget": budget, "rows": n + len(problem.transformation) * budget, **result})
+    return pd.DataFrame(rows)
+
+
+def _jobs(problem, settings, seed):
+    n, initial = len(problem.sample.labels), _initial_scores(problem, settings)
+    yield Curve("", "none", False, False, 0), np.arange(0)
+    yield Curve("", "full", False, False, 0), np.arange(n)
+    children = seed.spawn(settings.rounds)
+    for curve in curves(settings):
+        points = order(curve.policy, initial[curve.score], np.random.default_rng(children[curve.round]))
+        for budget in settings.budgets:
+            yield curve, np.sort(points[:budget])
+
+
+def _initial_scores(problem, settings):
+    f, C = problem.initial, settings.options.C
+    labels, weights = f.labels[: f.n], np.ones(f.n)
+    theta = logistic.fit(f.train[: f.n], labels, weights[None], C).theta[0]
+    head = Head(heads.with_intercept(f.train[: f.n]), labels, weights, theta)
+    return {name: compute(name, head, f.n, settings.options) for name in settings.scores}
+
+
+def _cached_result(problem, points, C, key):
+    path = problem.folder / f"{artifacts.key(key=key, points=points.tolist())}.json"
+    result = artifacts.read_json(path)
+    if result is None:
+        result = _train_and_test(problem, points, C)
+        artifacts.write_json(path, result)
+    return result
+
+
+def _train_and_test(problem, points, C):
+    sample, transformation = problem.sample, problem.transformation
+    copies = expand(sample.images[points], sample.labels[points], transformation)
+    images, labels = np.concatenate([sample.images, copies.images]), np.append(sample.labels, copies.labels)
+    network = problem.new_featurizer().fit(images, labels)
+    theta = logistic.fit(network.transform(images), labels, np.ones((1, len(labels))), C).theta
+    original = _hits(network, theta, sample.images_test, sample.labels_test)
+    moved = [_hits(network, theta, batch, sample.labels_test) for batch in transformation(sample.images_test)]
+    return {"accuracy": float(np.mean([original, *moved])), "accuracy_original": float(np.mean(original))}
+
+
+def _hits(network, theta, images, labels):
+    return heads.predict(heads.with_intercept(network.transform(images)), theta)[0] == labels
