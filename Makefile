@@ -5,7 +5,7 @@ CORES ?= all
 UV := .uv/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready-$(EXTRA)
-SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --keep-going --rerun-incomplete --quiet rules host
+SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --keep-going --rerun-incomplete --quiet rules host reason
 BUNDLED := digits-translate digits-rotate digits-crop
 ALL := $(basename $(notdir $(wildcard params/*.yaml)))
 

@@ -16,7 +16,7 @@ def auc_table():
 
 
 def table_1():
-    """Kuchnik & Smith (2019), table 1: columns dataset, policy, percent_augmented, test_accuracy_percent."""
+    """Kuchnik & Smith (2019), table 1, translate: columns dataset, policy, percent_augmented, test_accuracy_percent."""
     return pd.read_csv(paths.PUBLISHED / "kuchnik_smith_2019_table1.csv")
 
 
@@ -49,7 +49,8 @@ def compare_table_1(sweep):
     """A study's row of table 1, beside the paper's: accuracy in percent at 0, 5, 10, 25 and 100% of the points.
 
     ``best_policy`` is, as in the paper, the policy that is best at that budget on the test set, which flatters it;
-    ``influence, random, proportional`` is one policy fixed beforehand.
+    ``influence, random, proportional`` is one policy fixed beforehand (of another score if the study has no influence).
+    The paper's table is of translations only; beside other transformations its columns are NaN.
 
     Returns
     -------
@@ -64,14 +65,17 @@ def compare_table_1(sweep):
     shown = means[means["percent_augmented"].isin([5, 10, 25])]
     candidates = curves_only(shown)
     scored = candidates[candidates["policy"] != "baseline"]
+    score = min(scored["score"], default="")
     best = scored.loc[scored.groupby("percent_augmented")["ours"].idxmax()]
-    fixed = scored[(scored["score"] == scored["score"].max()) & (scored["policy"] == "random_proportional")]
+    fixed = scored[(scored["score"] == score) & (scored["policy"] == "random_proportional")]
     baseline = candidates[candidates["policy"] == "baseline"].drop_duplicates("percent_augmented")
-    named = {"random": baseline, f"{scored['score'].max()}, random, proportional": fixed, "best_policy": best}
+    named = {"random": baseline, f"{score}, random, proportional": fixed, "best_policy": best}
     references = means[means["policy"].isin(["none", "full"])]
     table = pd.concat([references, *(rows.assign(policy=name) for name, rows in named.items())])
-    theirs = table_1()
-    theirs = theirs[theirs["dataset"] == DATASETS.get(sweep["dataset"].iloc[0])].drop(columns="dataset")
+    dataset, transformation = sweep[["dataset", "transformation"]].iloc[0]
+    theirs = table_1().assign(transformation="translate")
+    theirs = theirs[(theirs["dataset"] == DATASETS.get(dataset)) & (theirs["transformation"] == transformation)]
+    theirs = theirs.drop(columns=["dataset", "transformation"])
     joined = table.merge(theirs, on=["policy", "percent_augmented"], how="left")
     joined = joined.rename(columns={"test_accuracy_percent": "published"})
     columns = ["policy", "percent_augmented", "ours", "half_width", "seeds", "published"]

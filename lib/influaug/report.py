@@ -1,5 +1,7 @@
 """The headline of a study: its numbers in words, and its curve, for the index page."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -22,7 +24,7 @@ def title(study, class_names):
     names = {"mnist": "MNIST", "cifar10": "CIFAR-10", "small-norb": "small NORB"}
     against = " against ".join(class_names) if len(class_names) == 2 else f"{len(class_names)} classes"
     retrained = ", network retrained" if study.featurizer == "retrained" else ""
-    return f"{names.get(study.dataset, study.dataset)}, {against}, {study.transformation}{retrained}"
+    return f"{names.get(study.dataset, Path(study.dataset).name)}, {against}, {study.transformation}{retrained}"
 
 
 def settings(study):
@@ -81,8 +83,8 @@ def caption(study, sweep):
 def publish(study, sweep):
     """Write ``summary.json``, ``study.json`` and ``curve.png`` into the study's folder; returns the summary."""
     dataset = load(study.dataset, study.data_folder)
-    made = [artifacts.read_manifest(path) for path in study.folder.glob("features/*.npz")]
-    made.append(artifacts.read_manifest(study.folder / "sweep.parquet"))
+    files = [*(f"features/replicate-{r:02d}.npz" for r in range(study.replicates)), "sweep.parquet"]
+    made = [manifest for file in files if (manifest := artifacts.read_manifest(study.folder / file))]
     name = title(study, study.split_of(dataset, 0).class_names)
     alt = f"Accuracy against augmented points for {name}: " + "; ".join(
         f"{row['what']} {row['value']}" for row in headline_rows(study, sweep)

@@ -15,7 +15,6 @@ from tqdm.auto import tqdm
 
 from . import artifacts, heads, logistic
 from .data import Split
-from .featurizers import KerasFeaturizer
 from .policies import order
 from .scores import Head, compute
 from .sweep import Curve, FeatureSet, check_budgets, curves
@@ -33,7 +32,7 @@ class Problem:
     initial : FeatureSet
         Features of the network trained on the originals; they give the scores.
     new_featurizer : callable
-        Makes an unfitted `KerasFeaturizer`, always with the same seed.
+        Makes an unfitted `featurizers.KerasFeaturizer`, always with the same seed.
     folder : Path
         Where each model's result is kept.
     """
@@ -41,7 +40,7 @@ class Problem:
     sample: Split
     transformation: Transformation
     initial: FeatureSet
-    new_featurizer: Callable[[], KerasFeaturizer]
+    new_featurizer: Callable
     folder: Path
 
 

@@ -1,0 +1,84 @@
+# The batch: every notebook of every study as one papermill run. `make run`, `make study NAME=...`, `make studies`.
+# A job runs again only if its notebook, its parameters, the code that it calls or what it reads from upstream changed.
+from influaug.artifacts import modules_of
+
+# Jobs share the cores, so each computes on one; only the training of networks takes what it finds.
+shell.prefix("export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; ")
+
+STUDIES = config.get("studies", "digits-translate digits-rotate digits-crop").split()
+FOLDER = "outputs/{study}"
+
+# notebook: (what it reads from upstream, modules that it calls, what it makes)
+STAGES = {
+    "01_featurize": ([], ["data", "transformations", "featurizers"], ["features.json"]),
+    "02_score": (["features.json"], ["scores", "sweep"], ["scores.parquet"]),
+    "03_policy_sweep": (["features.json"], ["sweep", "retrained"], ["sweep.parquet", "summary.json", "curve.png"]),
+    "04_refinements": (["sweep.parquet"], ["summary"], []),
+    "05_vsv": (["sweep.parquet"], ["vsv"], ["vsv.parquet"]),
+}
+# Notebooks over all studies; they run with the first study's parameters.
+OVERVIEWS = ["06_figures", "00_index"]
+
+
+def code(*modules):
+    return [str(path) for path in modules_of(*(f"influaug.{module}" for module in modules))]
+
+
+wildcard_constraints:
+    study=r"[A-Za-z0-9_.-]+",
+
+
+localrules:
+    site,
+
+
+rule site:
+    input:
+        expand(f"{FOLDER}/pages/{{stage}}.html", study=STUDIES, stage=STAGES),
+        expand("outputs/pages/{overview}.html", overview=OVERVIEWS),
+    message:
+        "all studies: index page"
+    shell:
+        "python -m influaug.pages outputs"
+
+
+for stage, (reads, modules, makes) in STAGES.items():
+
+    rule:
+        name:
+            stage
+        input:
+            [f"{FOLDER}/{file}" for file in reads],
+            code(*modules),
+            notebook=f"notebooks/{stage}.ipynb",
+            params="params/{study}.yaml",
+        output:
+            [f"{FOLDER}/{file}" for file in makes],
+            page=f"{FOLDER}/pages/{stage}.html",
+        log:
+            notebook=f"{FOLDER}/notebooks/{stage}.ipynb",
+        message:
+            f"{{wildcards.study}}: {stage}"
+        shell:
+            "python -m influaug.run {input.notebook} {input.params} --executed {log.notebook} --page {output.page}"
+
+
+for overview in OVERVIEWS:
+
+    rule:
+        name:
+            overview
+        input:
+            expand(f"{FOLDER}/sweep.parquet", study=STUDIES),
+            expand(f"{FOLDER}/vsv.parquet", study=STUDIES),
+            code("published", "figures"),
+            notebook=f"notebooks/{overview}.ipynb",
+            params=f"params/{STUDIES[0]}.yaml",
+        output:
+            page=f"outputs/pages/{overview}.html",
+        log:
+            notebook=f"outputs/notebooks/{overview}.ipynb",
+        message:
+            f"all studies: {overview}"
+        shell:
+            "python -m influaug.run {input.notebook} {input.params} --executed {log.notebook} --page {output.page}"

@@ -1,0 +1,111 @@
+"""Run one notebook of one study with papermill: ``python -m influaug.run NOTEBOOK PARAMS.yaml``.
+
+Refuses unknown and ill-typed parameters before anything starts. The executed notebook and its page are kept also when
+it fails; a failure ends with one sentence, the place to look, and a non-zero exit status.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from . import pages, paths, report, study
+from .errors import InputError
+
+
+class NotebookError(Exception):
+    """A notebook ended with an error; the message says which, why in one line, and where to look."""
+
+
+def run(notebook, parameters, executed=None, page=None):
+    """Execute a notebook with a study's parameters, and render it.
+
+    Parameters
+    ----------
+    notebook : path
+    parameters : path
+        The study's YAML file.
+    executed : path, optional
+        Where the executed notebook goes (default: ``notebooks/`` in the study's folder).
+    page : path, optional
+        Where its HTML page goes (default: ``pages/`` in the study's folder).
+
+    Raises
+    ------
+    InputError
+        A missing notebook, or wrong parameters: nothing has run.
+    NotebookError
+        The notebook failed; what it did until then is at `executed` and on its page.
+    """
+    notebook = Path(notebook)
+    if notebook.suffix != ".ipynb" or not notebook.is_file():
+        known = ", ".join(sorted(p.name for p in paths.NOTEBOOKS.glob("*.ipynb")))
+        raise InputError(f"There is no notebook {notebook}; those in notebooks/ are {known}.")
+    chosen = study.read(parameters)
+    executed = Path(executed or chosen.folder / "notebooks" / notebook.name)
+    page = Path(page or chosen.folder / "pages" / f"{notebook.stem}.html")
+    try:
+        _execute(notebook, chosen, executed)
+    finally:
+        if executed.exists():
+            pages.render_notebook(executed, page, links=_links(notebook, page))
+
+
+def _links(notebook, page):
+    """Text and address of the index and, for a stage of a study, of the pages of all stages, which lie beside it."""
+    index = Path(os.path.relpath(paths.outputs() / "index.html", page.parent)).as_posix()
+    stages = report.NOTEBOOKS if notebook.stem in report.NOTEBOOKS else {}
+    return [("All studies", index), *((title, f"{stem}.html") for stem, title in stages.items())]
+
+
+def _execute(notebook, chosen, executed):
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    running = executed.with_name(f".running.{executed.name}")
+    try:
+        papermill.execute_notebook(
+            notebook,
+            running,
+            parameters=chosen.model_dump(),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            extra_arguments=["--log-level=CRITICAL"],
+        )
+    except (PapermillExecutionError, DeadKernelError) as error:
+        raise NotebookError(f"{chosen.study}, {notebook.stem} failed: {_reason(error)}; see {executed}.") from None
+    finally:
+        if running.exists():
+            running.replace(executed)
+
+
+def _reason(error):
+    if isinstance(error, DeadKernelError):
+        return "its kernel died, perhaps for lack of memory"
+    return f"{error.ename}: {error.evalue}".splitlines()[0].rstrip(". :")
+
+
+def main(arguments=None):
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m influaug.run", description=__doc__.splitlines()[0])
+    parser.add_argument("notebook")
+    parser.add_argument("parameters", help="a study's YAML file")
+    parser.add_argument("--executed", help="where the executed notebook goes")
+    parser.add_argument("--page", help="where its HTML page goes")
+    given = parser.parse_args(arguments)
+    # It warns of every parameter that a notebook's own cell leaves out, and repeats what NotebookError says.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    try:
+        run(given.notebook, given.parameters, given.executed, given.page)
+    except (InputError, NotebookError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""A study: one data set, one transformation and every choice of the experiment, validated before anything runs."""
+
+import ast
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from . import artifacts, paths
+from .data import Split, load, split
+from .errors import InputError
+from .policies import POLICIES
+from .scores import SCORES, ScoreOptions
+from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
+from .transformations import APPENDIX_B, crop, rotate, translate
+
+EVEN_AND_ODD = [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
+PURPOSES = ["sample", "network", "policies", "vsv"]
+BUILDERS = {"translate": translate, "rotate": rotate, "crop": crop}
+Classes = list[int | str | list[int | str]]
+
+
+class Study(BaseModel):
+    """Parameters of a study; the defaults are the small embedded case. See params/ for the full ones.
+
+    A study's folder is ``outputs/<study>`` if its parameters are those of ``params/<study>.yaml``; with any other
+    parameters it is ``outputs/variations/<study>-<hash>``, so that playing in a notebook overwrites nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    study: str = Field("digits-translate", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of the study")
+    dataset: str = Field("digits", description="digits, mnist, cifar10, small-norb, an .npz or a folder of images")
+    data_folder: str | None = Field(None, description="where data files lie; else INFLUAUG_DATA, else a cache folder")
+    classes: Classes | None = Field(EVEN_AND_ODD, description="what becomes label 0, 1, ...; a list merges classes")
+    n_train: int | None = Field(1000, ge=2, description="training points sampled; null for all")
+    sample: Literal["stratified", "first"] = Field("stratified", description="a seeded random sample, or the first")
+    transformation: Literal["translate", "rotate", "crop"] = Field("translate", description="how points are augmented")
+    magnitudes: list[float] | None = Field(None, description="pixels or degrees; null for the paper's appendix B")
+    directions: Literal["cardinal", "diagonal"] = Field("cardinal", description="of translations")
+    network: Literal["lenet", "released-cnn"] = Field("lenet", description="network whose features the head sees")
+    featurizer: Literal["frozen", "retrained"] = Field("frozen", description="retrained: anew at each budget")
+    epochs: int = Field(45, ge=1, description="epochs that the network trains")
+    batch_size: int = Field(512, ge=1, description="minibatch of the network's training")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size")
+    C: float = Field(10.0, gt=0, description="inverse regularisation strength of the logistic regression")
+    hessian: Literal["objective", "loss"] = Field("objective", description="Hessian behind influence; loss: without L2")
+    damping: float = Field(0.0, ge=0, description="added to the Hessian's diagonal")
+    margin: Literal["hardest", "easiest"] = Field("hardest", description="which points the margin score prefers")
+    scores: list[str] = Field(["loss", "influence"], min_length=1, description="loss, influence, margin")
+    policies: list[str] = Field(
+        [
+            "baseline",
+            "random_proportional",
+            "random_inverse_proportional",
+            "deterministic_proportional",
+            "deterministic_inverse_proportional",
+        ],
+        min_length=1,
+        description="policies of the sweep",
+    )
+    refinements: list[str] = Field(list(REFINEMENTS), min_length=1, description="plain, update, downweight, both")
+    budgets: list[int] | None = Field(None, description="augmented points; null for the paper's, scaled to n_train")
+    rounds: int = Field(5, ge=1, description="draws of each random policy")
+    replicates: int = Field(3, ge=1, description="repetitions of everything with a sample and a network of their own")
+    update_every: int | None = Field(None, ge=1, description="points between score updates; null: at the budgets")
+    seed: int = Field(0, ge=0, description="the one seed that all others come from")
+
+    @field_validator("scores", "policies", "refinements")
+    @classmethod
+    def _known(cls, names, info):
+        known = {"scores": SCORES, "policies": POLICIES, "refinements": REFINEMENTS}[info.field_name]
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(known)}")
+        if len(set(names)) < len(names):
+            raise ValueError("must name each once")
+        return names
+
+    @field_validator("magnitudes")
+    @classmethod
+    def _magnitudes(cls, magnitudes, info):
+        transformation = info.data.get("transformation")
+        if magnitudes is not None and transformation is not None:
+            if transformation == "translate" and len(magnitudes) != 1:
+                raise ValueError("must be one number of pixels for translate")
+            BUILDERS[transformation](**_options(transformation, magnitudes))
+        return magnitudes
+
+    @field_validator("budgets")
+    @classmethod
+    def _budgets(cls, budgets, info):
+        n = info.data.get("n_train")
+        if budgets is not None and (budgets != sorted(set(budgets)) or not budgets or budgets[0] < 1):
+            raise ValueError("must rise from at least 1")
+        if budgets is not None and n is not None and budgets[-1] > n:
+            raise ValueError(f"{budgets[-1]} is more than the {n} training points")
+        return budgets
+
+    @field_validator("magnitudes", "learning_rate", "C", "damping", mode="before")
+    @classmethod
+    def _whole_numbers_are_numbers(cls, value):
+        if isinstance(value, list):
+            return [float(v) if type(v) is int else v for v in value]
+        return float(value) if type(value) is int else value
+
+    @property
+    def folder(self):
+        """Where everything of this study is written; see the class's docstring."""
+        published = paths.PARAMS / f"{self.study}.yaml"
+        if published.exists() and read(published) == self:
+            return paths.outputs() / self.study
+        return paths.outputs() / "variations" / f"{self.study}-{artifacts.key(**self.model_dump())[:8]}"
+
+    def split(self, replicate):
+        """The training sample of a replicate and the test set: `data.Split`."""
+        return self.split_of(load(self.dataset, self.data_folder), replicate)
+
+    def split_of(self, dataset, replicate):
+        """As `split`, of a data set that is already loaded."""
+        sample: Split = split(dataset, self.classes, self.n_train, self.sample, self.seed_of(replicate, "sample"))
+        if self.budgets and self.budgets[-1] > len(sample.labels):
+            n = len(sample.labels)
+            raise InputError(f"budgets go up to {self.budgets[-1]}, which is more than the {n} training points.")
+        return sample
+
+    def augmentation(self):
+        """The study's `transformations.Transformation`."""
+        if self.magnitudes is None:
+            options = dict(APPENDIX_B.get(self.dataset, APPENDIX_B["mnist"])[self.transformation])
+        else:
+            options = _options(self.transformation, self.magnitudes)
+        if self.transformation == "translate":
+            options["directions"] = self.directions
+        return BUILDERS[self.transformation](**options)
+
+    def sweep_settings(self, n):
+        """What the sweep runs over, for n training points: `sweep.SweepSettings`."""
+        return SweepSettings(
+            scores=tuple(self.scores),
+            policies=tuple(self.policies),
+            refinements=tuple(self.refinements),
+            budgets=tuple(self.budgets or scaled_budgets(n)),
+            rounds=self.rounds,
+            update_every=self.update_every,
+            options=ScoreOptions(self.C, self.hessian, self.damping, self.margin),
+        )
+
+    def seed_sequence(self, replicate, purpose):
+        """Seeds of one replicate for one purpose: ``sample``, ``network``, ``policies`` or ``vsv``."""
+        return np.random.SeedSequence(self.seed, spawn_key=(replicate, PURPOSES.index(purpose)))
+
+    def seed_of(self, replicate, purpose):
+        """As `seed_sequence`, as one whole number."""
+        return int(self.seed_sequence(replicate, purpose).generate_state(1)[0])
+
+
+def _options(transformation, magnitudes):
+    if transformation == "rotate":
+        return {"degrees": magnitudes}
+    whole = [int(m) if m.is_integer() else m for m in magnitudes]
+    return {"pixels": whole[0] if transformation == "translate" else whole}
+
+
+def from_parameters(parameters):
+    """A validated study from a mapping of parameters.
+
+    Raises
+    ------
+    InputError
+        An unknown or ill-typed parameter or a wrong value; the sentence names it and says what is known or right.
+    """
+    unknown = sorted(map(str, set(parameters) - set(Study.model_fields)))
+    if unknown:
+        raise InputError(f"Unknown parameter {', '.join(unknown)}; known are {', '.join(Study.model_fields)}.")
+    try:
+        return Study(**parameters)
+    except ValidationError as error:
+        raise InputError(_sentence(error)) from None
+
+
+def _sentence(error):
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"Parameter {name}: {message[0].lower()}{message[1:]}; given was {first['input']!r}."
+
+
+def from_namespace(namespace):
+    """A validated study from a notebook's globals: its parameters cell, with papermill's injected one over it.
+
+    A parameters cell is one that assigns ``study``, or nothing but literals, so that the variables of the other cells
+    may have any name. A misspelt parameter is refused for as long as no later cell assigns ``study``: correct it and
+    run the cell again.
+    """
+    cells = [_parameters(source) for source in namespace.get("In", [])]
+    last = max((place for place, names in enumerate(cells) if "study" in names), default=0)
+    names = set().union(*cells) & set(Study.model_fields) | set().union(*cells[last:])
+    return from_parameters({name: namespace[name] for name in sorted(names) if name in namespace})
+
+
+def _parameters(source):
+    """Names that a cell assigns, if it is a parameters cell; else nothing."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return set()
+    assignments = [node for node in body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    targets = [target for node in assignments for target in getattr(node, "targets", None) or [node.target]]
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    only_literals = len(assignments) == len(body) and all(_is_literal(node.value) for node in assignments)
+    return names if only_literals or "study" in names else set()
+
+
+def _is_literal(node):
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def read(path):
+    """A validated study from a YAML file. Raises InputError if it is missing, not YAML, or wrong."""
+    path = Path(path)
+    if not path.is_file():
+        names = ", ".join(sorted(p.stem for p in paths.PARAMS.glob("*.yaml")))
+        raise InputError(f"There is no study {path}; those in params/ are {names}.")
+    try:
+        parameters = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(f"{getattr(error, 'problem', error)}{getattr(error, 'problem_mark', '')}".split())
+        raise InputError(f"{path} is not a YAML file: {reason}.") from None
+    if not isinstance(parameters, dict):
+        raise InputError(f"{path} must hold one parameter a line, 'name: value'.")
+    return from_parameters(parameters)
