@@ -5,7 +5,7 @@ CORES ?= all
 UV := .uv/bin/uv
 BIN := .venv/bin
 READY := .venv/.ready-$(EXTRA)
-SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --keep-going --rerun-incomplete --quiet rules host reason
+BATCH := $(BIN)/python -u -m influaug.batch --cores $(CORES)
 BUNDLED := digits-translate digits-rotate digits-crop
 ALL := $(basename $(notdir $(wildcard params/*.yaml)))
 
@@ -25,18 +25,15 @@ $(READY): $(UV) pyproject.toml uv.lock
 	@rm -f .venv/.ready-* && touch $@
 
 run: $(READY) ## run the embedded studies (no download) and name the page to open
-	@$(SNAKEMAKE) --config studies="$(BUNDLED)"
-	@echo "Open $(CURDIR)/outputs/index.html"
+	@$(BATCH) $(BUNDLED)
 
 study: $(READY) ## run one study: make study NAME=mnist-translate
 	@test -n "$(NAME)" || { echo "Which one? make study NAME=... with one of: $(ALL)"; exit 2; }
 	@test -f "params/$(NAME).yaml" || { echo "There is no params/$(NAME).yaml; there are: $(ALL)"; exit 2; }
-	@$(SNAKEMAKE) --config studies="$(NAME)"
-	@echo "Open $(CURDIR)/outputs/index.html"
+	@$(BATCH) $(NAME)
 
 studies: $(READY) ## run every study in params/
-	@$(SNAKEMAKE) --config studies="$(ALL)"
-	@echo "Open $(CURDIR)/outputs/index.html"
+	@$(BATCH) $(ALL)
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks/00_index.ipynb

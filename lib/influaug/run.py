@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from time import perf_counter
 
 import papermill
 from nbclient.exceptions import DeadKernelError
@@ -16,6 +17,9 @@ from papermill.exceptions import PapermillExecutionError
 
 from . import pages, paths, report, study
 from .errors import InputError
+
+MARK = "influaug: "
+"""What the lines begin with that the command writes to standard error."""
 
 
 class NotebookError(Exception):
@@ -99,11 +103,15 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     # It warns of every parameter that a notebook's own cell leaves out, and repeats what NotebookError says.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    name = f"{Path(given.parameters).stem}: {Path(given.notebook).stem}"
+    sys.stderr.write(f"{MARK}started {name}\n")
+    started = perf_counter()
     try:
         run(given.notebook, given.parameters, given.executed, given.page)
     except (InputError, NotebookError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{MARK}failed {name}; {error}\n")
         return 1
+    sys.stderr.write(f"{MARK}finished {name}; {perf_counter() - started:.0f} s\n")
     return 0
 
 

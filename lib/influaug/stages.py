@@ -5,7 +5,7 @@ a notebook opened alone computes what it lacks from upstream, and in the batch i
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 
 import numpy as np
@@ -48,10 +48,15 @@ class Features:
     history: dict
 
 
+@cache
+def _code(*modules):
+    """Key of modules' code, once a session: what runs is what was imported, whatever the files have become since."""
+    return artifacts.code_key(*(f"influaug.{module}" for module in modules))
+
+
 def _depends(study, modules, names, **more):
     chosen = {name: getattr(study, name) for name in names}
-    code = artifacts.code_key(*(f"influaug.{module}" for module in modules))
-    return artifacts.key(parameters=chosen, code=code, **more)
+    return artifacts.key(parameters=chosen, code=_code(*modules), **more)
 
 
 def _about(study, key, dataset, started, **more):
@@ -223,13 +228,12 @@ def _frozen(study, dataset):
 
 
 def _retrained(study, dataset):
-    code = artifacts.code_key("influaug.retrained")
     for r, replicate in enumerate(features(study)):
         sample = study.split_of(dataset, r)
         network = partial(new_featurizer, study, r)
         problem = retrained.Problem(sample, study.augmentation(), replicate.set, network, study.folder / "retrained")
         settings = study.sweep_settings(replicate.set.n)
-        key = artifacts.key(features=features_key(study, dataset, r), C=study.C, code=code)
+        key = artifacts.key(features=features_key(study, dataset, r), C=study.C, code=_code("retrained"))
         table = retrained.run(problem, settings, study.seed_sequence(r, "policies"), key)
         table.insert(0, "replicate", r)
         yield table
