@@ -1,12 +1,16 @@
 # The batch: every notebook of every study as one papermill run. `make run`, `make study NAME=...`, `make studies`.
 # A job runs again only if its notebook, its parameters, the code that it calls or what it reads from upstream changed.
+import os
+
+from influaug import paths
 from influaug.artifacts import modules_of
 
 # Jobs share the cores, so each computes on one; only the training of networks takes what it finds.
 shell.prefix("export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; ")
 
 STUDIES = config.get("studies", "digits-translate digits-rotate digits-crop").split()
-FOLDER = "outputs/{study}"
+OUTPUTS = os.path.relpath(paths.outputs(), paths.PROJECT)
+FOLDER = f"{OUTPUTS}/{{study}}"
 
 # notebook: (what it reads from upstream, modules that it calls, what it makes)
 STAGES = {
@@ -35,11 +39,11 @@ localrules:
 rule site:
     input:
         expand(f"{FOLDER}/pages/{{stage}}.html", study=STUDIES, stage=STAGES),
-        expand("outputs/pages/{overview}.html", overview=OVERVIEWS),
+        expand(f"{OUTPUTS}/pages/{{overview}}.html", overview=OVERVIEWS),
     message:
         "all studies: index page"
     shell:
-        "python -m influaug.pages outputs"
+        f"python -m influaug.pages {OUTPUTS}"
 
 
 for stage, (reads, modules, makes) in STAGES.items():
@@ -75,9 +79,9 @@ for overview in OVERVIEWS:
             notebook=f"notebooks/{overview}.ipynb",
             params=f"params/{STUDIES[0]}.yaml",
         output:
-            page=f"outputs/pages/{overview}.html",
+            page=f"{OUTPUTS}/pages/{overview}.html",
         log:
-            notebook=f"outputs/notebooks/{overview}.ipynb",
+            notebook=f"{OUTPUTS}/notebooks/{overview}.ipynb",
         message:
             f"all studies: {overview}"
         shell:

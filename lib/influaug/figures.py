@@ -104,7 +104,8 @@ def _finish(ax, table, value):
         ax.axhline(level, color="0.35", linestyle=style, linewidth=1.2, label=label)
     ticks = np.unique(curves_only(table)["budget"])
     ax.set_xscale("symlog", linthresh=10, linscale=0.5)
-    ax.set_xticks(ticks, [f"{b:g}" for b in ticks], fontsize=8)
+    crowded = np.append(ticks[1:] / ticks[:-1] < 1.4, False)
+    ax.set_xticks(ticks, ["" if near else f"{b:g}" for b, near in zip(ticks, crowded, strict=True)], fontsize=8)
     ax.set(xlim=(0.9, n * 1.05), xlabel=f"augmented points (of {n})", ylabel="test accuracy (%)")
     return ax
 

@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+from influaug import paths
+from influaug.batch import Progress, batch
+
+SAID = """\
+Building DAG of jobs...
+Job stats:
+total                  3
+
+influaug: started a: 01_featurize
+I0000 chatter of a kernel
+influaug: finished a: 01_featurize; 9 s
+1 of 3 steps (33%) done
+influaug: started a: 02_score
+influaug: failed a: 02_score; C must be a positive number, not 0.
+"""
+
+
+def test_progress_says_what_runs_and_how_much_is_left():
+    progress = Progress()
+    shown = [line for said in SAID.splitlines() if (line := progress.take(said)) is not None]
+    assert shown == [
+        "[  3 to go] started  a: 01_featurize",
+        "[  2 to go] finished a: 01_featurize; 9 s",
+        "[  2 to go] started  a: 02_score",
+        "[  1 to go] failed   a: 02_score; C must be a positive number, not 0.",
+    ]
+    assert progress.failures == ["a: 02_score; C must be a positive number, not 0."]
+
+
+def test_a_batch_that_cannot_start_says_where_to_look(outputs):
+    shown = []
+    assert batch(["no-such-study"], "1", shown.append) != 0
+    assert str(outputs / "batch.log") in shown[0]
+    assert "no-such-study" in (outputs / "batch.log").read_text()
+
+
+def test_every_notebook_of_every_study_is_a_job_of_the_graph():
+    studies = sorted(path.stem for path in paths.PARAMS.glob("*.yaml"))
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--quiet", "rules", "--nolock"]
+    command += ["--config", f"studies={' '.join(studies)}"]
+    said = subprocess.run(command, cwd=paths.PROJECT, capture_output=True, text=True, check=True)
+    stats = dict(line.split() for line in (said.stdout + said.stderr).splitlines() if len(line.split()) == 2)
+    for notebook in sorted(paths.NOTEBOOKS.glob("*.ipynb")):
+        overview = notebook.stem in ("00_index", "06_figures")
+        assert stats[notebook.stem] == ("1" if overview else str(len(studies)))
