@@ -10,7 +10,7 @@ BUNDLED := digits-translate digits-rotate digits-crop
 ALL := $(basename $(notdir $(wildcard params/*.yaml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies pages lab test test-fast lint
+.PHONY: help setup run study studies lab test test-fast lint
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,7 +36,7 @@ studies: $(READY) ## run every study in params/
 	@$(BATCH) $(ALL)
 
 lab: $(READY) ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks/00_index.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb
 
 test: $(READY) lint ## everything: lint, the library's tests, every notebook through nbval
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax tests notebooks

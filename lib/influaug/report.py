@@ -16,6 +16,7 @@ NOTEBOOKS = {
     "04_refinements": "Refinements",
     "05_vsv": "Virtual support vectors",
 }
+REFERENCE_WORDS = {"none": "no augmentation", "full": "full augmentation"}
 HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
 
 
@@ -39,33 +40,57 @@ def percent(mean, half_width, digits=2):
     return f"{100 * mean:.{digits}f}{interval}"
 
 
+def signed(gain):
+    """A gain (a row of `summary.with_intervals`) in percentage points: '+0.85 ± 0.34'."""
+    return f"{'+' if gain['mean'] >= 0 else ''}{percent(gain['mean'], gain['half_width'])}"
+
+
 def main_score(study):
     """The score that headlines use: influence if the study has it."""
     return "influence" if "influence" in study.scores else study.scores[0]
 
 
 def headline_rows(study, sweep):
-    """The headline numbers: list of {what, value}; values in percent with 95% intervals, or points."""
-    rows = []
-    for policy, what in (("none", "no augmentation"), ("full", "full augmentation")):
-        values = sweep.loc[sweep["policy"] == policy, "accuracy"]
-        rows.append((what, percent(*mean_interval(values)) + " %"))
-    n, score = sweep["budget"].max(), main_score(study)
-    budgets = sweep.loc[sweep["policy"] == "baseline", "budget"]
-    share = min(budgets, key=lambda budget: abs(budget - 0.05 * n), default=None)
-    gains = paired_gain(sweep, [*CURVE, "budget"]) if share else None
+    """The headline numbers: list of {what, value}, in words, with 95% intervals where there are several seeds."""
+    rows = _references(sweep) | _gains(study, sweep) | _reached(study, sweep)
+    return [{"what": what, "value": value} for what, value in rows.items()]
+
+
+def _references(sweep):
+    means = {what: sweep.loc[sweep["policy"] == policy, "accuracy"] for policy, what in REFERENCE_WORDS.items()}
+    return {what: f"{percent(*mean_interval(values))} %" for what, values in means.items()}
+
+
+def _gains(study, sweep):
+    """Gains over random points at the budget nearest to 5%."""
+    budgets, n = sweep.loc[sweep["policy"] == "baseline", "budget"], sweep["budget"].max()
+    if budgets.empty:
+        return {}
+    budget = min(budgets, key=lambda b: abs(b - 0.05 * n))
+    gains = paired_gain(sweep, [*CURVE, "budget"])
+    found = {p: gains.loc[key] for p in HEADLINE[1:] if (key := (*_plain(study, p), budget)) in gains.index}
+    return {
+        f"{_words(study, policy)}: gain over random points at {budget} of {n}": f"{signed(gain)} percentage points"
+        for policy, gain in found.items()
+    }
+
+
+def _reached(study, sweep):
     reached = enough(sweep)
-    for policy in HEADLINE:
-        curve, name = (score, policy, False, False), figures.LOOK[policy][2]
-        name = name if policy == "baseline" else f"{score}, {name}"
-        if gains is not None and policy != "baseline" and (*curve, share) in gains.index:
-            gain = gains.loc[(*curve, share)]
-            what = f"{name}: gain over random points at {share} of {n}"
-            rows.append((what, percent(gain["mean"], gain["half_width"]) + " points"))
-        if curve in reached.index:
-            budget = reached[curve]
-            rows.append((f"{name}: within 0.1 of full from", "never" if pd.isna(budget) else f"{budget:.0f} points"))
-    return [{"what": what, "value": value} for what, value in rows]
+    found = {p: reached[key] for p in HEADLINE if (key := _plain(study, p)) in reached.index}
+    return {
+        f"{_words(study, policy)}: within 0.1 of full from": "no budget" if pd.isna(b) else f"{b:.0f} points"
+        for policy, b in found.items()
+    }
+
+
+def _plain(study, policy):
+    return main_score(study), policy, False, False
+
+
+def _words(study, policy):
+    name = figures.LOOK[policy][2]
+    return name if policy == "baseline" else f"{main_score(study)}, {name}"
 
 
 def caption(study, sweep):

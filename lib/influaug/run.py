@@ -23,7 +23,7 @@ MARK = "influaug: "
 
 
 class NotebookError(Exception):
-    """A notebook ended with an error; the message says which, why in one line, and where to look."""
+    """A notebook ended with an error; the message says why in one line, and where to look."""
 
 
 def run(notebook, parameters, executed=None, page=None):
@@ -81,7 +81,7 @@ def _execute(notebook, chosen, executed):
             extra_arguments=["--log-level=CRITICAL"],
         )
     except (PapermillExecutionError, DeadKernelError) as error:
-        raise NotebookError(f"{chosen.study}, {notebook.stem} failed: {_reason(error)}; see {executed}.") from None
+        raise NotebookError(f"{_reason(error)}; see {executed}.") from None
     finally:
         if running.exists():
             running.replace(executed)

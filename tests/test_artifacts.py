@@ -1,0 +1,253 @@
+"""Files written whole or not at all, and never served when damaged or when what they depend on has changed."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from influaug import artifacts
+from influaug.errors import InputError
+
+ARRAYS = {"train": np.arange(12.0).reshape(3, 4), "labels": np.array([1, 0, 1]), "n": np.int64(3)}
+TABLE = pd.DataFrame({"score": ["loss", ""] * 20, "accuracy": np.linspace(0, 1, 40), "update": [True, False] * 20})
+JSON = {"accuracy": 0.5, "names": ["a", "b"]}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def write(path, wanted="k"):
+    """Write an artifact of the kind that the suffix names; return a function that reads it."""
+    if path.suffix == ".npz":
+        artifacts.write_arrays(path, artifacts.manifest(wanted), **ARRAYS)
+        return lambda key=wanted: artifacts.read_arrays(path, key)
+    if path.suffix == ".parquet":
+        artifacts.write_table(path, artifacts.manifest(wanted), TABLE)
+        return lambda key=wanted: artifacts.read_table(path, key)
+    artifacts.write_json(path, JSON)
+    return lambda: artifacts.read_json(path)
+
+
+def same(content):
+    if isinstance(content, pd.DataFrame):
+        return content.equals(TABLE)
+    if "train" in content:
+        return content.keys() == ARRAYS.keys() and all(np.array_equal(content[name], ARRAYS[name]) for name in ARRAYS)
+    return content == JSON
+
+
+@pytest.fixture(params=["a.npz", "a.parquet", "a.json"])
+def path(request, tmp_path):
+    return tmp_path / "made" / request.param
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with artifacts.replacing(path) as temporary:
+        temporary.write_text("old")
+        assert temporary.parent == path.parent and temporary.suffix == ".txt" and not path.exists()
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error), artifacts.replacing(path) as temporary:
+            temporary.write_text("half of the n")
+            raise error
+        assert [(p.name, p.read_text()) for p in path.parent.iterdir()] == [("a.txt", "old")]
+    with pytest.raises(RuntimeError), artifacts.replacing(tmp_path / "none") as temporary:
+        raise RuntimeError("before anything is written")
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_is_written_is_read(path):
+    read = write(path)
+    assert same(read())
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_failed_write_leaves_the_old_artifact(path):
+    read = write(path)
+    with pytest.raises(TypeError):
+        if path.suffix == ".npz":
+            artifacts.write_arrays(path, {"made": object}, train=np.zeros(3))
+        elif path.suffix == ".parquet":
+            artifacts.write_table(path, {"made": object}, TABLE[:3])
+        else:
+            artifacts.write_json(path, [object])
+    assert same(read())
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.parquet"])
+def test_another_key_or_no_file_is_none(tmp_path, name):
+    read = write(tmp_path / name)
+    assert read("other") is None
+    (tmp_path / name).unlink()
+    assert read() is None
+    assert artifacts.read_manifest(tmp_path / name) is None
+
+
+def test_no_json_is_none(tmp_path):
+    assert artifacts.read_json(tmp_path / "a.json") is None
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.parquet"])
+def test_the_manifest_tells_where_an_artifact_comes_from(tmp_path, name):
+    about = artifacts.manifest("k", parameters={"C": 10.0, "budgets": (1, np.int64(2))}, seconds=1.5)
+    if name == "a.npz":
+        artifacts.write_arrays(tmp_path / name, about, **ARRAYS)
+    else:
+        artifacts.write_table(tmp_path / name, about, TABLE)
+        assert "manifest" not in TABLE.attrs
+        assert "manifest" not in artifacts.read_table(tmp_path / name).attrs
+    read = artifacts.read_manifest(tmp_path / name)
+    assert read["key"] == "k" and read["parameters"] == {"C": 10.0, "budgets": [1, 2]} and read["seconds"] == 1.5
+    assert read["versions"]["numpy"] == np.__version__
+    assert pd.Timestamp(read["made"]).tzinfo is not None
+
+
+def test_a_table_of_any_key_is_read_where_none_is_wanted(tmp_path):
+    write(tmp_path / "a.parquet", "whatever")
+    assert_frame_equal(artifacts.read_table(tmp_path / "a.parquet"), TABLE)
+
+
+def test_numpy_values_are_json(tmp_path):
+    artifacts.write_json(tmp_path / "a.json", {"n": np.int64(3), "share": np.float32(0.5), "budgets": np.arange(2)})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"n": 3, "share": 0.5, "budgets": [0, 1]}
+
+
+def refused(path, read):
+    damaged = path.read_bytes()
+    with pytest.raises(InputError) as error:
+        read()
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert path.read_bytes() == damaged
+    return True
+
+
+def test_truncated_files_are_refused_by_name_and_kept(path):
+    read = write(path)
+    whole = path.read_bytes()
+    for length in (0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 2):
+        path.write_bytes(whole[:length])
+        assert refused(path, read)
+
+
+def test_files_with_a_wrong_byte_are_refused_or_harmless(path):
+    """Every place in turn (a sample for the longer formats): an error that names the file, or the right content."""
+    read = write(path)
+    whole = path.read_bytes()
+    outcomes = []
+    for place in range(0, len(whole), 1 if path.suffix == ".json" else 13):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :])
+        try:
+            content = read()
+            assert content is None or same(content), place
+            outcomes.append("read")
+        except InputError:
+            outcomes.append("refused")
+            assert refused(path, read)
+    assert outcomes.count("refused") > len(outcomes) / 2
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.parquet"])
+def test_damaged_files_have_no_manifest_either(tmp_path, name):
+    path = tmp_path / name
+    write(path)
+    path.write_bytes(b"not " + path.read_bytes()[4:-8])
+    assert refused(path, lambda: artifacts.read_manifest(path))
+
+
+def test_a_changed_value_in_a_table_is_found(tmp_path):
+    """Parquet itself keeps no checksum."""
+    path = tmp_path / "a.parquet"
+    artifacts.write_table(path, artifacts.manifest("k"), TABLE)
+    table = pd.read_parquet(path)
+    table.loc[3, "accuracy"] = 0.9
+    table.to_parquet(path)
+    assert refused(path, lambda: artifacts.read_table(path, "k"))
+
+
+def changed(value):
+    """The same JSON value with its first leaf changed."""
+    if isinstance(value, dict) and value:
+        first, *rest = value
+        return {first: changed(value[first]), **{name: value[name] for name in rest}}
+    if isinstance(value, list) and value:
+        return [changed(value[0]), *value[1:]]
+    return "changed" if value != "changed" else None
+
+
+@settings(max_examples=50, deadline=None)
+@given(json_values, json_values)
+def test_the_key_is_of_content_at_any_depth(first, second):
+    key = artifacts.key(first=first, second={"inner": [second]})
+    assert key == artifacts.key(second={"inner": [second]}, first=first)
+    assert key != artifacts.key(first=changed(first), second={"inner": [second]})
+    assert key != artifacts.key(first=first, second={"inner": [changed(second)]})
+
+
+def test_the_key_looks_at_no_order_of_names_but_at_that_of_lists():
+    assert artifacts.key(a={"x": 1, "y": 2}) == artifacts.key(a={"y": 2, "x": 1})
+    assert artifacts.key(a=[1, 2]) != artifacts.key(a=[2, 1])
+    assert artifacts.key(a=(1, 2)) == artifacts.key(a=[1, 2])
+
+
+FILES = {
+    "__init__": "",
+    "top": '"""Top."""\nfrom .middle import f\nfrom . import absolute, __doc__\n\ndef g():\n    return f(1)\n',
+    "middle": 'from .bottom import f\n\n\nclass A:\n    """Doc."""\n\n    x = 1\n',
+    "bottom": "from .top import g\n\n\ndef f(x):\n    return x\n",
+    "absolute": "import json, {package}.by_name\nfrom {package}.from_name import x\nfrom {package} import sibling\n",
+    "by_name": "",
+    "from_name": "x = 1\n",
+    "sibling": "",
+    "other": "y = 1\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A folder that is a package: top -> middle -> bottom -> top, absolute imports, and a module nobody imports."""
+    folder = tmp_path / f"package_{tmp_path.name}".replace("-", "_")
+    folder.mkdir()
+    for name, text in FILES.items():
+        (folder / f"{name}.py").write_text(text.replace("{package}", folder.name))
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder
+
+
+def test_modules_are_followed_through_imports(package):
+    def found(module):
+        return {path.stem for path in artifacts.modules_of(f"{package.name}.{module}")}
+
+    assert found("top") == set(FILES) - {"__init__", "other"}
+    assert found("absolute") == {"absolute", "by_name", "from_name", "sibling"}
+    assert found("other") == {"other"}
+    paths = artifacts.modules_of(f"{package.name}.other", f"{package.name}.from_name")
+    assert paths == [package / "from_name.py", package / "other.py"]
+
+
+def test_the_code_key_is_of_code_alone(package):
+    def key():
+        return artifacts.code_key(f"{package.name}.top")
+
+    def edit(module, old, new):
+        text = (package / f"{module}.py").read_text("utf-8")
+        assert old in text
+        (package / f"{module}.py").write_text(text.replace(old, new), "utf-8")
+
+    before = key()
+    edit("top", '"""Top."""', '"""Something else.\n\nEntirely.\n"""')
+    edit("top", "def g():\n", 'def g():  # a comment\n    """A docstring, bytes: \N{GREEK SMALL LETTER PHI}."""\n\n')
+    edit("middle", '    """Doc."""\n\n', "")
+    edit("other", "1", "2")
+    assert key() == before
+    for module, old, new in (("top", "f(1)", "f(2)"), ("bottom", "return x", "return -x"), ("from_name", "1", "2")):
+        edit(module, old, new)
+        assert key() != before
+        edit(module, new, old)
+        assert key() == before

@@ -1,0 +1,199 @@
+"""The project's frame: environment, notebooks and commands are what a stranger relies on."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from importlib import metadata
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from influaug import __version__, paths
+from influaug.study import Study
+
+PYPROJECT = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text("utf-8"))
+LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")
+MAKEFILE = (paths.PROJECT / "Makefile").read_text("utf-8")
+NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in sorted(paths.NOTEBOOKS.glob("*.ipynb"))}
+every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+in_a_checkout = pytest.mark.skipif(not (paths.PROJECT / ".git").exists(), reason="this is no git checkout")
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=paths.PROJECT, capture_output=True, text=True)
+
+
+def code_cells(name):
+    return [cell for cell in NOTEBOOKS[name].cells if cell.cell_type == "code"]
+
+
+def parameters_cell(name):
+    (cell,) = (cell for cell in NOTEBOOKS[name].cells if "parameters" in cell.metadata.get("tags", []))
+    return cell.source
+
+
+def assigned(source):
+    targets = [t for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assign) for t in node.targets]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def test_the_lock_names_the_public_index_alone():
+    addresses = re.findall(r'https?://[^"\s]+', LOCK)
+    hosts = {(urlsplit(address).scheme, urlsplit(address).netloc) for address in addresses}
+    assert hosts == {("https", "pypi.org"), ("https", "files.pythonhosted.org")}
+    kinds = {kind for package in tomllib.loads(LOCK)["package"] for kind in package["source"]}
+    assert kinds == {"registry", "editable"}
+
+
+def test_the_lock_is_of_these_requirements():
+    (own,) = (package for package in tomllib.loads(LOCK)["package"] if package["name"] == "influaug")
+    assert own["source"] == {"editable": "."}
+    locked = {entry["name"]: entry.get("specifier") for entry in own["metadata"]["requires-dist"]}
+    for requirement in map(Requirement, PYPROJECT["project"]["dependencies"]):
+        assert set(locked[requirement.name].split(",")) == set(str(requirement.specifier).split(","))
+
+
+def test_every_requirement_has_both_bounds():
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    groups = PYPROJECT["dependency-groups"].values()
+    for text in [*PYPROJECT["project"]["dependencies"], *(r for part in [*extras, *groups] for r in part)]:
+        operators = {specifier.operator for specifier in Requirement(text).specifier}
+        assert ">=" in operators and "<" in operators, text
+
+
+def test_conda_installs_this_project_and_repeats_no_version():
+    environment = yaml.safe_load((paths.PROJECT / "environment.yml").read_text("utf-8"))
+    *conda, last = environment["dependencies"]
+    (installed,) = last["pip"]
+    path, extra = re.fullmatch(r"-e (\S+)\[(\w+)\]", installed).groups()
+    assert (paths.PROJECT / path / "pyproject.toml").is_file() and extra in PYPROJECT["project"][
+        "optional-dependencies"
+    ]
+    assert "pip" in conda
+    bounded = {Requirement(text).name for text in PYPROJECT["project"]["dependencies"]}
+    names = [re.match(r"[\w.-]+", entry)[0] for entry in conda]
+    assert not bounded & set(names)
+    assert [entry for entry in conda if re.search("[=<>]", entry) and not entry.startswith("python=")] == []
+    (python,) = (entry.partition("=")[2] for entry in conda if entry.startswith("python="))
+    assert Requirement(f"python{PYPROJECT['project']['requires-python']}").specifier.contains(f"{python}.0")
+
+
+def test_the_version_is_one():
+    assert __version__ == PYPROJECT["project"]["version"] == metadata.version("influaug")
+
+
+def test_opencv_is_the_headless_build_alone():
+    builds = {dist.name.lower() for dist in metadata.distributions() if dist.name.lower().startswith("opencv")}
+    assert builds == {"opencv-python-headless"}
+    (locked,) = (p for p in tomllib.loads(LOCK)["package"] if p["name"] == "opencv-python-headless")
+    assert locked["version"]
+
+
+@in_a_checkout
+def test_git_ignores_no_source():
+    made = {"__pycache__", ".ipynb_checkpoints", ".hypothesis", ".pytest_cache"}
+    folders = [paths.PROJECT / part for part in ("lib", "tests", "notebooks", "params")]
+    sources = [path for folder in folders for path in folder.rglob("*.*") if not made & set(path.parts)]
+    new = ["lib/influaug/new.py", "params/new.yaml", "notebooks/07_new.ipynb", "uv.lock"]
+    new += [
+        f"outputs/mnist-crop/{name}" for name in ("sweep.parquet", "pages/02_score.html", "notebooks/02_score.ipynb")
+    ]
+    ignored = git("check-ignore", "--no-index", *new, *(str(p.relative_to(paths.PROJECT)) for p in sources))
+    assert ignored.stdout == "" and ignored.returncode == 1
+    made = [".venv/bin/python", "outputs/variations/x/sweep.parquet", "outputs/mnist-crop/features/replicate-00.npz"]
+    assert git("check-ignore", "--no-index", *made).stdout.split() == made
+
+
+@in_a_checkout
+def test_committed_outputs_are_small_and_hold_no_large_arrays():
+    files = [paths.PROJECT / line for line in git("ls-files", "outputs").stdout.splitlines()]
+    there = [path for path in files if path.exists()]
+    assert sum(path.stat().st_size for path in there) < 30e6
+    assert {path.suffix for path in there} <= {".html", ".ipynb", ".parquet", ".json", ".png", ".csv", ""}
+
+
+def test_make_help_lists_every_command():
+    listed = subprocess.run(["make", "--no-print-directory", "help"], cwd=paths.PROJECT, capture_output=True, text=True)
+    lines = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+    assert {words[1] for words in lines} == set(phony)
+    assert all(words[0] == "make" and words[2] for words in lines)
+    assert {"run", "test", "lab", "study", "studies"} <= set(phony)
+
+
+def test_every_command_of_the_makefile_is_declared():
+    targets = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
+    assert set(targets) == set(re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split())
+
+
+@every_notebook
+def test_a_notebook_is_for_the_default_kernel_and_has_not_been_run(name):
+    notebook = NOTEBOOKS[name]
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.language_info.name == "python"
+    assert "papermill" not in notebook.metadata and "widgets" not in notebook.metadata
+    for cell in code_cells(name):
+        assert cell.outputs == [] and cell.execution_count is None
+
+
+@every_notebook
+def test_a_notebook_reads_as_a_page(name):
+    first = NOTEBOOKS[name].cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
+    prose = "\n".join(cell.source for cell in NOTEBOOKS[name].cells if cell.cell_type == "markdown")
+    headings = re.findall("^# ", prose, re.MULTILINE)
+    assert len(headings) == 1
+    assert max(len(cell.source.splitlines()) for cell in code_cells(name)) <= 15
+    for cell in code_cells(name):
+        ast.parse(cell.source)
+        if "plt.subplots" in cell.source:
+            assert cell.metadata.get("alt"), cell.source
+
+
+@every_notebook
+def test_a_notebooks_parameters_are_the_studys_defaults(name):
+    source = parameters_cell(name)
+    given = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(source).body}
+    assert "study" in given and len(given) >= 3
+    assert {key: Study(**given).model_dump()[key] for key in given} == {key: Study().model_dump()[key] for key in given}
+    assert all("  # " in line for line in source.splitlines())
+
+
+@every_notebook
+def test_a_notebook_asks_for_its_study_right_after_its_parameters(name):
+    cells = [cell.source for cell in code_cells(name)]
+    assert cells[0] == parameters_cell(name)
+    assert cells[1].startswith("from influaug.study import from_namespace\n\ns = from_namespace(globals())\n")
+    assert all("study" not in assigned(source) for source in cells[1:])
+
+
+@every_notebook
+def test_a_notebook_depends_on_no_machine_and_no_network(name):
+    for cell in NOTEBOOKS[name].cells:
+        if cell.cell_type == "code":
+            texts = [n.value for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Constant)]
+            for text in (text for text in texts if isinstance(text, str)):
+                assert not re.match(r"(/|~|[A-Za-z]:\\|file:)", text), text
+                assert not re.search(r"https?:", text), text
+            assert not re.search(r"\b(requests|urllib|urlopen|wget|curl)\b|^[!%]", cell.source, re.MULTILINE)
+        else:
+            assert not re.search(r"!\[[^]]*\]\(\s*https?:|<(img|script|iframe|link)\b", cell.source)
+        assert not re.search(r"/home/|/Users/|[A-Z]:\\", cell.source)
+
+
+@every_notebook
+def test_links_between_notebooks_lead_somewhere(name):
+    text = "\n".join(cell.source for cell in NOTEBOOKS[name].cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)#]+\.ipynb)", text)
+    assert all((paths.NOTEBOOKS / link).is_file() for link in links)
+    assert set(links) or name == "06_figures"
+
+
+def test_the_index_leads_to_every_notebook():
+    text = "\n".join(cell.source for cell in NOTEBOOKS["00_index"].cells)
+    assert set(re.findall(r"\]\((\w+)\.ipynb\)", text)) == set(NOTEBOOKS) - {"00_index"}

@@ -1,0 +1,153 @@
+"""The batch runner: one notebook of one study, kept and rendered also when it fails, and answers in one sentence."""
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from influaug import pages, report
+from influaug.errors import InputError
+from influaug.run import MARK, main, run
+
+PARAMETERS = "study: tiny\nn_train: 40\nbudgets: [2, 10, 40]\n"
+SETUP = """from influaug.study import from_namespace
+
+s = from_namespace(globals())
+import os
+print("n_train", s.n_train, "C", s.C, "in", os.getcwd())"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, outputs):
+    """The working folder of a run: parameters in it, and a function that writes a notebook there."""
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(PARAMETERS)
+
+    def write(name, *cells):
+        parameters = new_code_cell('study = "digits-translate"\nC = 10', metadata={"tags": ["parameters"]})
+        notebook = new_notebook(cells=[new_markdown_cell("# Tiny"), parameters, *map(new_code_cell, cells)])
+        path = Path("notebooks", f"{name}.ipynb")
+        path.parent.mkdir(exist_ok=True)
+        nbformat.write(notebook, path)
+        return str(path)
+
+    return write
+
+
+def said(capfd):
+    """The command's own lines on standard error, without their mark; kernels may add theirs as they shut down."""
+    out, err = capfd.readouterr()
+    assert out == ""
+    return [line.removeprefix(MARK) for line in err.splitlines() if line.startswith(MARK)]
+
+
+def links(page):
+    """Text and address of the first navigation of a page."""
+    return [(link.text, link["href"]) for link in BeautifulSoup(page.read_text("utf-8"), "html.parser").nav("a")]
+
+
+def test_a_notebook_runs_with_the_studys_parameters_where_the_command_is_given(project, outputs, monkeypatch, capfd):
+    monkeypatch.setenv("INFLUAUG_OUTPUTS", os.path.relpath(outputs))
+    notebook = project("01_featurize", SETUP)
+    before = Path(notebook).read_bytes()
+    assert main([notebook, "tiny.yaml"]) == 0
+    started, finished = said(capfd)
+    assert started == "started tiny: 01_featurize" and re.fullmatch(r"finished tiny: 01_featurize; \d+ s", finished)
+    (folder,) = (outputs / "variations").iterdir()
+    (executed,), (page,) = ((folder / kind).iterdir() for kind in ("notebooks", "pages"))
+    assert (executed.name, page.name) == ("01_featurize.ipynb", "01_featurize.html")
+    printed = nbformat.read(executed, 4).cells[-1].outputs[0].text
+    assert printed == f"n_train 40 C 10.0 in {Path.cwd()}\n"
+    assert "tiny" in page.read_text("utf-8")
+    assert Path(notebook).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "right"),
+    [("sead: 1\n", "sead"), ("n_train: many\n", "n_train"), ("C: 0\n", "C"), ("policies: [greedy]\n", "greedy")],
+)
+def test_wrong_parameters_end_it_before_anything_is_written(project, tmp_path, capfd, parameters, right):
+    notebook = project("fine", "1")
+    Path("tiny.yaml").write_text(parameters)
+    before = sorted(tmp_path.rglob("*"))
+    assert main([notebook, "tiny.yaml"]) == 1
+    started, failed = said(capfd)
+    assert started == "started tiny: fine" and failed.startswith("failed tiny: fine; ") and right in failed
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["nosuch.ipynb", "tiny.yaml", "."])
+def test_what_is_no_notebook_is_answered_with_those_there_are(project, name):
+    with pytest.raises(InputError, match=r"00_index\.ipynb"):
+        run(name, "tiny.yaml")
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("raise RuntimeError('boom.\\nAnd more.')", "RuntimeError: boom;"),
+        ("from influaug.errors import InputError\nraise InputError('C is wrong.')", "InputError: C is wrong;"),
+        ("import os\nos._exit(1)", "its kernel died, perhaps for lack of memory;"),
+    ],
+)
+def test_a_failed_notebook_is_kept_and_rendered_and_said_in_a_line(project, outputs, capfd, cell, reason):
+    notebook = project("02_score", "print('before')", cell, "print('after')")
+    executed, page = outputs / "tiny" / "notebooks" / "kept.ipynb", outputs / "tiny" / "pages" / "kept.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("of an earlier run that ended well")
+    assert main([notebook, "tiny.yaml", "--executed", str(executed), "--page", str(page)]) == 1
+    started, failed = said(capfd)
+    assert started == "started tiny: 02_score" and failed.startswith("failed tiny: 02_score; ")
+    assert failed.endswith(f"; {reason} see {executed}.")
+    assert sorted(p.name for p in outputs.rglob("*.*")) == ["kept.html", "kept.ipynb"]
+    text = page.read_text("utf-8")
+    assert "<pre>before" in text and "<pre>after" not in text
+    if "InputError" in cell:
+        (error,) = (
+            o for c in nbformat.read(executed, 4).cells for o in c.get("outputs", []) if o.output_type == "error"
+        )
+        assert error.traceback == ["InputError: C is wrong."]
+        shown = BeautifulSoup(text, "html.parser").select_one(".output_error").get_text().strip()
+        assert shown == "InputError: C is wrong."
+
+
+@pytest.fixture
+def rendered(project, outputs, monkeypatch):
+    """Pretend to execute a notebook; the links of the page that is made of it."""
+    monkeypatch.setattr(
+        "influaug.run.papermill.execute_notebook", lambda src, dst, **_: dst.write_bytes(src.read_bytes())
+    )
+
+    def render(name, page):
+        run(project(name, "1"), "tiny.yaml", outputs / "executed.ipynb", page and outputs / page)
+        (made,) = outputs.rglob("*.html")
+        return made, links(made)
+
+    return render
+
+
+STAGES = [(title, f"{stem}.html") for stem, title in report.NOTEBOOKS.items()]
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "index", "stages"),
+    [
+        ("02_score", "tiny/pages/02_score.html", "../../index.html", STAGES),
+        ("02_score", None, "../../../index.html", STAGES),
+        ("06_figures", "pages/06_figures.html", "../index.html", []),
+        ("own", "tiny/pages/own.html", "../../index.html", []),
+    ],
+)
+def test_pages_lead_to_the_index_and_to_the_studys_other_stages(rendered, outputs, name, page, index, stages):
+    made, found = rendered(name, page)
+    assert found == [("All studies", index), *stages]
+    assert (made.parent / found[0][1]).resolve() == outputs / "index.html"
+
+
+def test_the_stages_have_the_notebooks_names():
+    folder = Path(pages.__file__).parents[2] / "notebooks"
+    assert {path.stem for path in folder.glob("*.ipynb")} == {*report.NOTEBOOKS, "00_index", "06_figures"}

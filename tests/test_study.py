@@ -1,0 +1,308 @@
+"""Parameters: what is right, what is refused in one sentence, where results go, and where randomness comes from."""
+
+import itertools
+
+import numpy as np
+import pytest
+import yaml
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from influaug import paths, study
+from influaug.errors import InputError
+from influaug.scores import ScoreOptions
+from influaug.study import Study, from_namespace, from_parameters
+from influaug.sweep import scaled_budgets
+
+SETUP = "from influaug.study import from_namespace\n\ns = from_namespace(globals())"
+TINY = {"n_train": 40, "epochs": 1, "rounds": 2, "replicates": 1, "budgets": [2, 10, 40]}
+FILES = sorted(paths.PARAMS.glob("*.yaml"))
+
+
+def sentence(parameters):
+    """What is said of wrong parameters: one sentence."""
+    with pytest.raises(InputError) as error:
+        from_parameters(parameters)
+    text = str(error.value)
+    assert "\n" not in text and text.endswith(".") and ".;" not in text, text
+    return text
+
+
+def file_of(tmp_path, text, name="own.yaml"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_the_defaults_are_the_small_embedded_case():
+    assert study.read(paths.PARAMS / "digits-translate.yaml") == Study()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_params_file_is_valid_named_and_explained(path):
+    chosen = study.read(path)
+    assert chosen.study == path.stem
+    assert chosen.augmentation()
+    text = path.read_text("utf-8")
+    assert text.startswith("# ")
+    written = yaml.safe_load(text)
+    explained = {line.split(":")[0] for line in text.splitlines() if line[:1] not in ("", "#", " ") and "  # " in line}
+    assert explained == set(written)
+
+
+def test_there_are_the_bundled_and_the_papers_studies():
+    names = {path.stem for path in FILES}
+    assert names >= {f"{data}-{how}" for data in ("digits", "mnist") for how in ("translate", "rotate", "crop")}
+
+
+def test_every_parameter_is_described():
+    assert all(field.description for field in Study.model_fields.values())
+
+
+def test_an_unknown_parameter_is_answered_with_the_known_ones():
+    text = sentence({"sead": 1, 2: 3})
+    assert "sead" in text and "2" in text
+    assert all(name in text for name in Study.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "right"),
+    [
+        ({"n_train": "1000"}, "integer"),
+        ({"n_train": 1.5}, "integer"),
+        ({"n_train": True}, "integer"),
+        ({"n_train": 1}, "greater"),
+        ({"C": 0}, "greater than 0"),
+        ({"C": -1.5}, "greater than 0"),
+        ({"C": "10"}, "number"),
+        ({"C": True}, "number"),
+        ({"C": float("inf")}, "finite"),
+        ({"damping": float("nan")}, "finite"),
+        ({"damping": -1}, "greater than or equal to 0"),
+        ({"learning_rate": 0}, "greater than 0"),
+        ({"seed": -1}, "greater"),
+        ({"rounds": 0}, "greater"),
+        ({"replicates": 0}, "greater"),
+        ({"epochs": None}, "integer"),
+        ({"update_every": 0}, "greater"),
+        ({"n_train": 50, "budgets": [10, 51]}, "50 training points"),
+        ({"budgets": [2, 1001]}, "1000 training points"),
+        ({"budgets": [10, 5]}, "rise"),
+        ({"budgets": [5, 5]}, "rise"),
+        ({"budgets": [0, 5]}, "rise"),
+        ({"budgets": []}, "rise"),
+        ({"policies": ["greedy"]}, "baseline, random_proportional"),
+        ({"policies": []}, "at least 1"),
+        ({"scores": ["gain"]}, "loss, influence, margin"),
+        ({"scores": ["loss", "loss"]}, "once"),
+        ({"refinements": ["none"]}, "plain, update, downweight, both"),
+        ({"transformation": "shear"}, "'translate', 'rotate' or 'crop'"),
+        ({"directions": "up"}, "'cardinal' or 'diagonal'"),
+        ({"network": "vgg"}, "'lenet' or 'released-cnn'"),
+        ({"featurizer": "fixed"}, "'frozen' or 'retrained'"),
+        ({"sample": "random"}, "'stratified' or 'first'"),
+        ({"hessian": "full"}, "'objective' or 'loss'"),
+        ({"margin": "hard"}, "'hardest' or 'easiest'"),
+        ({"magnitudes": []}, "one number of pixels"),
+        ({"magnitudes": [1, 2]}, "one number of pixels"),
+        ({"magnitudes": [1.5]}, "whole numbers of pixels"),
+        ({"magnitudes": [0]}, "at least 1"),
+        ({"transformation": "crop", "magnitudes": [0]}, "at least 1"),
+        ({"transformation": "rotate", "magnitudes": [360]}, "multiple of 360"),
+        ({"transformation": "rotate", "magnitudes": ["10"]}, "number"),
+        ({"classes": "3, 8"}, "list"),
+        ({"classes": [1.5, 2]}, "integer"),
+        ({"dataset": 3}, "string"),
+        ({"study": "a/b"}, "pattern"),
+        ({"study": "../up"}, "pattern"),
+        ({"study": ""}, "pattern"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence_that_says_what_is_right(parameters, right):
+    text = sentence(parameters)
+    assert list(parameters)[-1] in text and right in text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "right"),
+    [
+        ({"dataset": "nosuch"}, "give digits, mnist, cifar10, small-norb"),
+        ({"classes": [3, 12]}, "no class 12"),
+        ({"classes": [3]}, "at least two"),
+        ({"classes": [[3, 8], 8]}, "each class once"),
+        ({"n_train": 1001, "classes": [3, 8]}, "n_train"),
+        ({"n_train": None, "budgets": [2000]}, "training points"),
+    ],
+)
+def test_what_only_the_data_can_tell_is_one_sentence_too(parameters, right):
+    with pytest.raises(InputError) as error:
+        from_parameters(parameters).split(0)
+    assert right in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_study_is_not_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        Study().seed = 3
+
+
+def test_whole_numbers_are_numbers():
+    chosen = from_parameters({"C": 10, "learning_rate": 1, "magnitudes": [3]})
+    assert chosen == from_parameters({"C": 10.0, "learning_rate": 1.0, "magnitudes": [3.0]})
+    assert isinstance(chosen.C, float)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [1",
+        "a: b: c",
+        "\x00",
+        "- C\n- 10",
+        "C",
+        "",
+        b"study: \xff",
+        "!!python/object/apply:os.system ['touch {made}']",
+        "study: !!python/object/new:pathlib.Path ['{made}']",
+    ],
+)
+def test_what_is_not_yaml_of_parameters_is_refused_and_never_run(tmp_path, text):
+    made = tmp_path / "made"
+    path = file_of(tmp_path, text.format(made=made) if isinstance(text, str) else text)
+    with pytest.raises(InputError) as error:
+        study.read(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert not made.exists()
+
+
+def test_the_place_of_an_error_in_a_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="line 2"):
+        study.read(file_of(tmp_path, "C: 10\nn_train: 10: 20\n"))
+
+
+@pytest.mark.parametrize("name", ["nosuch.yaml", ""])
+def test_a_missing_file_is_answered_with_the_studies_there_are(tmp_path, name):
+    with pytest.raises(InputError, match="digits-crop, digits-rotate, digits-translate"):
+        study.read(tmp_path / name)
+
+
+@pytest.fixture
+def cells(tmp_path, monkeypatch):
+    """Run cells one after another, as a notebook does; return the study that the set-up cell makes."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+
+    def run(*sources):
+        for source in sources:
+            shell.run_cell(source, store_history=True).raise_error()
+        return shell.user_ns.get("s")
+
+    yield run
+    shell.restore_sys_module_state()
+
+
+def test_a_parameters_cell_makes_the_study(cells):
+    assert cells('study = "own"  # name\nn_train = 40\nC = 1\nclasses = [3, 8]\nmagnitudes = None', SETUP) == Study(
+        study="own", n_train=40, C=1.0, classes=[3, 8]
+    )
+
+
+def test_no_parameters_make_the_defaults():
+    assert from_namespace({}) == Study()
+
+
+def test_papermills_cell_is_over_the_notebooks_own(cells):
+    chosen = cells('study = "a"\nn_train = 40\nC = 1', '# Parameters\nstudy = "b"\nC = 2.0\nepochs = 3', SETUP)
+    assert chosen == Study(study="b", n_train=40, C=2.0, epochs=3)
+
+
+def test_variables_of_other_cells_are_no_parameters(cells):
+    other = 'sample = len("abc")\nn = 3'
+    assert cells('study = "own"', other, "import os\nseed = 3", "for rounds in range(2):\n    C = 3", SETUP) == Study(
+        study="own"
+    )
+
+
+def test_parameters_may_be_computed_and_annotated_beside_the_studys_name(cells):
+    assert cells('study: str = "own"\nn_train = 4 * 10\nC: float = 10 / 4', SETUP) == Study(
+        study="own", n_train=40, C=2.5
+    )
+
+
+@pytest.mark.parametrize("cell", ["sead = 1", 'study = "own"\nsead = 1', 'study = "own"\nsead = 2 * 3'])
+def test_a_misspelt_parameter_is_refused_until_it_is_corrected(cells, cell):
+    for _ in range(2):
+        with pytest.raises(InputError, match="sead"):
+            cells('study = "own"', cell, SETUP)
+    with pytest.raises(InputError, match="sead"):
+        cells(SETUP)
+    assert cells('study = "own"\nseed = 1', SETUP) == Study(study="own", seed=1)
+
+
+def test_notebooks_show_the_sentence_alone():
+    assert InputError("C is wrong.")._render_traceback_() == ["InputError: C is wrong."]
+
+
+def test_the_folder_is_the_studys_own_for_the_published_parameters_only(outputs):
+    published = study.read(paths.PARAMS / "mnist-crop.yaml")
+    assert published.folder == outputs / "mnist-crop"
+    assert Study().folder == outputs / "digits-translate"
+    variations = [
+        published.model_copy(update={"seed": 1}),
+        published.model_copy(update={"C": 1.0}),
+        Study(study="mnist-crop"),
+        Study(study="own"),
+        Study(study="own", seed=1),
+    ]
+    folders = [variation.folder for variation in variations]
+    assert len(set(folders)) == len(folders)
+    for variation, folder in zip(variations, folders, strict=True):
+        assert folder.parent == outputs / "variations"
+        assert folder.name.rpartition("-")[0] == variation.study
+        assert folder == Study(**variation.model_dump()).folder
+
+
+def test_seeds_differ_by_seed_replicate_and_purpose_and_are_always_the_same():
+    where = list(itertools.product((0, 1), (0, 1, 2), study.PURPOSES))
+    drawn = [
+        (Study(seed=seed).seed_of(r, what), *Study(seed=seed).seed_sequence(r, what).generate_state(4))
+        for seed, r, what in where
+    ]
+    assert len({row[0] for row in drawn}) == len({row[1:] for row in drawn}) == len(where)
+    assert drawn == [
+        (Study(seed=seed).seed_of(r, what), *Study(seed=seed).seed_sequence(r, what).generate_state(4))
+        for seed, r, what in where
+    ]
+    one = np.random.SeedSequence(0, spawn_key=(1, study.PURPOSES.index("network")))
+    assert Study().seed_of(1, "network") == one.generate_state(1)[0]
+
+
+def test_the_sample_is_the_replicates():
+    first, second = (Study(**TINY).split(r) for r in (0, 1))
+    assert len(first.labels) == 40 and first.class_names == ("0+2+4+6+8", "1+3+5+7+9")
+    assert not np.array_equal(first.indices, second.indices)
+    assert np.array_equal(first.indices, Study(**TINY).split(0).indices)
+    assert np.array_equal(Study(**TINY, sample="first").split(1).indices, np.arange(40))
+
+
+def test_the_sweep_gets_what_the_study_says():
+    chosen = Study(**TINY, C=2.0, hessian="loss", damping=0.5, margin="easiest", scores=["loss"], update_every=3)
+    settings = chosen.sweep_settings(40)
+    assert settings.options == ScoreOptions(2.0, "loss", 0.5, "easiest")
+    assert (settings.scores, settings.budgets, settings.rounds, settings.update_every) == (("loss",), (2, 10, 40), 2, 3)
+    assert settings.policies == tuple(chosen.policies) and settings.refinements == tuple(chosen.refinements)
+    assert Study().sweep_settings(500).budgets == scaled_budgets(500)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "labels"),
+    [
+        ({}, ["left 2 px", "right 2 px", "up 2 px", "down 2 px"]),
+        ({"dataset": "cifar10"}, ["left 3 px", "right 3 px", "up 3 px", "down 3 px"]),
+        ({"dataset": "own.npz"}, ["left 2 px", "right 2 px", "up 2 px", "down 2 px"]),
+        ({"magnitudes": [3], "directions": "diagonal"}, ["right down 3 px", "left down 3 px"]),
+        ({"transformation": "crop", "magnitudes": [1, 3]}, ["crop 1 px", "crop 3 px"]),
+        ({"transformation": "rotate", "magnitudes": [5, -2.5]}, ["rotate +5.0 deg", "rotate -2.5 deg"]),
+    ],
+)
+def test_the_augmentation_is_the_papers_or_the_studys_own(parameters, labels):
+    assert list(from_parameters(parameters).augmentation().labels)[: len(labels)] == labels
