@@ -151,3 +151,20 @@ def test_pages_lead_to_the_index_and_to_the_studys_other_stages(rendered, output
 def test_the_stages_have_the_notebooks_names():
     folder = Path(pages.__file__).parents[2] / "notebooks"
     assert {path.stem for path in folder.glob("*.ipynb")} == {*report.NOTEBOOKS, "00_index", "06_figures"}
+
+
+@pytest.mark.parametrize(
+    ("stem", "page", "scores", "tables"),
+    [
+        ("01_featurize", "tiny/pages/01_featurize.html", "02_score.html#top", "../../pages/06_figures.html"),
+        ("00_index", "pages/00_index.html", "../tiny/pages/02_score.html#top", "06_figures.html"),
+    ],
+)
+def test_links_between_notebooks_lead_to_their_pages(project, outputs, monkeypatch, stem, page, scores, tables):
+    monkeypatch.setattr("influaug.paths.PARAMS", Path.cwd())
+    source = "[scores](02_score.ipynb#top), [tables](06_figures.ipynb)"
+    notebook = project(stem)
+    nbformat.write(new_notebook(cells=[new_markdown_cell(source)]), notebook)
+    assert main([notebook, "tiny.yaml", "--page", str(outputs / page)]) == 0
+    links = BeautifulSoup((outputs / page).read_text("utf-8"), "html.parser").main("a", href=True)
+    assert {link.text: link["href"] for link in links} == {"scores": scores, "tables": tables}

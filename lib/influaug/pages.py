@@ -97,7 +97,7 @@ def _describe(notebook, title):
                 about.setdefault("alt", cell.metadata.get("alt") or following or f"A figure of the notebook “{title}”")
 
 
-def _isolate(page):
+def _isolate(page, places):
     """Rewrite links between notebooks to links between pages; take out of the outputs what would ask another host."""
     soup = BeautifulSoup(page, "html.parser")
     for tag in soup.main.select("script, link, iframe, object, embed, base, meta"):
@@ -107,7 +107,8 @@ def _isolate(page):
         link.string = image.get("alt") or image["src"]
         image.replace_with(link)
     for link in soup.main.find_all("a", href=re.compile(r"^(?!\w+:|//).*\.ipynb(#|$)")):
-        link["href"] = re.sub(r"\.ipynb(?=#|$)", ".html", link["href"])
+        target, anchor = re.match(r"(.*)\.ipynb(#.*)?$", link["href"]).groups()
+        link["href"] = f"{places.get(target, target)}.html{anchor or ''}"
     for table in soup.main.select(".text_cell_render > table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
     return str(soup)
@@ -118,7 +119,7 @@ def _write(path, text):
         temporary.write_bytes(text.encode("utf-8", "replace"))
 
 
-def render_notebook(path_ipynb, path_html, title=None, links=()) -> None:
+def render_notebook(path_ipynb, path_html, title=None, links=(), places=None) -> None:
     """Render an executed notebook as one self-contained page, light and dark, without scripts.
 
     Formulas are MathML, pictures data URIs with an alternative text; links to ``NN_name.ipynb`` lead to
@@ -135,6 +136,9 @@ def render_notebook(path_ipynb, path_html, title=None, links=()) -> None:
         Title of the page; by default the notebook's first heading, or lacking that its file name.
     links : iterable of (str, str)
         Text and relative address of the header's links: the index and the sibling pages.
+    places : dict, optional
+        Where the pages of notebooks are that do not lie beside this one: relative address without ``.html``, by the
+        name of the notebook without ``.ipynb``.
 
     Raises
     ------
@@ -153,7 +157,7 @@ def render_notebook(path_ipynb, path_html, title=None, links=()) -> None:
     study = notebook.metadata.get("papermill", {}).get("parameters", {}).get("study")
     page = {"title": title, "study": study, "links": list(links), "name": path_html.name, "live": LIVE}
     resources = {"page": page, "metadata": {"path": str(path_ipynb.parent), "name": path_ipynb.stem}}
-    _write(path_html, _isolate(_Exporter().from_notebook_node(notebook, resources)[0]))
+    _write(path_html, _isolate(_Exporter().from_notebook_node(notebook, resources)[0], places or {}))
 
 
 def _summary(path):

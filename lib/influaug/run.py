@@ -57,14 +57,25 @@ def run(notebook, parameters, executed=None, page=None):
         _execute(notebook, chosen, executed)
     finally:
         if executed.exists():
-            pages.render_notebook(executed, page, links=_links(notebook, page))
+            pages.render_notebook(executed, page, links=_links(notebook, page), places=_places(chosen, page))
 
 
 def _links(notebook, page):
     """Text and address of the index and, for a stage of a study, of the pages of all stages, which lie beside it."""
-    index = Path(os.path.relpath(paths.outputs() / "index.html", page.parent)).as_posix()
+    index = _from(page, paths.outputs() / "index.html")
     stages = report.NOTEBOOKS if notebook.stem in report.NOTEBOOKS else {}
     return [("All studies", index), *((title, f"{stem}.html") for stem, title in stages.items())]
+
+
+def _places(chosen, page):
+    """Where each notebook's page is, seen from a page: a stage's in the study's folder, an overview's in pages/."""
+    folders = {path.stem: paths.outputs() / "pages" for path in paths.NOTEBOOKS.glob("*.ipynb")}
+    folders |= dict.fromkeys(report.NOTEBOOKS, chosen.folder / "pages")
+    return {stem: _from(page, folder / stem) for stem, folder in folders.items()}
+
+
+def _from(page, path):
+    return Path(os.path.relpath(path, page.parent)).as_posix()
 
 
 def _execute(notebook, chosen, executed):
