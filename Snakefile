@@ -54,6 +54,7 @@ for stage, (reads, modules, makes) in STAGES.items():
         input:
             [f"{FOLDER}/{file}" for file in reads],
             code(*modules),
+            ["lib/influaug/stages.py", "lib/influaug/study.py"],
             notebook=f"notebooks/{stage}.ipynb",
             params="params/{study}.yaml",
         output:

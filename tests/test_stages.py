@@ -423,3 +423,15 @@ def test_sweeps_are_found_by_the_name_of_their_folder(tiny, projected, outputs):
     assert list(found) == ["own", "tiny"]
     assert_frame_equal(found["tiny"], made)
     assert isinstance(found["own"], pd.DataFrame) and len(found["own"]) == 5
+
+
+def twice(network, images, transformation):
+    """Features that are not what the study asks for."""
+    return 2 * stages.originals_and_copies(network, images, transformation)
+
+
+def test_a_change_of_a_stage_s_own_code_makes_anew_what_it_makes(before, tiny, monkeypatch):
+    monkeypatch.setattr(stages, "FEATURIZED_BY", (*stages.FEATURIZED_BY[1:], twice))
+    everything(tiny())
+    after = times()
+    assert {name for name in ALL if after[name] != before[name]} == ALL

@@ -7,9 +7,11 @@ An artifact is an .npz, .parquet or .json file that carries its own manifest: th
 import ast
 import hashlib
 import importlib.util
+import inspect
 import json
 import os
 import platform
+import textwrap
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -66,9 +68,11 @@ def _imports(tree, package):
         yield from (name for name in names if name.startswith(f"{package}."))
 
 
-def code_key(*modules):
-    """Hash of the code of `modules_of` the given modules; comments and docstrings do not count."""
-    trees = [ast.dump(_without_docstrings(ast.parse(path.read_bytes()))) for path in modules_of(*modules)]
+def code_key(*modules, functions=()):
+    """Hash of the code of `modules_of` the given modules and of functions; comments and docstrings do not count."""
+    sources = [path.read_bytes() for path in modules_of(*modules)]
+    sources += [textwrap.dedent(inspect.getsource(function)) for function in functions]
+    trees = [ast.dump(_without_docstrings(ast.parse(source))) for source in sources]
     return hashlib.sha256("".join(trees).encode()).hexdigest()[:16]
 
 

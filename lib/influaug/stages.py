@@ -16,6 +16,7 @@ from . import artifacts, heads, logistic, paths, retrained, vsv
 from .data import load
 from .errors import InputError
 from .scores import Head, ScoreOptions, compute
+from .study import Study
 from .sweep import FeatureSet, row_weights
 from .sweep import run as run_sweep
 
@@ -49,14 +50,14 @@ class Features:
 
 
 @cache
-def _code(*modules):
-    """Key of modules' code, once a session: what runs is what was imported, whatever the files have become since."""
-    return artifacts.code_key(*(f"influaug.{module}" for module in modules))
+def _code(*modules, functions=()):
+    """Key of code, once a session: what runs is what was imported, whatever the files have become since."""
+    return artifacts.code_key(*(f"influaug.{module}" for module in modules), functions=functions)
 
 
-def _depends(study, modules, names, **more):
+def _depends(study, modules, functions, names, **more):
     chosen = {name: getattr(study, name) for name in names}
-    return artifacts.key(parameters=chosen, code=_code(*modules), **more)
+    return artifacts.key(parameters=chosen, code=_code(*modules, functions=functions), **more)
 
 
 def _about(study, key, dataset, started, **more):
@@ -102,7 +103,15 @@ def features_key(study, dataset, replicate):
     """Key of one replicate's features: data, sample, transformation, network and its training, and code."""
     names = SAMPLE + TRANSFORMATION + NETWORK
     modules = ("data", "transformations", "featurizers")
-    return _depends(study, modules, names, data=dataset.provenance["sha256"], replicate=replicate)
+    seeds = [study.seed_of(replicate, purpose) for purpose in ("sample", "network")]
+    return _depends(study, modules, FEATURIZED_BY, names, data=dataset.provenance["sha256"], seeds=seeds)
+
+
+def _upstream(study, dataset, purpose=None):
+    """What depends on every replicate's features, and on its seed for a purpose, depends on."""
+    replicates = range(study.replicates)
+    keys = {"upstream": [features_key(study, dataset, r) for r in replicates]}
+    return keys if purpose is None else {**keys, "seeds": [study.seed_of(r, purpose) for r in replicates]}
 
 
 def _replicate_features(study, dataset, replicate):
@@ -149,6 +158,10 @@ def originals_and_copies(network, images, transformation):
     return np.vstack([network.transform(images), *blocks])
 
 
+FEATURIZED_BY = (new_featurizer, _featurize, originals_and_copies, Study.split_of, Study.augmentation)
+"""Functions outside the modules named in `features_key` whose code decides features."""
+
+
 def scores(study):
     """Every score of every point, before and after full augmentation.
 
@@ -160,8 +173,7 @@ def scores(study):
         Written to ``scores.parquet``.
     """
     dataset = load(study.dataset, study.data_folder)
-    upstream = [features_key(study, dataset, r) for r in range(study.replicates)]
-    key = _depends(study, ["scores", "sweep"], SCORING, upstream=upstream)
+    key = _depends(study, ["scores", "sweep"], (_scores,), SCORING, **_upstream(study, dataset))
 
     def compute_scores():
         return pd.concat([_scores(study, r, f) for r, f in enumerate(features(study))], ignore_index=True)
@@ -213,9 +225,9 @@ def sweep(study):
 
 def sweep_key(study, dataset):
     """Key of the sweep: features of every replicate, scoring and sweeping parameters, and code."""
-    upstream = [features_key(study, dataset, r) for r in range(study.replicates)]
-    modules = ["retrained" if study.featurizer == "retrained" else "sweep"]
-    return _depends(study, modules, SCORING + SWEEPING, upstream=upstream)
+    module, function = ("retrained", _retrained) if study.featurizer == "retrained" else ("sweep", _frozen)
+    functions = (function, Study.sweep_settings)
+    return _depends(study, [module], functions, SCORING + SWEEPING, **_upstream(study, dataset, "policies"))
 
 
 def _frozen(study, dataset):
@@ -233,7 +245,8 @@ def _retrained(study, dataset):
         network = partial(new_featurizer, study, r)
         problem = retrained.Problem(sample, study.augmentation(), replicate.set, network, study.folder / "retrained")
         settings = study.sweep_settings(replicate.set.n)
-        key = artifacts.key(features=features_key(study, dataset, r), C=study.C, code=_code("retrained"))
+        code = _code("retrained", functions=(_retrained,))
+        key = artifacts.key(features=features_key(study, dataset, r), C=study.C, code=code)
         table = retrained.run(problem, settings, study.seed_sequence(r, "policies"), key)
         table.insert(0, "replicate", r)
         yield table
@@ -242,8 +255,7 @@ def _retrained(study, dataset):
 def virtual_support_vectors(study):
     """The VSV baseline of every replicate: a row each, in the sweep's columns, written to ``vsv.parquet``."""
     dataset = load(study.dataset, study.data_folder)
-    upstream = [features_key(study, dataset, r) for r in range(study.replicates)]
-    key = _depends(study, ["vsv"], ("C",), upstream=upstream)
+    key = _depends(study, ["vsv"], (), ("C",), **_upstream(study, dataset, "vsv"))
 
     def compute_vsv():
         rows = [vsv.run(f.set, study.C, study.seed_of(r, "vsv")) for r, f in enumerate(features(study))]
