@@ -3,26 +3,32 @@ r"""Weighted, L2-regularised logistic regression, many models on one feature mat
 Every model of a policy sweep minimises, over the same rows, its own weighting of the objective J of `influaug.heads`.
 They are solved together. The models of a group (the rounds of one policy, say) differ little, so the inverse of their
 mean Hessian is a good first approximation of the inverse Hessian of each, and a few L-BFGS pairs repair what is
-particular to a model. A step costs two matrix products over the rows that the group uses, taken in blocks that stay in
-the cache. J is convex, so gradients alone judge a step: it is taken unless the slope along it has turned and grown.
-Steps are taken in float32; the gradient at the end is formed in float64, and a model that misses its tolerance goes on
-in float64.
+particular to a model (Liu & Nocedal, 1989, with that inverse as H0). A step costs two matrix products over the rows
+that the group uses, taken in blocks that stay in the cache. J is convex, so gradients alone judge a step: it is taken
+unless the slope along it has turned and grown. Steps are taken in float32. At the end each model's Newton decrement is
+computed, with the gradient in float64 and the model's own Hessian by conjugate gradients, and a model that misses its
+tolerance goes on in float64.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
-from threadpoolctl import threadpool_limits
+from scipy.linalg import lapack
+from threadpoolctl import ThreadpoolController
 
 from . import heads
 from .errors import InputError
-from .heads import with_intercept
 
 ROWS = 4096
+"""Rows a block: the working memory of a step is this many numbers a model and class."""
 MEMORY = 10
 REFRESH = (4, 9, 15, 25, 40, 60, 90)
-MOST_STEPS = {np.float32: 30, np.float64: 300}
+"""Steps at which the models that are still open get the inverse of their present mean Hessian."""
+MOST_STEPS = {np.float32: 40, np.float64: 300}
+MOST_PRODUCTS = 60
+LARGEST_FULL = 300
+"""Parameters of a softmax head up to which H0 is a full inverse; beyond, one block a class."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Fit:
         J at ``theta``, a sum over points, in float64.
     decrement : ndarray [m]
         Half the squared Newton decrement, g' H^-1 g / 2, an estimate of J(theta) - min J: the gradient in float64, the
-        Hessian that of the model's group.
+        Hessian the model's own.
     iterations : ndarray [m]
         Steps taken.
     """
@@ -49,88 +55,140 @@ class Fit:
 
 
 def fit(features, labels, weights, C=10.0, start=None, tolerance=1e-9, groups=None):
-    """Minimise J for every row of weights.
+    """Minimise J for every row of weights: `Solver` for a single call, with the same parameters, result and errors."""
+    return Solver(features, labels).fit(weights, C, start, tolerance, groups)
+
+
+class Solver:
+    """Points, made ready once for any number of fits.
 
     Parameters
     ----------
     features : array [n, d]
+        Kept in float32 if it is float32, else in float64.
     labels : int array [n]
         0 .. n_classes - 1.
-    weights : array [m, n]
-        Non-negative weight of each point in each of the m models. Equal rows are solved once.
-    C : float
-        Inverse regularisation strength, as in scikit-learn.
-    start : array [m, K, d + 1], optional
-        Where to start (default: zero).
-    tolerance : float
-        Half the squared Newton decrement is at most this share of the objective's scale, max(J, 1).
-    groups : int array [m], optional
-        Models with the same number share a Hessian; worth it where their weights are alike (default: none do).
-
-    Returns
-    -------
-    Fit
 
     Raises
     ------
     InputError
-        Shapes that do not fit, features, weights or a C that are not finite or have the wrong sign.
-    RuntimeError
-        A model that does not reach the tolerance, in float64 either; the message names it.
+        Shapes that do not fit, or features that are not finite.
     """
-    x, labels = with_intercept(features), np.asarray(labels)
-    weights = np.asarray(weights)
-    _check(x, labels, weights, C)
-    first, inverse = _distinct(weights)
-    shape = (len(first), heads.n_rows(int(labels.max()) + 1), x.shape[1])
-    theta = np.zeros(shape) if start is None else np.array(start[first], dtype=np.float64)
-    groups = np.arange(len(first)) if groups is None else np.asarray(groups)[first]
-    live = np.append(np.flatnonzero((x[:, :-1] != 0).any(axis=0)), shape[2] - 1)
-    results = np.zeros((3, len(first)))
-    with threadpool_limits(1, "blas"):
-        for group in np.unique(groups):
-            models = np.flatnonzero(groups == group)
-            problem = _compact(x[:, live], labels, weights[first[models]], C, shape[1])
-            part = np.ix_(models, range(shape[1]), live)
-            theta[part], *results[:, models] = _solve(problem, theta[part], tolerance)
-    theta[..., np.setdiff1d(np.arange(shape[2]), live)] = 0.0
-    objective, decrement, iterations = results[:, inverse]
-    missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
-    if missed.size:
-        raise RuntimeError(f"models {missed.tolist()} did not reach the tolerance {tolerance:g}")
-    return Fit(theta[inverse], objective, decrement, iterations.astype(int))
+
+    def __init__(self, features, labels):
+        features, labels = np.asarray(features), np.asarray(labels)
+        _check_points(features, labels)
+        n_classes = max(int(labels.max()) + 1, 2)
+        self.n, self.K, self.width = len(labels), heads.n_rows(n_classes), features.shape[1] + 1
+        # A column of zeros gets the weight zero, exactly; networks with rectified units have many.
+        used = np.flatnonzero(features.any(axis=0))
+        self.live = np.append(used, self.width - 1)
+        self.x = np.ones((self.n, len(self.live)), features.dtype if features.dtype == np.float32 else np.float64)
+        self.x[:, :-1] = features[:, used]
+        self.hot = None if self.K == 1 else np.eye(self.K, dtype=np.float32)[:, labels]
+        if self.K == 1:
+            self.x *= np.where(labels == 1, 1, -1)[:, None].astype(self.x.dtype)
+        self._threads = ThreadpoolController()
+
+    def fit(self, weights, C=10.0, start=None, tolerance=1e-9, groups=None):
+        """Minimise J for every row of weights.
+
+        Parameters
+        ----------
+        weights : array [m, n]
+            Non-negative weight of each point in each of the m models. Equal rows are solved once.
+        C : float
+            Inverse regularisation strength, as in scikit-learn.
+        start : array [m, K, d + 1], optional
+            Where to start (default: zero).
+        tolerance : float
+            Half the squared Newton decrement is at most this share of the objective's scale, max(J, 1).
+        groups : int array [m], optional
+            Models with the same number share a Hessian; worth it where their weights are alike (default: none do).
+
+        Returns
+        -------
+        Fit
+
+        Raises
+        ------
+        InputError
+            Weights or a C that are not finite or have the wrong sign, or shapes that do not fit.
+        RuntimeError
+            A model that does not reach the tolerance, in float64 either; the message names it.
+        """
+        weights = np.asarray(weights)
+        self._check(weights, C, start)
+        first, inverse = _distinct(weights)
+        groups = np.arange(len(first)) if groups is None else np.asarray(groups)[first]
+        theta = np.zeros((len(first), self.K, self.width))
+        results = np.zeros((3, len(first)))
+        with self._threads.limit(limits=1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+            for group in np.unique(groups):
+                models = np.flatnonzero(groups == group)
+                part = np.ix_(models, range(self.K), self.live)
+                begin = (
+                    theta[part] if start is None else np.asarray(start)[np.ix_(first[models], range(self.K), self.live)]
+                )
+                problem = self._problem(weights[first[models]], C)
+                theta[part], *results[:, models] = _solve(problem, begin, tolerance)
+        objective, decrement, iterations = results[:, inverse]
+        missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
+        if missed.size:
+            raise RuntimeError(f"models {missed.tolist()} did not reach the tolerance {tolerance:g}")
+        return Fit(theta[inverse], objective, decrement, iterations.astype(int))
+
+    def _check(self, weights, C, start):
+        if weights.ndim != 2 or weights.shape[1] != self.n:
+            raise InputError(f"weights must be [m, {self.n}], one for each point, not {list(weights.shape)}.")
+        if not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise InputError("weights must be finite and at least 0.")
+        if not 0 < C < np.inf:
+            raise InputError(f"C must be a positive number, not {C}.")
+        shape = (len(weights), self.K, self.width)
+        if start is not None and np.shape(start) != shape:
+            raise InputError(f"start must be {list(shape)}, not {list(np.shape(start))}.")
+
+    def _problem(self, weights, C):
+        """The rows that some of the models use; weights [m, n]."""
+        used = np.flatnonzero((weights > 0).any(axis=0))
+        hot = None if self.hot is None else self.hot[:, used]
+        return _Problem(self.x[used], hot, np.ascontiguousarray(weights[:, used].T, dtype=np.float64), float(C))
 
 
-def _check(x, labels, weights, C):
-    if weights.ndim != 2 or weights.shape[1] != len(x) or labels.shape != (len(x),):
-        raise InputError(
-            f"features, labels and weights must be [n, d], [n] and [m, n]; n is {len(x)}, {len(labels)} and "
-            f"{weights.shape[-1]} here."
-        )
-    if not np.isfinite(x).all():
+def _check_points(features, labels):
+    if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
+        raise InputError(f"features and labels must be [n, d] and [n], not {features.shape} and {labels.shape}.")
+    if not np.isfinite(features).all():
         raise InputError("features must be finite, without NaN.")
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise InputError("weights must be finite and at least 0.")
-    if not 0 < C < np.inf:
-        raise InputError(f"C must be a positive number, not {C}.")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+        raise InputError("labels must be the whole numbers 0 .. n_classes - 1.")
 
 
 def _distinct(weights):
     """Index of the first of each set of equal rows, and for every row the place of its set among them."""
-    hashes = [hash(row.tobytes()) for row in np.ascontiguousarray(weights)]
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    return first, inverse
+    # Equal sums only suggest that rows are equal, and spare the comparison of all pairs.
+    sums = (weights @ np.random.default_rng(0).random(weights.shape[1])).tolist()
+    first, inverse, candidates = [], [], {}
+    for row, total in enumerate(sums):
+        same = candidates.setdefault(total, [])
+        place = next((p for p in same if np.array_equal(weights[first[p]], weights[row])), len(first))
+        if place == len(first):
+            first.append(row)
+            same.append(place)
+        inverse.append(place)
+    return np.array(first), np.array(inverse)
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """The rows that a group of models uses, in one precision.
+    """The rows that a group of models uses. Parameters of its m models are flat, [m, K (d + 1)].
 
     Attributes
     ----------
     x : array [R, d + 1]
         With two classes the rows of class 0 are negated, so that x theta' are margins.
-    hot : array [R, K] or None
+    hot : array [K, R] or None
         One-hot labels; None with two classes.
     weights : array [R, m]
     C : float
@@ -141,170 +199,230 @@ class _Problem:
     weights: np.ndarray
     C: float
 
+    @property
+    def K(self):
+        return 1 if self.hot is None else len(self.hot)
+
     def astype(self, dtype):
         """The same rows in another precision."""
-        hot = None if self.hot is None else self.hot.astype(dtype)
-        return _Problem(self.x.astype(dtype), hot, self.weights.astype(dtype), self.C)
+        return _Problem(self.x.astype(dtype, copy=False), self.hot, self.weights.astype(dtype), self.C)
 
     def of(self, models):
         """The same rows for some of the models."""
-        return _Problem(self.x, self.hot, self.weights[:, models], self.C)
+        return _Problem(self.x, self.hot, np.ascontiguousarray(self.weights[:, models]), self.C)
 
-    def blocks(self, theta):
-        """Row blocks: x [B, d + 1], one-hot labels, weights [B, m], linear scores [B, m, K]."""
-        m, K, width = theta.shape
-        flat = np.ascontiguousarray(theta.reshape(m * K, width).T)
+    def blocks(self, *parameters):
+        """Row blocks: x [B, d + 1], one-hot labels [K, B, 1], weights [B, m], scores [K, B, m] for each of parameters."""
+        dtype = parameters[0].dtype
+        columns = [self.columns(theta) for theta in parameters]
         for start in range(0, len(self.x), ROWS):
             rows = slice(start, start + ROWS)
-            x = self.x[rows]
-            hot = None if self.hot is None else self.hot[rows, None, :]
-            yield x, hot, self.weights[rows], (x @ flat).reshape(len(x), m, K)
+            x = self.x[rows].astype(dtype, copy=False)
+            hot = None if self.hot is None else self.hot[:, rows, None]
+            yield x, hot, self.weights[rows], *[x @ theta for theta in columns]
+
+    def columns(self, theta):
+        """Flat parameters as columns: [K, d + 1, m]."""
+        return np.ascontiguousarray(theta.reshape(len(theta), self.K, -1).transpose(1, 2, 0))
+
+    def collect(self, r, x):
+        """Sum over a block's rows of r [K, B, m] times x [B, d + 1], as flat parameters."""
+        return (r.transpose(0, 2, 1) @ x).transpose(1, 0, 2).reshape(r.shape[2], -1)
+
+    def ridge(self, theta):
+        """Gradient of the regulariser."""
+        ridge = theta.reshape(len(theta), self.K, -1) / theta.dtype.type(self.C)
+        ridge[..., -1] = 0
+        return ridge.reshape(theta.shape)
 
     def gradient(self, theta):
-        """Gradient of every model's J: [m, K, d + 1]."""
-        g = np.zeros((len(theta) * theta.shape[1], theta.shape[2]), dtype=theta.dtype)
+        """Gradient of every model's J."""
+        g = self.ridge(theta)
         for x, hot, weights, eta in self.blocks(theta):
-            r = -_opposite(eta) if hot is None else _softmax(eta) - hot
-            r *= weights[:, :, None]
-            g += r.reshape(len(x), -1).T @ x
-        g = g.reshape(theta.shape)
-        g[..., :-1] += theta[..., :-1] / theta.dtype.type(self.C)
+            g += self.collect(_residuals(eta, hot, weights), x)
         return g
 
-    def objective(self, theta):
-        """J of every model: [m]."""
-        J = 0.5 / self.C * np.sum(theta[..., :-1] ** 2, axis=(1, 2))
-        for _, hot, weights, eta in self.blocks(theta):
-            if hot is None:
-                eta = eta[..., 0]
-                loss = np.log1p(np.exp(-np.abs(eta))) + np.maximum(-eta, 0)
-            else:
-                top = eta.max(axis=2)
-                loss = np.log(np.exp(eta - top[..., None]).sum(axis=2)) + top - (eta * hot).sum(axis=2)
-            J += np.einsum("bm,bm->m", weights, loss)
-        return J
+    def product(self, theta, v):
+        """Every model's Hessian at theta times its row of v."""
+        Hv = self.ridge(v)
+        for x, hot, weights, eta, s in self.blocks(theta, v):
+            p = _probabilities(eta, hot)
+            s -= p * s if hot is None else (p * s).sum(axis=0)
+            s *= p
+            s *= weights
+            Hv += self.collect(s, x)
+        return Hv
+
+    def evaluate(self, theta):
+        """J of every model, [m], and its gradient."""
+        g = self.ridge(theta)
+        J = 0.5 * np.einsum("mp,mp->m", theta, g)
+        for x, hot, weights, eta in self.blocks(theta):
+            J += np.einsum("bm,bm->m", weights, _losses(eta, hot))
+            g += self.collect(_residuals(eta, hot, weights), x)
+        return J, g
 
     def inverse_hessian(self, theta):
-        """Inverse of the models' mean Hessian, by Cholesky in float64: [K (d + 1), K (d + 1)]."""
-        _, K, width = theta.shape
-        H = np.zeros((K, width, K, width))
+        """Inverse of the models' mean Hessian: one block of all parameters or, for large softmax heads, one a class."""
+        K, width = self.K, self.x.shape[1]
+        whole = K * width <= LARGEST_FULL
+        H = np.zeros((K, width, K, width) if whole else (K, width, width))
         for x, hot, weights, eta in self.blocks(theta):
-            if hot is None:
-                p = _opposite(eta[..., 0])
-                D = (weights * p * (1 - p)).mean(axis=1)[:, None, None]
+            p = _probabilities(eta, hot)
+            if whole and K > 1:
+                _add_pairs(H, x, p, weights)
             else:
-                p = _softmax(eta)
-                D = np.einsum("bm,bmk,bml->bkl", weights, -p, p) / len(theta)
-                D[:, range(K), range(K)] += np.einsum("bm,bmk->bk", weights, p) / len(theta)
-            for a in range(K):
-                for b in range(a, K):
-                    H[a, :, b, :] += x.T @ (D[:, a, b, None] * x)
-        return _inverse(H, self.C)
+                for k, D in enumerate((p * (1 - p) * weights).mean(axis=2)):
+                    root = np.sqrt(D)[:, None] * x
+                    H.reshape(K, width, width)[k] += root.T @ root
+        if whole and K > 1:
+            H[:, -1, :, -1] += 1 / K
+        H = H.reshape((1, K * width, K * width) if whole else (K, width, width))
+        penalty = heads.penalty(width, K, self.C).reshape(len(H), -1)
+        return np.stack([_inverse(block, diagonal) for block, diagonal in zip(H, penalty, strict=True)])
 
 
-def _opposite(eta):
-    """1 / (1 + exp(eta)); a margin of -infinity gives 1 and one of infinity 0."""
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(eta))
+def _probabilities(eta, hot):
+    """From scores [K, B, m], overwritten: of each class, or of the wrong one where scores are margins."""
+    if hot is None:
+        np.exp(eta, out=eta)
+        eta += 1
+        return np.reciprocal(eta, out=eta)
+    eta -= eta.max(axis=0)
+    np.exp(eta, out=eta)
+    eta /= eta.sum(axis=0)
+    return eta
 
 
-def _softmax(eta):
-    p = np.exp(eta - eta.max(axis=2, keepdims=True))
-    p /= p.sum(axis=2, keepdims=True)
+def _residuals(eta, hot, weights):
+    """Weighted derivative of each point's loss by its scores, [K, B, m]; overwrites the scores."""
+    p = _probabilities(eta, hot)
+    if hot is None:
+        np.negative(p, out=p)
+    else:
+        p -= hot
+    p *= weights
     return p
 
 
-def _inverse(H, C):
-    """Inverse of the Hessian whose upper blocks are H, with the regulariser; see `heads.hessian` for the intercepts."""
-    K, width = H.shape[:2]
+def _losses(eta, hot):
+    """Loss of each point: [B, m]."""
+    if hot is None:
+        return np.log1p(np.exp(-np.abs(eta[0]))) + np.maximum(-eta[0], 0)
+    top = eta.max(axis=0)
+    return np.log(np.exp(eta - top).sum(axis=0)) + top - (eta * hot).sum(axis=0)
+
+
+def _add_pairs(H, x, p, weights):
+    """Add a block's part of the mean softmax Hessian to H [K, d + 1, K, d + 1]."""
+    K, m = len(p), p.shape[2]
     for a in range(K):
-        for b in range(a):
-            H[a, :, b, :] = H[b, :, a, :].T
-    if K > 1:
-        H[:, -1, :, -1] += 1.0 / K
-    H = H.reshape(K * width, K * width)
-    H[np.diag_indices_from(H)] += heads.penalty(width, K, C)
-    tiny = np.finfo(H.dtype).eps * np.trace(H)
-    H[np.diag_indices_from(H)] += tiny
-    return cho_solve(cho_factor(H, overwrite_a=True), np.eye(len(H)))
+        for b in range(a, K):
+            D = np.einsum("bm,bm,bm->b", weights, p[a], (a == b) - p[b]) / m
+            block = x.T @ (D[:, None] * x)
+            H[a, :, b, :] += block
+            if a != b:
+                H[b, :, a, :] += block
 
 
-def _compact(x, labels, weights, C, K):
-    """The problem of one group: the rows that some model uses; weights [m, n]."""
-    used = (weights > 0).any(axis=0)
-    x, labels = x[used], labels[used]
-    weights = np.ascontiguousarray(weights[:, used].T, dtype=np.float64)
-    if K == 1:
-        return _Problem(np.where(labels == 1, 1.0, -1.0)[:, None] * x, None, weights, C)
-    return _Problem(x, np.eye(K)[labels], weights, C)
+def _inverse(H, penalty):
+    """Inverse of one symmetric block with the regulariser, by Cholesky."""
+    diagonal = np.diag_indices_from(H)
+    H[diagonal] += penalty + np.finfo(H.dtype).eps * max(np.trace(H), 1)
+    factor, failed = lapack.dpotrf(H, overwrite_a=True)
+    inverse, _ = lapack.dpotri(factor, overwrite_c=True)
+    inverse = np.triu(inverse)
+    inverse += np.triu(inverse, 1).T
+    return np.full_like(inverse, np.nan) if failed else inverse
 
 
-def _solve(problem, theta, tolerance):
-    """Minimise J for the models of one group, from theta [m, K, d + 1]; its new value, J, decrement and steps."""
-    fast = problem.astype(np.float32)
-    theta, steps = _lbfgs(fast, theta, tolerance)
-    objective, decrement = _certify(problem, fast, theta)
+def _precondition(H0, g):
+    """H0 [G, q, q] times every row of g [m, G q]."""
+    if len(H0) == 1:
+        return g @ H0[0]
+    m = len(g)
+    return (g.reshape(m, len(H0), -1).transpose(1, 0, 2) @ H0).transpose(1, 0, 2).reshape(m, -1)
+
+
+def _solve(problem, start, tolerance):
+    """Minimise J for the models of one group, from start [m, K, d + 1]; its new value, J, decrement and steps."""
+    theta, fast = start.reshape(len(start), -1).astype(np.float64), problem.astype(np.float32)
+    theta, H0, steps = _lbfgs(fast, theta, tolerance)
+    objective, decrement = _certify(problem, fast, theta, H0)
     missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
     if missed.size:
         part = problem.of(missed)
-        theta[missed], more = _lbfgs(part, theta[missed], tolerance)
-        objective[missed], decrement[missed] = _certify(part, part, theta[missed])
+        theta[missed], H0, more = _lbfgs(part, theta[missed], tolerance)
+        objective[missed], decrement[missed] = _certify(part, part, theta[missed], H0)
         steps[missed] += more
-    return theta, objective, decrement, steps
+    return theta.reshape(start.shape), objective, decrement, steps
 
 
-def _certify(problem, fast, theta):
-    """J and the decrement of every model, gradients in float64, the Hessian anew at theta."""
-    H0 = fast.inverse_hessian(theta.astype(fast.x.dtype))
-    return problem.objective(theta), _decrement(problem.gradient(theta), H0)
+def _certify(problem, fast, theta, H0):
+    """J of every model and half its squared Newton decrement, by conjugate gradients preconditioned with H0.
 
-
-def _decrement(g, H0):
-    flat = g.reshape(len(g), -1).astype(np.float64)
-    return 0.5 * np.einsum("mp,mp->m", flat @ H0, flat)
+    The gradient is formed in float64, the products with each model's own Hessian in the precision of ``fast``. With d
+    the present solution and r the residual, g'd + r'H0 r estimates g' H^-1 g; it is believed once the second term is
+    small, and infinite if that does not come about.
+    """
+    dtype = fast.weights.dtype
+    point, H0 = theta.astype(dtype), H0.astype(dtype)
+    J, r = problem.evaluate(theta)
+    size = np.maximum(np.abs(r).max(axis=1, keepdims=True), np.finfo(float).tiny)
+    r = (r / size).astype(dtype)
+    z = _precondition(H0, r)
+    v, rz, reached = z, np.einsum("mp,mp->m", r, z), np.zeros(len(r))
+    for _ in range(MOST_PRODUCTS):
+        Hv = fast.product(point, v)
+        vHv = np.einsum("mp,mp->m", v, Hv)
+        alpha = np.where(vHv > 0, rz / np.where(vHv > 0, vHv, 1), 0).astype(dtype)
+        reached += alpha * rz
+        r = r - alpha[:, None] * Hv
+        z = _precondition(H0, r)
+        fresh = np.einsum("mp,mp->m", r, z)
+        settled = fresh <= 0.1 * reached
+        if settled.all():
+            break
+        v, rz = z + np.where(rz > 0, fresh / np.where(rz > 0, rz, 1), 0).astype(dtype)[:, None] * v, fresh
+    return J, np.where(settled, 0.5 * size[:, 0] ** 2 * (reached + fresh), np.inf)
 
 
 def _lbfgs(problem, theta, tolerance):
-    """Lockstep L-BFGS in the problem's precision; theta in float64, and steps taken [m]."""
-    dtype = problem.x.dtype.type
+    """Lockstep L-BFGS in the problem's precision; theta in float64, the last H0, and steps taken [m]."""
+    dtype = problem.weights.dtype.type
     theta = theta.astype(dtype)
-    g = problem.gradient(theta)
-    H0 = problem.inverse_hessian(theta)
-    scale = np.maximum(problem.objective(theta), 1.0)
-    state = _Curvature(g.reshape(len(g), -1).shape, dtype)
+    J, g = problem.evaluate(theta)
+    H0, scale = problem.inverse_hessian(theta), np.maximum(J, 1.0)
+    state = _Curvature(H0, dtype)
     steps, size = np.zeros(len(theta)), np.ones(len(theta), dtype)
     for step in range(MOST_STEPS[dtype]):
-        open_ = _decrement(g, H0) > 0.3 * tolerance * scale
+        direction = -state.apply(g)
+        slope = np.einsum("mp,mp->m", direction, g)
+        open_ = -0.5 * slope > 0.3 * tolerance * scale
         if not open_.any():
             break
         if step in REFRESH:
             H0 = problem.of(np.flatnonzero(open_)).inverse_hessian(theta[open_])
-            state.forget()
-        flat = g.reshape(len(g), -1)
-        direction = -state.apply(flat, H0.astype(dtype))
-        slope = np.einsum("mp,mp->m", direction, flat)
-        trial = theta + np.where(open_, size, 0)[:, None, None].astype(dtype) * direction.reshape(theta.shape)
+            state = _Curvature(H0, dtype)
+            direction = -state.apply(g)
+            slope = np.einsum("mp,mp->m", direction, g)
+        trial = theta + np.where(open_, size, 0)[:, None] * direction
         g_trial = problem.gradient(trial)
-        ahead = np.einsum("mp,mp->m", direction, g_trial.reshape(flat.shape))
+        ahead = np.einsum("mp,mp->m", direction, g_trial)
         taken = open_ & (ahead <= -0.9 * slope)
+        state.add(taken, trial - theta, g_trial - g)
         shorter = np.clip(slope / np.minimum(slope - ahead, -np.finfo(dtype).tiny), 0.1, 0.5)
-        state.add(taken, (trial - theta).reshape(flat.shape), (g_trial - g).reshape(flat.shape))
-        size = np.where(taken | ~open_, 1, size * shorter).astype(dtype)
-        theta, g = np.where(taken[:, None, None], trial, theta), np.where(taken[:, None, None], g_trial, g)
+        size = np.where(taken, np.minimum(3 * size, 1), size * shorter).astype(dtype)
+        theta, g = np.where(taken[:, None], trial, theta), np.where(taken[:, None], g_trial, g)
         steps += open_
-    return theta.astype(np.float64), steps
+    return theta.astype(np.float64), H0, steps
 
 
 class _Curvature:
-    """The L-BFGS pairs of m models, the latest MEMORY of each."""
+    """An approximate inverse Hessian for each of m models: H0 and the latest MEMORY L-BFGS pairs."""
 
-    def __init__(self, shape, dtype):
-        self.shape, self.dtype = shape, dtype
-        self.forget()
-
-    def forget(self):
-        """Start anew, with H0 alone."""
-        self.pairs = []
+    def __init__(self, H0, dtype):
+        self.H0, self.dtype, self.pairs = H0.astype(dtype), dtype, []
 
     def add(self, taken, s, y):
         """Keep a pair for the models that took the step."""
@@ -313,14 +431,14 @@ class _Curvature:
         rho = np.where(good, 1 / np.where(good, sy, 1), 0).astype(self.dtype)
         self.pairs = [*self.pairs[1 - MEMORY :], (s, y, rho)]
 
-    def apply(self, g, H0):
-        """Approximate inverse Hessian times g, by the two-loop recursion: [m, p]."""
+    def apply(self, g):
+        """Its product with g, by the two-loop recursion: [m, p]."""
         q, alphas = g.copy(), []
         for s, y, rho in reversed(self.pairs):
             alpha = rho * np.einsum("mp,mp->m", s, q)
             q -= alpha[:, None] * y
             alphas.append(alpha)
-        z = q @ H0
+        z = _precondition(self.H0, q)
         for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
             beta = rho * np.einsum("mp,mp->m", y, z)
             z += (alpha - beta)[:, None] * s

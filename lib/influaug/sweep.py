@@ -129,9 +129,13 @@ def row_weights(selected, downweight, k):
     return np.hstack([share, np.repeat(share * selected, k, axis=1)])
 
 
-def accuracies(features, theta):
-    """Accuracy of every model on all test rows and on the test originals alone: [m], [m]."""
-    hits = heads.predict(heads.with_intercept(features.test), theta) == features.test_labels
+def accuracies(features, theta, x_test=None):
+    """Accuracy of every model on all test rows and on the test originals alone: [m], [m].
+
+    ``x_test`` is the test features with the constant column, for callers that have it.
+    """
+    x_test = heads.with_intercept(features.test) if x_test is None else x_test
+    hits = heads.predict(x_test, theta) == features.test_labels
     return hits.mean(axis=1), hits[:, : features.n_test].mean(axis=1)
 
 
@@ -161,12 +165,13 @@ class Sweep:
         self.features, self.settings = features, settings
         check_budgets(settings.budgets, features.n)
         self.curves = curves(settings)
-        self.x = heads.with_intercept(features.train)
+        self.x, self.x_test = heads.with_intercept(features.train), heads.with_intercept(features.test)
         children = seed.spawn(settings.rounds)
         self.rngs = [np.random.default_rng(children[c.round]) for c in self.curves]
         self.downweight = np.array([c.downweight for c in self.curves])
-        lines = [(c.score, c.policy, c.update, c.downweight) for c in self.curves]
-        self.groups = np.unique(lines, axis=0, return_inverse=True)[1]
+        self.solver = logistic.Solver(features.train, features.labels)
+        alike = [(c.policy, c.downweight) for c in self.curves]
+        self.groups = np.unique(alike, axis=0, return_inverse=True)[1]
 
     def run(self):
         """Fit and test every model; the tidy table."""
@@ -195,7 +200,7 @@ class Sweep:
     def references(self):
         """Parameters without and with full augmentation, [K, d + 1] each."""
         weights = np.vstack([self.reference_weights(0), self.reference_weights(self.features.n)])
-        return logistic.fit(self.features.train, self.features.labels, weights, self.settings.options.C).theta
+        return self.solver.fit(weights, self.settings.options.C).theta
 
     def selected(self, budget):
         """Which points each curve has augmented at a budget: [m, n]."""
@@ -207,8 +212,7 @@ class Sweep:
     def advance(self, budget):
         """Fit every curve's model at a budget."""
         self.weights = row_weights(self.selected(budget), self.downweight, self.features.k)
-        f, C = self.features, self.settings.options.C
-        self.theta = logistic.fit(f.train, f.labels, self.weights, C, self.theta, groups=self.groups).theta
+        self.theta = self.solver.fit(self.weights, self.settings.options.C, self.theta, groups=self.groups).theta
 
     def score(self, name, weights, theta):
         """Score every point under one fitted model."""
@@ -226,13 +230,13 @@ class Sweep:
 
     def table(self, budget):
         """Rows of the tidy table at one budget."""
-        accuracy, original = accuracies(self.features, self.theta)
+        accuracy, original = accuracies(self.features, self.theta, self.x_test)
         frame = pd.DataFrame(self.curves).assign(budget=budget, rows=self.features.n + self.features.k * budget)
         return frame.assign(accuracy=accuracy, accuracy_original=original)
 
     def reference_table(self, none, full):
         """The two reference rows."""
-        accuracy, original = accuracies(self.features, np.stack([none, full]))
+        accuracy, original = accuracies(self.features, np.stack([none, full]), self.x_test)
         n, k = self.features.n, self.features.k
         references = [Curve("", "none", False, False, 0), Curve("", "full", False, False, 0)]
         frame = pd.DataFrame(references).assign(budget=[0, n], rows=[n, n + k * n])
