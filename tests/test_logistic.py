@@ -1,3 +1,6 @@
+import tracemalloc
+from unittest import mock
+
 import autograd
 import autograd.numpy as anp
 import numpy as np
@@ -63,15 +66,11 @@ def test_the_unit_curvature_of_the_common_shift_changes_no_solve_against_a_gradi
     )
 
 
-@given(
-    st.integers(0, 1000),
-    st.sampled_from([2, 3]),
-    st.floats(-4, 4),
-    st.sampled_from(["plain", "separable", "constant", "duplicated", "wide", "zero weights", "uneven weights"]),
-)
-@settings(max_examples=60, deadline=None)
-def test_the_minimum_is_scikit_learns(seed, n_classes, log_C, shape):
-    C = 10.0**log_C
+SHAPES = ["plain", "separable", "constant", "duplicated", "wide", "zero weights", "uneven weights", "dead", "scaled"]
+
+
+def shaped(shape, seed, n_classes):
+    """Features, labels and weights of a problem that is hard in the way its name says."""
     features, labels = problem(seed, n=40, d=60 if shape == "wide" else 5, n_classes=n_classes)
     rng = np.random.default_rng(seed)
     weights = np.ones(len(labels))
@@ -81,20 +80,98 @@ def test_the_minimum_is_scikit_learns(seed, n_classes, log_C, shape):
         features[:, 1] = 1.0
     if shape == "duplicated":
         features[:, 1] = features[:, 0]
+    if shape == "dead":
+        features[:, 1] = 0.0
+    if shape == "scaled":
+        features *= 10.0 ** np.arange(-2, 3)
     if shape == "zero weights":
         weights[n_classes:] = rng.integers(0, 2, len(weights) - n_classes)
     if shape == "uneven weights":
         weights = 10.0 ** rng.uniform(-2, 2, len(weights))
+    return features, labels, weights
+
+
+@given(st.integers(0, 1000), st.sampled_from([2, 3]), st.floats(-4, 4), st.sampled_from(SHAPES), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_the_minimum_is_scikit_learns(seed, n_classes, log_C, shape, single):
+    C = 10.0**log_C
+    features, labels, weights = shaped(shape, seed, n_classes)
+    if single:
+        features = features.astype(np.float32)
     reference = LogisticRegression(C=C, tol=1e-12, max_iter=100_000, solver="newton-cholesky")
     if n_classes > 2:
         reference.set_params(solver="lbfgs")
-    reference.fit(features, labels, weights)
+    reference.fit(features.astype(float), labels, weights)
     theirs = np.hstack([reference.coef_, reference.intercept_[:, None]])
     ours = logistic.fit(features, labels, weights[None], C)
     x = heads.with_intercept(features)
     best = heads.objective(x, labels, theirs, weights, C)
     assert ours.objective[0] <= best + 1e-9 * max(best, 1.0)
     assert ours.objective[0] == pytest.approx(heads.objective(x, labels, ours.theta[0], weights, C), rel=1e-12)
+
+
+@pytest.mark.parametrize("largest_full", [0, 1200])
+@given(st.integers(0, 1000), st.sampled_from([2, 3, 10]), st.sampled_from(SHAPES))
+@settings(max_examples=40, deadline=None)
+def test_the_decrement_is_newtons(largest_full, seed, n_classes, shape):
+    features, labels, weights = (
+        shaped(shape, seed, n_classes) if n_classes < 5 else (*problem(seed, n_classes=10), None)
+    )
+    weights = np.ones(len(labels)) if weights is None else weights
+    with mock.patch.object(logistic, "LARGEST_FULL", largest_full):
+        ours = logistic.fit(features, labels, weights[None], 10.0, tolerance=1e-4)
+    x, theta = heads.with_intercept(features), ours.theta[0]
+    g = heads.gradient(x, labels, theta, weights, 10.0).ravel()
+    newton = 0.5 * g @ np.linalg.solve(heads.hessian(x, theta, weights, 10.0), g)
+    assert ours.decrement[0] == pytest.approx(newton, rel=0.25, abs=1e-13)
+
+
+@pytest.mark.parametrize("largest_full", [0, 1200])
+def test_several_softmax_heads_reach_scikit_learns_minima(monkeypatch, largest_full):
+    monkeypatch.setattr(logistic, "LARGEST_FULL", largest_full)
+    features, labels = problem(4, n=200, d=12, n_classes=5)
+    weights = np.random.default_rng(4).integers(0, 2, (6, 200)) + 0.5
+    ours = logistic.fit(features, labels, weights, 3.0, groups=np.zeros(6))
+    x = heads.with_intercept(features)
+    for J, w in zip(ours.objective, weights, strict=True):
+        reference = LogisticRegression(C=3.0, tol=1e-12, max_iter=100_000).fit(features, labels, w)
+        theirs = np.hstack([reference.coef_, reference.intercept_[:, None]])
+        assert pytest.approx(heads.objective(x, labels, theirs, w, 3.0), rel=1e-9) == J
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_points_of_a_single_class_are_fitted_as_well_as_any_can_be(n_classes):
+    features, labels = problem(n_classes=n_classes)
+    ours = logistic.fit(features, labels, (labels == 0)[None].astype(float))
+    assert ours.objective[0] == pytest.approx(0, abs=2e-9)
+
+
+def test_rows_in_blocks_give_what_all_rows_at_once_give(monkeypatch):
+    features, labels = problem(5, n=300, d=6, n_classes=3)
+    weights = np.random.default_rng(5).integers(0, 2, (4, 300)) + 0.25
+    whole = logistic.fit(features, labels, weights)
+    monkeypatch.setattr(logistic, "ROWS", 7)
+    np.testing.assert_allclose(logistic.fit(features, labels, weights).objective, whole.objective, rtol=1e-9)
+
+
+def test_equal_models_are_solved_once(monkeypatch):
+    features, labels = problem()
+    weights = np.ones((4, 60))
+    weights[1, 3] = weights[3, 3] = 0.5
+    solved = []
+    solve = logistic._solve
+    monkeypatch.setattr(logistic, "_solve", lambda p, start, t: solved.append(len(start)) or solve(p, start, t))
+    ours = logistic.fit(features, labels, weights, groups=np.zeros(4))
+    assert solved == [2]
+    np.testing.assert_array_equal(ours.theta[[0, 1]], ours.theta[[2, 3]])
+    assert ours.objective[0] > ours.objective[1]
+
+
+def test_columns_of_zeros_get_no_weight_wherever_the_start_is():
+    features, labels = problem()
+    features[:, 2] = 0
+    ours = logistic.fit(features, labels, np.ones((1, 60)), start=np.ones((1, 1, 5)))
+    assert ours.theta[0, 0, 2] == 0
 
 
 def test_several_models_and_a_warm_start():
@@ -124,10 +201,11 @@ def test_predictions_of_several_models():
 @pytest.mark.parametrize(
     ("weights", "C", "message"),
     [
-        (np.ones((1, 3)), 1.0, "must be"),
+        (np.ones((1, 3)), 1.0, "one for each point"),
         (-np.ones((1, 60)), 1.0, "at least 0"),
         (np.full((1, 60), np.nan), 1.0, "finite"),
         (np.ones((1, 60)), 0.0, "C must be a positive number"),
+        (np.ones(60), 1.0, "one for each point"),
     ],
 )
 def test_wrong_input_is_refused(weights, C, message):
@@ -135,8 +213,42 @@ def test_wrong_input_is_refused(weights, C, message):
         logistic.fit(*problem(), weights, C)
 
 
+@pytest.mark.parametrize(
+    ("features", "labels", "message"),
+    [
+        (np.zeros(3), np.zeros(3, int), "must be"),
+        (np.zeros((3, 1)), np.zeros(2, int), "must be"),
+        (np.full((2, 1), np.inf), np.zeros(2, int), "finite"),
+        (np.zeros((2, 1)), np.array([0.5, 1]), "whole numbers"),
+        (np.zeros((2, 1)), np.array([-1, 1]), "whole numbers"),
+    ],
+)
+def test_wrong_points_are_refused(features, labels, message):
+    with pytest.raises(InputError, match=message):
+        logistic.Solver(features, labels)
+
+
+def test_a_wrong_start_is_refused():
+    with pytest.raises(InputError, match=r"start must be \[1, 1, 5\]"):
+        logistic.fit(*problem(), np.ones((1, 60)), start=np.zeros((1, 5)))
+
+
 def test_a_model_that_misses_its_tolerance_is_named():
     features, labels = problem()
     weights = np.ones((2, len(labels)))
     with pytest.raises(RuntimeError, match=r"models \[0, 1\] did not reach"):
         logistic.fit(features, labels, weights, tolerance=-1.0)
+
+
+def test_memory_at_a_tenth_of_the_largest_size_stays_within_a_tenth_of_its_bound():
+    n, d, m = 10_000, 512, 440
+    rng = np.random.default_rng(0)
+    tracemalloc.start()
+    features = rng.normal(size=(n, d)).astype(np.float32)
+    labels = (features[:, 0] + rng.normal(size=n) > 0).astype(int)
+    weights = rng.integers(0, 2, (m, n)).astype(float)
+    ours = logistic.fit(features, labels, weights, 0.001, tolerance=1e-3, groups=np.repeat(np.arange(11), 40))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ours.theta.shape == (m, 1, d + 1)
+    assert peak < 4 * 2**30 / 10

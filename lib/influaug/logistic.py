@@ -10,7 +10,6 @@ computed, with the gradient in float64 and the model's own Hessian by conjugate 
 tolerance goes on in float64.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +24,12 @@ ROWS = 4096
 MEMORY = 10
 REFRESH = (4, 9, 15, 25, 40, 60, 90)
 """Steps at which the models that are still open get the inverse of their present mean Hessian."""
-MOST_STEPS = {np.float32: 40, np.float64: 300}
-MOST_PRODUCTS = 60
-LARGEST_FULL = 300
+MOST_STEPS = 60
+LARGEST_FULL = 1200
 """Parameters of a softmax head up to which H0 is a full inverse; beyond, one block a class."""
+MOST_PRODUCTS = 100
+_SHARE = 0.1
+# Steps end when their own estimate of the decrement is this share of what is asked: it can be too low.
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Fit:
     Attributes
     ----------
     theta : ndarray [m, K, d + 1]
-        Parameters, float64, the intercept last; K is 1 for two classes.
+        Parameters, float64, the intercept last; K is 1 for two classes, else the K intercepts, of which J sees the
+        differences alone, sum to zero.
     objective : ndarray [m]
         J at ``theta``, a sum over points, in float64.
     decrement : ndarray [m]
@@ -121,17 +123,17 @@ class Solver:
         self._check(weights, C, start)
         first, inverse = _distinct(weights)
         groups = np.arange(len(first)) if groups is None else np.asarray(groups)[first]
-        theta = np.zeros((len(first), self.K, self.width))
+        theta = np.zeros((len(first), self.K, self.width)) if start is None else np.array(start, dtype=float)[first]
+        theta[..., np.setdiff1d(np.arange(self.width), self.live)] = 0
         results = np.zeros((3, len(first)))
         with self._threads.limit(limits=1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
             for group in np.unique(groups):
                 models = np.flatnonzero(groups == group)
                 part = np.ix_(models, range(self.K), self.live)
-                begin = (
-                    theta[part] if start is None else np.asarray(start)[np.ix_(first[models], range(self.K), self.live)]
-                )
                 problem = self._problem(weights[first[models]], C)
-                theta[part], *results[:, models] = _solve(problem, begin, tolerance)
+                theta[part], *results[:, models] = _solve(problem, theta[part], tolerance)
+        if self.K > 1:
+            theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
         objective, decrement, iterations = results[:, inverse]
         missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
         if missed.size:
@@ -200,7 +202,7 @@ class _Problem:
     C: float
 
     @property
-    def K(self):
+    def K(self):  # noqa: N802
         return 1 if self.hot is None else len(self.hot)
 
     def astype(self, dtype):
@@ -212,7 +214,7 @@ class _Problem:
         return _Problem(self.x, self.hot, np.ascontiguousarray(self.weights[:, models]), self.C)
 
     def blocks(self, *parameters):
-        """Row blocks: x [B, d + 1], one-hot labels [K, B, 1], weights [B, m], scores [K, B, m] for each of parameters."""
+        """Row blocks: x [B, d + 1], one-hot labels [K, B, 1], weights [B, m], scores [K, B, m] of each parameters."""
         dtype = parameters[0].dtype
         columns = [self.columns(theta) for theta in parameters]
         for start in range(0, len(self.x), ROWS):
@@ -263,21 +265,21 @@ class _Problem:
         return J, g
 
     def inverse_hessian(self, theta):
-        """Inverse of the models' mean Hessian: one block of all parameters or, for large softmax heads, one a class."""
+        """Inverse of the models' mean Hessian [1, p, p]; of large softmax heads, a block a class [K, d + 1, d + 1]."""
         K, width = self.K, self.x.shape[1]
-        whole = K * width <= LARGEST_FULL
-        H = np.zeros((K, width, K, width) if whole else (K, width, width))
+        full = K == 1 or K * width <= LARGEST_FULL
+        pairs = [(a, b) for a in range(K) for b in range(a, K) if full or a == b]
+        H = np.zeros((K, width, K, width) if full else (K, width, 1, width))
         for x, hot, weights, eta in self.blocks(theta):
             p = _probabilities(eta, hot)
-            if whole and K > 1:
-                _add_pairs(H, x, p, weights)
-            else:
-                for k, D in enumerate((p * (1 - p) * weights).mean(axis=2)):
-                    root = np.sqrt(D)[:, None] * x
-                    H.reshape(K, width, width)[k] += root.T @ root
-        if whole and K > 1:
+            for a, b in pairs:
+                D = np.einsum("bm,bm,bm->b", weights, p[a], (a == b) - p[b])[:, None] / len(theta)
+                H[a, :, b if full else 0] += x.T @ (D * x)
+        if full and K > 1:
+            for a, b in pairs:
+                H[b, :, a] = H[a, :, b].T
             H[:, -1, :, -1] += 1 / K
-        H = H.reshape((1, K * width, K * width) if whole else (K, width, width))
+        H = H.reshape((1, K * width, K * width) if full else (K, width, width))
         penalty = heads.penalty(width, K, self.C).reshape(len(H), -1)
         return np.stack([_inverse(block, diagonal) for block, diagonal in zip(H, penalty, strict=True)])
 
@@ -313,18 +315,6 @@ def _losses(eta, hot):
     return np.log(np.exp(eta - top).sum(axis=0)) + top - (eta * hot).sum(axis=0)
 
 
-def _add_pairs(H, x, p, weights):
-    """Add a block's part of the mean softmax Hessian to H [K, d + 1, K, d + 1]."""
-    K, m = len(p), p.shape[2]
-    for a in range(K):
-        for b in range(a, K):
-            D = np.einsum("bm,bm,bm->b", weights, p[a], (a == b) - p[b]) / m
-            block = x.T @ (D[:, None] * x)
-            H[a, :, b, :] += block
-            if a != b:
-                H[b, :, a, :] += block
-
-
 def _inverse(H, penalty):
     """Inverse of one symmetric block with the regulariser, by Cholesky."""
     diagonal = np.diag_indices_from(H)
@@ -337,80 +327,101 @@ def _inverse(H, penalty):
 
 
 def _precondition(H0, g):
-    """H0 [G, q, q] times every row of g [m, G q]."""
+    """Block-diagonal H0 [G, p / G, p / G] times every row of g."""
     if len(H0) == 1:
         return g @ H0[0]
-    m = len(g)
-    return (g.reshape(m, len(H0), -1).transpose(1, 0, 2) @ H0).transpose(1, 0, 2).reshape(m, -1)
+    return (g.reshape(len(g), len(H0), -1).transpose(1, 0, 2) @ H0).transpose(1, 0, 2).reshape(g.shape)
 
 
 def _solve(problem, start, tolerance):
     """Minimise J for the models of one group, from start [m, K, d + 1]; its new value, J, decrement and steps."""
     theta, fast = start.reshape(len(start), -1).astype(np.float64), problem.astype(np.float32)
-    theta, H0, steps = _lbfgs(fast, theta, tolerance)
+    rule = _LBFGS if theta.shape[1] <= LARGEST_FULL or problem.K == 1 else _TruncatedNewton
+    theta, H0, steps = _descend(fast, theta, _SHARE * tolerance, rule)
     objective, decrement = _certify(problem, fast, theta, H0)
     missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
     if missed.size:
         part = problem.of(missed)
-        theta[missed], H0, more = _lbfgs(part, theta[missed], tolerance)
+        theta[missed], H0, more = _descend(part, theta[missed], _SHARE * tolerance, _TruncatedNewton)
         objective[missed], decrement[missed] = _certify(part, part, theta[missed], H0)
         steps[missed] += more
     return theta.reshape(start.shape), objective, decrement, steps
 
 
 def _certify(problem, fast, theta, H0):
-    """J of every model and half its squared Newton decrement, by conjugate gradients preconditioned with H0.
+    """J of every model and half its squared Newton decrement, infinite if it cannot be computed.
 
-    The gradient is formed in float64, the products with each model's own Hessian in the precision of ``fast``. With d
-    the present solution and r the residual, g'd + r'H0 r estimates g' H^-1 g; it is believed once the second term is
-    small, and infinite if that does not come about.
+    The gradient is formed in float64, the products with each model's own Hessian in the precision of ``fast``.
     """
-    dtype = fast.weights.dtype
-    point, H0 = theta.astype(dtype), H0.astype(dtype)
-    J, r = problem.evaluate(theta)
-    size = np.maximum(np.abs(r).max(axis=1, keepdims=True), np.finfo(float).tiny)
-    r = (r / size).astype(dtype)
-    z = _precondition(H0, r)
-    v, rz, reached = z, np.einsum("mp,mp->m", r, z), np.zeros(len(r))
+    dtype, share = fast.weights.dtype, 0.1 if len(H0) == 1 else 0.01
+    J, g = problem.evaluate(theta)
+    size = np.maximum(np.abs(g).max(axis=1), np.finfo(float).tiny)
+    g = (g / size[:, None]).astype(dtype)
+    _, squared = _conjugate_gradients(fast, theta.astype(dtype), g, H0.astype(dtype), share)
+    return J, 0.5 * size**2 * squared
+
+
+def _conjugate_gradients(problem, theta, g, H0, share):
+    """H^-1 g, H every model's own Hessian, preconditioned with H0; and g' H^-1 g, [m].
+
+    With d the present solution and r the residual, g'd + r'H0 r estimates the latter; it is believed once its second
+    term is at most a share of the first, and infinite if that does not come about.
+    """
+    d, r, z = np.zeros_like(g), g, _precondition(H0, g)
+    v, rz, reached = z, _dot(g, z), np.zeros(len(g), g.dtype)
     for _ in range(MOST_PRODUCTS):
-        Hv = fast.product(point, v)
-        vHv = np.einsum("mp,mp->m", v, Hv)
-        alpha = np.where(vHv > 0, rz / np.where(vHv > 0, vHv, 1), 0).astype(dtype)
-        reached += alpha * rz
-        r = r - alpha[:, None] * Hv
+        Hv = problem.product(theta, v)
+        alpha = _ratio(rz, _dot(v, Hv))[:, None]
+        d, r = d + alpha * v, r - alpha * Hv
+        reached, before = reached + alpha[:, 0] * rz, rz
         z = _precondition(H0, r)
-        fresh = np.einsum("mp,mp->m", r, z)
-        settled = fresh <= 0.1 * reached
+        rz = _dot(r, z)
+        settled = rz <= share * reached
         if settled.all():
             break
-        v, rz = z + np.where(rz > 0, fresh / np.where(rz > 0, rz, 1), 0).astype(dtype)[:, None] * v, fresh
-    return J, np.where(settled, 0.5 * size[:, 0] ** 2 * (reached + fresh), np.inf)
+        v = z + _ratio(rz, before)[:, None] * v
+    return d, np.where(settled, reached + rz, np.inf)
 
 
-def _lbfgs(problem, theta, tolerance):
-    """Lockstep L-BFGS in the problem's precision; theta in float64, the last H0, and steps taken [m]."""
+def _dot(a, b):
+    return np.einsum("mp,mp->m", a, b)
+
+
+def _ratio(a, b):
+    """A / b, and 0 where b is not positive."""
+    return np.where(b > 0, a / np.where(b > 0, b, 1), 0).astype(a.dtype)
+
+
+def _descend(problem, theta, tolerance, rule):
+    """Minimise in lockstep, in the problem's precision; theta in float64, the last H0, and steps taken [m].
+
+    Parameters
+    ----------
+    rule : {_LBFGS, _TruncatedNewton}
+        Gives the steps, with the inverse of the models' mean Hessian for a start.
+    """
     dtype = problem.weights.dtype.type
     theta = theta.astype(dtype)
     J, g = problem.evaluate(theta)
-    H0, scale = problem.inverse_hessian(theta), np.maximum(J, 1.0)
-    state = _Curvature(H0, dtype)
-    steps, size = np.zeros(len(theta)), np.ones(len(theta), dtype)
-    for step in range(MOST_STEPS[dtype]):
-        direction = -state.apply(g)
-        slope = np.einsum("mp,mp->m", direction, g)
-        open_ = -0.5 * slope > 0.3 * tolerance * scale
+    scale, steps, size = np.maximum(J, 1.0), np.zeros(len(theta)), np.ones(len(theta), dtype)
+    H0 = problem.inverse_hessian(theta)
+    directions = rule(problem, H0)
+    for step in range(MOST_STEPS):
+        direction = -directions.apply(theta, g)
+        slope = _dot(direction, g)
+        open_ = -0.5 * slope > tolerance * scale
         if not open_.any():
             break
         if step in REFRESH:
             H0 = problem.of(np.flatnonzero(open_)).inverse_hessian(theta[open_])
-            state = _Curvature(H0, dtype)
-            direction = -state.apply(g)
-            slope = np.einsum("mp,mp->m", direction, g)
+            directions = rule(problem, H0)
+            direction = -directions.apply(theta, g)
+            slope = _dot(direction, g)
         trial = theta + np.where(open_, size, 0)[:, None] * direction
         g_trial = problem.gradient(trial)
-        ahead = np.einsum("mp,mp->m", direction, g_trial)
+        ahead = _dot(direction, g_trial)
         taken = open_ & (ahead <= -0.9 * slope)
-        state.add(taken, trial - theta, g_trial - g)
+        directions.add(taken, trial - theta, g_trial - g)
         shorter = np.clip(slope / np.minimum(slope - ahead, -np.finfo(dtype).tiny), 0.1, 0.5)
         size = np.where(taken, np.minimum(3 * size, 1), size * shorter).astype(dtype)
         theta, g = np.where(taken[:, None], trial, theta), np.where(taken[:, None], g_trial, g)
@@ -418,28 +429,39 @@ def _lbfgs(problem, theta, tolerance):
     return theta.astype(np.float64), H0, steps
 
 
-class _Curvature:
+class _TruncatedNewton:
+    """Newton steps with each model's own Hessian, by conjugate gradients."""
+
+    def __init__(self, problem, H0):
+        self.problem, self.H0 = problem, H0.astype(problem.weights.dtype)
+
+    def add(self, taken, s, y):
+        """Learn nothing from a step."""
+
+    def apply(self, theta, g):
+        """Inverse Hessian times g: [m, p]."""
+        return _conjugate_gradients(self.problem, theta, g, self.H0, 0.03)[0]
+
+
+class _LBFGS:
     """An approximate inverse Hessian for each of m models: H0 and the latest MEMORY L-BFGS pairs."""
 
-    def __init__(self, H0, dtype):
-        self.H0, self.dtype, self.pairs = H0.astype(dtype), dtype, []
+    def __init__(self, problem, H0):
+        self.H0, self.pairs = H0.astype(problem.weights.dtype), []
 
     def add(self, taken, s, y):
         """Keep a pair for the models that took the step."""
-        sy = np.einsum("mp,mp->m", s, y)
-        good = taken & (sy > 0)
-        rho = np.where(good, 1 / np.where(good, sy, 1), 0).astype(self.dtype)
-        self.pairs = [*self.pairs[1 - MEMORY :], (s, y, rho)]
+        self.pairs = [*self.pairs[1 - MEMORY :], (s, y, np.where(taken, _ratio(np.ones_like(s[:, 0]), _dot(s, y)), 0))]
 
-    def apply(self, g):
+    def apply(self, theta, g):
         """Its product with g, by the two-loop recursion: [m, p]."""
+        del theta
         q, alphas = g.copy(), []
         for s, y, rho in reversed(self.pairs):
-            alpha = rho * np.einsum("mp,mp->m", s, q)
+            alpha = rho * _dot(s, q)
             q -= alpha[:, None] * y
             alphas.append(alpha)
         z = _precondition(self.H0, q)
         for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            beta = rho * np.einsum("mp,mp->m", y, z)
-            z += (alpha - beta)[:, None] * s
+            z += (alpha - rho * _dot(y, z))[:, None] * s
         return z

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from influaug.errors import InputError
+from influaug.estimator import LogisticHead
+from problems import problem
+
+
+def test_scikit_learns_own_checks_pass():
+    results = check_estimator(LogisticHead(), on_fail=None)
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] not in ("passed", "skipped")}
+    assert len(results) > 40 and not failed
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_it_predicts_what_scikit_learn_predicts(n_classes):
+    features, labels = problem(7, n=200, n_classes=n_classes)
+    names = np.array(["cat", "dog", "owl"])[labels]
+    weights = np.random.default_rng(7).uniform(0, 2, 200)
+    ours = LogisticHead(C=3.0).fit(features, names, weights)
+    theirs = LogisticRegression(C=3.0, tol=1e-10, max_iter=10_000).fit(features, names, weights)
+    np.testing.assert_allclose(ours.decision_function(features), theirs.decision_function(features), atol=1e-4)
+    np.testing.assert_allclose(ours.predict_proba(features), theirs.predict_proba(features), atol=1e-4)
+    np.testing.assert_array_equal(ours.predict(features), theirs.predict(features))
+    assert ours.score(features, names) == theirs.score(features, names)
+    assert ours.decrement_ <= 1e-16 * ours.objective_ and ours.n_iter_ > 0
+
+
+def test_it_goes_into_a_pipeline_and_a_grid_search():
+    features, labels = problem(8, n=120)
+    search = GridSearchCV(make_pipeline(StandardScaler(), LogisticHead()), {"logistichead__C": [1e-3, 1.0]}, cv=3)
+    assert search.fit(features, labels).best_params_ == {"logistichead__C": 1.0}
+
+
+def test_a_single_class_and_a_wrong_c_are_refused():
+    with pytest.raises(InputError, match="one class"):
+        LogisticHead().fit(np.ones((3, 1)), [1, 1, 1])
+    with pytest.raises(InputError, match="C must be"):
+        LogisticHead(C=0).fit(np.ones((2, 1)), [0, 1])
