@@ -165,6 +165,17 @@ def test_equal_models_are_solved_once(monkeypatch):
     assert solved == [2]
     np.testing.assert_array_equal(ours.theta[[0, 1]], ours.theta[[2, 3]])
     assert ours.objective[0] > ours.objective[1]
+    logistic.Solver(features, labels, merge_equal=False).fit(weights, groups=np.zeros(4))
+    assert solved == [2, 4]
+
+
+def test_threads_change_no_result():
+    features, labels = problem(n=200)
+    weights = np.random.default_rng(0).integers(0, 2, (12, 200)) + 0.5
+    one, three = (
+        logistic.Solver(features, labels, threads).fit(weights, groups=np.arange(12) // 3) for threads in (1, 3)
+    )
+    np.testing.assert_array_equal(one.theta, three.theta)
 
 
 def test_columns_of_zeros_get_no_weight_wherever_the_start_is():

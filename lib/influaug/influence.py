@@ -11,11 +11,12 @@ objective that was minimised: a sum over points, not a mean.
 """
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cholesky, lapack
+from scipy.linalg.blas import dtrmm
 from scipy.special import log_expit
 
 from .errors import InputError
-from .heads import hessian, residuals
+from .heads import blocks, hessian, residuals
 
 
 def point_gradients(x, labels, theta):
@@ -58,9 +59,16 @@ def self_influence(x, labels, theta, L):
     Kuchnik & Smith (2019), equation 1; the paper drops the sign as well.
     """
     if len(theta) == 1:
-        leverage = np.sum(solve_triangular(L, x.T, lower=True, check_finite=False) ** 2, axis=0)
-        return residuals(x, labels, theta)[:, 0] ** 2 * leverage
-    return np.sum(solve_triangular(L, point_gradients(x, labels, theta).T, lower=True, check_finite=False) ** 2, axis=0)
+        return residuals(x, labels, theta)[:, 0] ** 2 * _inverse_norms(x, L)
+    return np.concatenate([_inverse_norms(point_gradients(x[b], labels[b], theta), L) for b in blocks(len(x))])
+
+
+def _inverse_norms(g, L):
+    """Squared norm g' (L L')^-1 g of every row of g: [n]."""
+    # Inverting L, once, and multiplying by it takes half the time of solving with as many right-hand sides.
+    inverse, _ = lapack.dtrtri(L, lower=1)
+    solved = (dtrmm(1.0, inverse, g[rows].T, lower=1) for rows in blocks(len(g)))
+    return np.concatenate([np.einsum("pn,pn->n", v, v) for v in solved])
 
 
 def leave_one_out_loss_change(x, labels, theta, weights, C):
@@ -71,7 +79,7 @@ def leave_one_out_loss_change(x, labels, theta, weights, C):
     leverage h = x' H^-1 x and curvature c (Pregibon, 1981), and the loss is taken at the moved score.
     """
     L = factor(hessian(x, theta, weights, C))
-    h = np.sum(solve_triangular(L, x.T, lower=True, check_finite=False) ** 2, axis=0)
+    h = _inverse_norms(x, L)
     r = residuals(x, labels, theta)[:, 0]
     c = np.abs(r) * (1 - np.abs(r))
     eta = x @ theta[0]

@@ -10,6 +10,7 @@ computed, with the gradient in float64 and the model's own Hessian by conjugate 
 tolerance goes on in float64.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +26,14 @@ MEMORY = 10
 REFRESH = (4, 9, 15, 25, 40, 60, 90)
 """Steps at which the models that are still open get the inverse of their present mean Hessian."""
 MOST_STEPS = 60
+WORST_CONDITION = 1e5
+"""Of a Hessian, for products with it in float32 to tell how far a model is from its minimum."""
 LARGEST_FULL = 1200
 """Parameters of a softmax head up to which H0 is a full inverse; beyond, one block a class."""
 MOST_PRODUCTS = 100
-_SHARE = 0.1
-# Steps end when their own estimate of the decrement is this share of what is asked: it can be too low.
+_SHARES = (0.1, 0.3)
+# Shares of the tolerance: where steps end by their own estimate of the decrement, and what the computed one must meet,
+# since that comes, for the sake of speed, from conjugate gradients in float32 that end early.
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ class Solver:
         Kept in float32 if it is float32, else in float64.
     labels : int array [n]
         0 .. n_classes - 1.
+    threads : int
+        Groups of models solved at a time; changes no result.
+    merge_equal : bool
+        Solve models with equal weights once.
 
     Raises
     ------
@@ -77,7 +85,7 @@ class Solver:
         Shapes that do not fit, or features that are not finite.
     """
 
-    def __init__(self, features, labels):
+    def __init__(self, features, labels, threads=1, merge_equal=True):
         features, labels = np.asarray(features), np.asarray(labels)
         _check_points(features, labels)
         n_classes = max(int(labels.max()) + 1, 2)
@@ -90,7 +98,8 @@ class Solver:
         self.hot = None if self.K == 1 else np.eye(self.K, dtype=np.float32)[:, labels]
         if self.K == 1:
             self.x *= np.where(labels == 1, 1, -1)[:, None].astype(self.x.dtype)
-        self._threads = ThreadpoolController()
+        self.threads, self.merge_equal = threads, merge_equal
+        self._blas = ThreadpoolController()
 
     def fit(self, weights, C=10.0, start=None, tolerance=1e-9, groups=None):
         """Minimise J for every row of weights.
@@ -98,7 +107,7 @@ class Solver:
         Parameters
         ----------
         weights : array [m, n]
-            Non-negative weight of each point in each of the m models. Equal rows are solved once.
+            Non-negative weight of each point in each of the m models.
         C : float
             Inverse regularisation strength, as in scikit-learn.
         start : array [m, K, d + 1], optional
@@ -121,17 +130,25 @@ class Solver:
         """
         weights = np.asarray(weights)
         self._check(weights, C, start)
-        first, inverse = _distinct(weights)
+        first, inverse = _distinct(weights) if self.merge_equal else (np.arange(len(weights)),) * 2
         groups = np.arange(len(first)) if groups is None else np.asarray(groups)[first]
         theta = np.zeros((len(first), self.K, self.width)) if start is None else np.array(start, dtype=float)[first]
         theta[..., np.setdiff1d(np.arange(self.width), self.live)] = 0
         results = np.zeros((3, len(first)))
-        with self._threads.limit(limits=1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
-            for group in np.unique(groups):
-                models = np.flatnonzero(groups == group)
-                part = np.ix_(models, range(self.K), self.live)
-                problem = self._problem(weights[first[models]], C)
+
+        def solve(group):
+            models = np.flatnonzero(groups == group)
+            part = np.ix_(models, range(self.K), self.live)
+            problem = self._problem(weights[first[models]], C)
+            with np.errstate(over="ignore", invalid="ignore"):
                 theta[part], *results[:, models] = _solve(problem, theta[part], tolerance)
+
+        with self._blas.limit(limits=1, user_api="blas"):
+            if self.threads == 1:
+                list(map(solve, np.unique(groups)))
+            else:
+                with ThreadPoolExecutor(self.threads) as pool:
+                    list(pool.map(solve, np.unique(groups)))
         if self.K > 1:
             theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
         objective, decrement, iterations = results[:, inverse]
@@ -265,23 +282,40 @@ class _Problem:
         return J, g
 
     def inverse_hessian(self, theta):
-        """Inverse of the models' mean Hessian [1, p, p]; of large softmax heads, a block a class [K, d + 1, d + 1]."""
+        """The inverse of the models' mean Hessian; of large softmax heads, of its blocks, one a class: `_Inverse`."""
         K, width = self.K, self.x.shape[1]
         full = K == 1 or K * width <= LARGEST_FULL
         pairs = [(a, b) for a in range(K) for b in range(a, K) if full or a == b]
         H = np.zeros((K, width, K, width) if full else (K, width, 1, width))
         for x, hot, weights, eta in self.blocks(theta):
-            p = _probabilities(eta, hot)
+            p, x, weights = _curved(_probabilities(eta, hot), x, weights)
             for a, b in pairs:
-                D = np.einsum("bm,bm,bm->b", weights, p[a], (a == b) - p[b])[:, None] / len(theta)
-                H[a, :, b if full else 0] += x.T @ (D * x)
+                D = np.vecdot(weights, p[a] * ((a == b) - p[b])) / len(theta)
+                H[a, :, b if full else 0] += _gram(x, D)
         if full and K > 1:
             for a, b in pairs:
                 H[b, :, a] = H[a, :, b].T
             H[:, -1, :, -1] += 1 / K
         H = H.reshape((1, K * width, K * width) if full else (K, width, width))
         penalty = heads.penalty(width, K, self.C).reshape(len(H), -1)
-        return np.stack([_inverse(block, diagonal) for block, diagonal in zip(H, penalty, strict=True)])
+        largest = self.C * np.trace(H, axis1=1, axis2=2).sum()
+        return _Inverse(np.stack([_inverse(*block) for block in zip(H, penalty, strict=True)]), largest)
+
+
+def _curved(p, x, weights):
+    """Leave out the rows with less than a hundredth of the mean curvature: most rows, once a model fits well."""
+    curvature = np.vecdot(weights, (p * (1 - p)).sum(axis=0))
+    kept = curvature >= 0.01 * curvature.mean()
+    return p[:, kept], x[kept], weights[kept]
+
+
+def _gram(x, D):
+    """Sum over rows of D x x', [d + 1, d + 1]."""
+    if (D < 0).any():
+        return x.T @ (D[:, None] * x)
+    # The product of a matrix with its own transpose costs half of any other.
+    root = np.sqrt(D)[:, None] * x
+    return root.T @ root
 
 
 def _probabilities(eta, hot):
@@ -316,33 +350,51 @@ def _losses(eta, hot):
 
 
 def _inverse(H, penalty):
-    """Inverse of one symmetric block with the regulariser, by Cholesky."""
-    diagonal = np.diag_indices_from(H)
-    H[diagonal] += penalty + np.finfo(H.dtype).eps * max(np.trace(H), 1)
-    factor, failed = lapack.dpotrf(H, overwrite_a=True)
-    inverse, _ = lapack.dpotri(factor, overwrite_c=True)
-    inverse = np.triu(inverse)
-    inverse += np.triu(inverse, 1).T
-    return np.full_like(inverse, np.nan) if failed else inverse
+    """Inverse of one symmetric block with the regulariser, by Cholesky; of its diagonal alone if that fails."""
+    H[np.diag_indices_from(H)] += penalty + np.finfo(H.dtype).eps * max(np.trace(H), 1)
+    factor, failed = lapack.dpotrf(H)
+    if failed:
+        return np.diag(1 / np.abs(np.diag(H)))
+    inverse = np.triu(lapack.dpotri(factor, overwrite_c=True)[0])
+    return inverse + np.triu(inverse, 1).T
 
 
-def _precondition(H0, g):
-    """Block-diagonal H0 [G, p / G, p / G] times every row of g."""
-    if len(H0) == 1:
-        return g @ H0[0]
-    return (g.reshape(len(g), len(H0), -1).transpose(1, 0, 2) @ H0).transpose(1, 0, 2).reshape(g.shape)
+@dataclass(frozen=True)
+class _Inverse:
+    """The inverse of a Hessian, by diagonal blocks.
+
+    Attributes
+    ----------
+    blocks : array [G, p / G, p / G]
+    condition : float
+        An upper bound of the Hessian's condition number, the intercepts left aside.
+    """
+
+    blocks: np.ndarray
+    condition: float
+
+    def astype(self, dtype):
+        """The same in another precision."""
+        return _Inverse(self.blocks.astype(dtype), self.condition)
+
+    def times(self, g):
+        """Its product with every row of g."""
+        G = len(self.blocks)
+        if G == 1:
+            return g @ self.blocks[0]
+        return (g.reshape(len(g), G, -1).transpose(1, 0, 2) @ self.blocks).transpose(1, 0, 2).reshape(g.shape)
 
 
 def _solve(problem, start, tolerance):
     """Minimise J for the models of one group, from start [m, K, d + 1]; its new value, J, decrement and steps."""
     theta, fast = start.reshape(len(start), -1).astype(np.float64), problem.astype(np.float32)
     rule = _LBFGS if theta.shape[1] <= LARGEST_FULL or problem.K == 1 else _TruncatedNewton
-    theta, H0, steps = _descend(fast, theta, _SHARE * tolerance, rule)
+    theta, H0, steps = _descend(fast, theta, _SHARES[0] * tolerance, rule)
     objective, decrement = _certify(problem, fast, theta, H0)
-    missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
+    missed = np.flatnonzero(~(decrement <= _SHARES[1] * tolerance * np.maximum(objective, 1.0)))
     if missed.size:
         part = problem.of(missed)
-        theta[missed], H0, more = _descend(part, theta[missed], _SHARE * tolerance, _TruncatedNewton)
+        theta[missed], H0, more = _descend(part, theta[missed], _SHARES[0] * tolerance, _TruncatedNewton)
         objective[missed], decrement[missed] = _certify(part, part, theta[missed], H0)
         steps[missed] += more
     return theta.reshape(start.shape), objective, decrement, steps
@@ -351,9 +403,11 @@ def _solve(problem, start, tolerance):
 def _certify(problem, fast, theta, H0):
     """J of every model and half its squared Newton decrement, infinite if it cannot be computed.
 
-    The gradient is formed in float64, the products with each model's own Hessian in the precision of ``fast``.
+    The gradient is formed in float64, the products with each model's own Hessian in float32 if its condition allows.
     """
-    dtype, share = fast.weights.dtype, 0.1 if len(H0) == 1 else 0.01
+    if H0.condition > WORST_CONDITION:
+        fast, H0 = problem, problem.inverse_hessian(theta)
+    dtype, share = fast.weights.dtype, 0.05 if len(H0.blocks) == 1 else 1e-4
     J, g = problem.evaluate(theta)
     size = np.maximum(np.abs(g).max(axis=1), np.finfo(float).tiny)
     g = (g / size[:, None]).astype(dtype)
@@ -367,14 +421,14 @@ def _conjugate_gradients(problem, theta, g, H0, share):
     With d the present solution and r the residual, g'd + r'H0 r estimates the latter; it is believed once its second
     term is at most a share of the first, and infinite if that does not come about.
     """
-    d, r, z = np.zeros_like(g), g, _precondition(H0, g)
+    d, r, z = np.zeros_like(g), g, H0.times(g)
     v, rz, reached = z, _dot(g, z), np.zeros(len(g), g.dtype)
     for _ in range(MOST_PRODUCTS):
         Hv = problem.product(theta, v)
         alpha = _ratio(rz, _dot(v, Hv))[:, None]
         d, r = d + alpha * v, r - alpha * Hv
         reached, before = reached + alpha[:, 0] * rz, rz
-        z = _precondition(H0, r)
+        z = H0.times(r)
         rz = _dot(r, z)
         settled = rz <= share * reached
         if settled.all():
@@ -384,7 +438,7 @@ def _conjugate_gradients(problem, theta, g, H0, share):
 
 
 def _dot(a, b):
-    return np.einsum("mp,mp->m", a, b)
+    return np.vecdot(a, b)
 
 
 def _ratio(a, b):
@@ -461,7 +515,7 @@ class _LBFGS:
             alpha = rho * _dot(s, q)
             q -= alpha[:, None] * y
             alphas.append(alpha)
-        z = _precondition(self.H0, q)
+        z = self.H0.times(q)
         for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
             z += (alpha - rho * _dot(y, z))[:, None] * s
         return z

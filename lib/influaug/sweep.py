@@ -110,6 +110,19 @@ def curves(settings):
     ]
 
 
+def alike(policies, downweight):
+    """A number for each curve, the same for curves that tend to choose the same points: groups for `logistic.fit`."""
+    kinds = [(_tendency(policy), bool(down)) for policy, down in zip(policies, downweight, strict=True)]
+    return np.unique(kinds, axis=0, return_inverse=True)[1]
+
+
+def _tendency(policy):
+    # The softmax of scores that are small is nearly uniform.
+    if policy == "baseline" or "softmax" in policy:
+        return "any"
+    return "low" if "inverse" in policy else "high"
+
+
 def row_weights(selected, downweight, k):
     """Weights of all rows: 1 for originals and for the copies of selected points, 0 for other copies.
 
@@ -170,8 +183,7 @@ class Sweep:
         self.rngs = [np.random.default_rng(children[c.round]) for c in self.curves]
         self.downweight = np.array([c.downweight for c in self.curves])
         self.solver = logistic.Solver(features.train, features.labels)
-        alike = [(c.policy, c.downweight) for c in self.curves]
-        self.groups = np.unique(alike, axis=0, return_inverse=True)[1]
+        self.groups = alike([c.policy for c in self.curves], self.downweight)
 
     def run(self):
         """Fit and test every model; the tidy table."""
