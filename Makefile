@@ -7,10 +7,10 @@ BIN := .venv/bin
 READY := .venv/.ready-$(EXTRA)
 BATCH := $(BIN)/python -u -m influaug.batch --cores $(CORES)
 BUNDLED := digits-translate digits-rotate digits-crop
-ALL := $(basename $(notdir $(wildcard params/*.yaml)))
+ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies lab test test-fast lint
+.PHONY: help setup run study studies bench lab test test-fast lint
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -34,6 +34,12 @@ study: $(READY) ## run one study: make study NAME=mnist-translate
 
 studies: $(READY) ## run every study in params/
 	@$(BATCH) $(ALL)
+
+bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)
+	-@$(BIN)/python -c "from influaug.competitors import fetch_pydvl; fetch_pydvl()"
+	@$(BIN)/python -m influaug.run notebooks/07_benchmark.ipynb params/benchmark.yaml \
+		--executed outputs/notebooks/07_benchmark.ipynb --page outputs/pages/07_benchmark.html
+	@$(BIN)/python -m influaug.pages outputs
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb

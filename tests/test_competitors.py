@@ -99,7 +99,7 @@ def test_without_uv_the_error_says_how_to_get_it(monkeypatch):
 def test_without_the_network_the_error_is_one_sentence(monkeypatch):
     monkeypatch.setattr(competitors.shutil, "which", lambda name: str(name))
     monkeypatch.setattr(competitors.subprocess, "run", finished(1, "error: Failed to fetch\n  Caused by: dns error.\n"))
-    with pytest.raises(InputError, match=r"package index once: error: Failed to fetch Caused by: dns error\.$"):
+    with pytest.raises(InputError, match=r"fetches the packages: error: Failed to fetch Caused by: dns error\.$"):
         competitors.pydvl_influence(*fitted())
 
 

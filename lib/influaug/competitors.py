@@ -90,8 +90,8 @@ def _l2(theta, alpha):
 def pydvl_influence(x, labels, theta, weights, C):
     """Self influence of each point by pyDVL's DirectInfluence, in a process and an environment of its own.
 
-    uv makes the environment (`PYDVL`, as of `PYDVL_DATE`) from its cache or the package index; PyTorch's wheels for
-    Linux on x86-64 bring CUDA's, gigabytes at the first call. `influaug.pydvl_influence` says what is computed.
+    uv makes the environment (`PYDVL`, as of `PYDVL_DATE`) from its cache, which `fetch_pydvl` fills.
+    `influaug.pydvl_influence` says what is computed.
 
     Parameters
     ----------
@@ -120,14 +120,32 @@ def pydvl_influence(x, labels, theta, weights, C):
         return read_answer(target)
 
 
-def pydvl_command():
-    """The uv command that runs the script `influaug.pydvl_influence`, without the script's two arguments."""
+def pydvl_command(offline=True):
+    """The uv command that runs the script `influaug.pydvl_influence`, without the script's two arguments.
+
+    Offline it takes what uv's cache holds; see `fetch_pydvl`.
+    """
     uv = shutil.which("uv") or shutil.which(paths.PROJECT / ".uv" / "bin" / "uv")
     if uv is None:
         raise InputError("uv was not found, which makes pyDVL's environment: `make setup` puts it into .uv/bin.")
-    options = ["--isolated", "--no-project", "--quiet", "--exclude-newer", PYDVL_DATE, "--python", PYDVL_PYTHON]
+    options = [
+        *["--offline"] * offline,
+        "--isolated",
+        "--no-project",
+        "--quiet",
+        "--exclude-newer",
+        PYDVL_DATE,
+        "--python",
+        PYDVL_PYTHON,
+    ]
     packages = [part for package in PYDVL for part in ("--with", package)]
     return [uv, "run", *options, *packages, "python", "-P", str(Path(__file__).with_name("pydvl_influence.py"))]
+
+
+def fetch_pydvl():
+    """Fill uv's cache with pyDVL's environment: gigabytes, as PyTorch's wheels for Linux bring CUDA's."""
+    *command, _, _ = pydvl_command(offline=False)
+    _run([*command, "-c", "import pydvl, torch"])
 
 
 def _run(command):
@@ -136,7 +154,9 @@ def _run(command):
         raise RuntimeError(f"pyDVL's script failed:\n{done.stderr}")
     if done.returncode:
         reason = " ".join(done.stderr.split()).rstrip(".")
-        raise InputError(f"uv could not make pyDVL's environment, which needs the package index once: {reason}.")
+        raise InputError(
+            f"uv could not make pyDVL's environment, for which `make bench` fetches the packages: {reason}."
+        )
 
 
 def read_answer(path):

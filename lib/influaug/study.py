@@ -66,6 +66,7 @@ class Study(BaseModel):
     rounds: int = Field(5, ge=1, description="draws of each random policy")
     replicates: int = Field(3, ge=1, description="repetitions of everything with a sample and a network of their own")
     update_every: int | None = Field(None, ge=1, description="points between score updates; null: at the budgets")
+    patience: float = Field(1.0, gt=0, description="seconds for each competitor in the benchmark")
     seed: int = Field(0, ge=0, description="the one seed that all others come from")
 
     @field_validator("scores", "policies", "refinements")
@@ -99,7 +100,7 @@ class Study(BaseModel):
             raise ValueError(f"{budgets[-1]} is more than the {n} training points")
         return budgets
 
-    @field_validator("magnitudes", "learning_rate", "C", "damping", mode="before")
+    @field_validator("magnitudes", "learning_rate", "C", "damping", "patience", mode="before")
     @classmethod
     def _whole_numbers_are_numbers(cls, value):
         if isinstance(value, list):

@@ -1,0 +1,506 @@
+"""The benchmark: a whole policy sweep, and influence scores, against the usual ways to compute them.
+
+A sweep here is what the paper runs for one data set and transformation: 11 policies (random points; loss and influence,
+each with five) x 5 rounds x 8 budgets, 440 logistic regressions. All times of a comparison are taken in one run.
+"""
+
+import os
+import platform
+import warnings
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter, process_time
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from . import competitors, heads, influence, logistic, stages
+from .data import load, split
+from .errors import InputError
+from .policies import order
+from .scores import Head, ScoreOptions, compute
+from .sweep import FeatureSet, alike, row_weights, scaled_budgets
+
+POLICIES = (
+    "random_proportional",
+    "random_inverse_proportional",
+    "random_softmax",
+    "deterministic_proportional",
+    "deterministic_inverse_proportional",
+)
+COMPETITORS = {
+    "scikit-learn lbfgs": {"solver": "lbfgs"},
+    "scikit-learn newton-cholesky, warm": {"solver": "newton-cholesky", "warm_start": True},
+}
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+MOST_TESTED = 2000
+LARGEST_HESSIAN = 2000
+"""Parameters of a head beyond which newton-cholesky is not run: a model would take minutes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """All models of a sweep, as weights.
+
+    Attributes
+    ----------
+    features : sweep.FeatureSet
+    C : float
+    weights : list of array [m, N]
+        One for each budget, rising; rows are curves.
+    groups : int array [m]
+        Curves of one policy share a number.
+    start : array [K, d + 1]
+        The model of no augmentation.
+    """
+
+    features: object
+    C: float
+    weights: list
+    groups: np.ndarray
+    start: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one way of fitting a sweep took and reached.
+
+    Attributes
+    ----------
+    seconds : array [B, m]
+        For each model; NaN where it was not fitted. Of a batched run, equal shares.
+    objective, accuracy : array [B, m]
+        J, and accuracy on the test points.
+    """
+
+    seconds: np.ndarray
+    objective: np.ndarray
+    accuracy: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Features to sweep over.
+
+    Attributes
+    ----------
+    network : str
+    columns : int
+        Features, those that are zero on every row left out.
+    n_classes : int
+    features : sweep.FeatureSet
+    """
+
+    network: str
+    columns: int
+    n_classes: int
+    features: FeatureSet
+
+
+def cases(study):
+    """Real features of different widths: yields `Case`.
+
+    Of a study's data set and classes, LeNet's features; if the study asks for the released network also half and all of
+    its 512, and then the same for all classes of the data set. Each network is trained on the study's sample.
+    """
+    dataset = load(study.dataset, study.data_folder)
+    for classes in (study.classes, None) if study.network == "released-cnn" else (study.classes,):
+        sample = split(dataset, classes, study.n_train, study.sample, study.seed_of(0, "sample"))
+        networks = {"lenet": (None,)} | ({"released-cnn": (256, None)} if study.network == "released-cnn" else {})
+        for network, widths in networks.items():
+            features = _featurize(study.model_copy(update={"network": network}), sample)
+            for width in widths:
+                part = replace(features, train=features.train[:, :width], test=features.test[:, :width])
+                live = int(part.train.any(axis=0).sum())
+                yield Case(network, live, int(part.labels.max()) + 1, part)
+
+
+def _featurize(study, sample):
+    transformation, tested = study.augmentation(), slice(MOST_TESTED)
+    network = stages.new_featurizer(study, 0).fit(sample.images, sample.labels)
+    labels, labels_test = sample.labels, sample.labels_test[tested]
+    k = len(transformation)
+    return FeatureSet(
+        stages.originals_and_copies(network, sample.images, transformation),
+        np.append(labels, np.repeat(labels, k)),
+        len(labels),
+        stages.originals_and_copies(network, sample.images_test[tested], transformation),
+        np.append(labels_test, np.repeat(labels_test, k)),
+        len(labels_test),
+    )
+
+
+def sweep_of(features, C, rounds=5, seed=0):
+    """The sweep over 11 policies, a number of rounds and the paper's budgets.
+
+    Parameters
+    ----------
+    features : sweep.FeatureSet
+    C : float
+    rounds : int
+        Deterministic policies repeat theirs, as in the paper's code.
+    seed : int
+    """
+    n, k = features.n, features.k
+    none = row_weights(np.zeros((1, n), bool), np.zeros(1, bool), k)
+    start = logistic.fit(features.train, features.labels, none, C).theta[0]
+    used = none[0] > 0
+    head = Head(heads.with_intercept(features.train[used]), features.labels[used], none[0, used], start)
+    by_score = {score: compute(score, head, n, ScoreOptions(C)) for score in ("loss", "influence")}
+    named = [("baseline", "loss"), *((policy, score) for score in by_score for policy in POLICIES)]
+    seeds = np.random.SeedSequence(seed).spawn(rounds)
+    orders = [order(policy, by_score[score], np.random.default_rng(s)) for policy, score in named for s in seeds]
+    groups = np.repeat(alike([policy for policy, _ in named], [False] * len(named)), rounds)
+    return Sweep(features, C, [_weights(orders, budget, k) for budget in scaled_budgets(n)], groups, start)
+
+
+def _weights(orders, budget, k):
+    selected = np.zeros((len(orders), len(orders[0])), dtype=bool)
+    for row, points in zip(selected, orders, strict=True):
+        row[points[:budget]] = True
+    return row_weights(selected, np.zeros(len(orders), bool), k)
+
+
+def multiplicity(sweep):
+    """How many models of the sweep are equal to each: [B, m]."""
+    counts = []
+    for weights in sweep.weights:
+        _, inverse, count = np.unique(weights, axis=0, return_inverse=True, return_counts=True)
+        counts.append(count[inverse])
+    return np.array(counts)
+
+
+def batched(sweep, solver=logistic.Solver, threads=1, merge_equal=True):
+    """Fit a sweep by a batched solver, budget after budget from the models before; `Run`."""
+    clock, started = _clock(threads)
+    features, theta = sweep.features, np.repeat(sweep.start[None], len(sweep.groups), axis=0)
+    prepared, fits = solver(*_points(sweep), threads, merge_equal), []
+    for weights in sweep.weights:
+        fits.append(prepared.fit(weights, sweep.C, theta, groups=sweep.groups))
+        theta = fits[-1].theta
+    seconds = clock() - started
+    objective = np.array([fit.objective for fit in fits])
+    accuracy = np.array([_accuracy(features, fit.theta) for fit in fits])
+    return Run(np.full(objective.shape, seconds / objective.size), objective, accuracy)
+
+
+def one_by_one(sweep, options, limit=np.inf, threads=1, seed=0):
+    """Fit a sweep model by model with scikit-learn as the paper configures it (tol 1e-7, max_iter 10000); `Run`.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    options : dict
+        Of LogisticRegression. With ``warm_start`` a curve's models start from the budget before.
+    limit : float
+        Seconds after which no further curve is begun; curves come in random order, one at least.
+    threads : int
+        Curves fitted at a time, each in a process of its own.
+    seed : int
+        Of the order.
+    """
+    shape = (len(sweep.weights), len(sweep.groups))
+    run = Run(*np.full((3, *shape), np.nan))
+    curves = np.random.default_rng(seed).permutation(shape[1]).tolist()
+    if threads > 1:
+        Parallel(threads)(delayed(_ready)() for _ in range(threads))
+    started = perf_counter()
+    while curves and (np.isnan(run.seconds).all() or perf_counter() - started < limit):
+        batch = [curves.pop() for _ in range(min(threads, len(curves)))]
+        begun = perf_counter()
+        found = Parallel(threads)(delayed(_curve)(sweep, curve, options) for curve in batch)
+        shared = (perf_counter() - begun) / sum(seconds.sum() for seconds, _, _ in found) if threads > 1 else 1
+        for curve, (seconds, objective, accuracy) in zip(batch, found, strict=True):
+            run.seconds[:, curve] = seconds * shared
+            run.objective[:, curve], run.accuracy[:, curve] = objective, accuracy
+    return run
+
+
+def _ready():
+    """Nothing: a process that has done it has started and imported what it needs."""
+
+
+def _curve(sweep, curve, options):
+    features, results = sweep.features, []
+    x = features.train.astype(np.float64)
+    model = LogisticRegression(C=sweep.C, tol=1e-7, max_iter=10_000, **options)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for weights in sweep.weights:
+            used = weights[curve] > 0
+            rows, labels, w = x[used], features.labels[used], weights[curve, used]
+            started = process_time()
+            model.fit(rows, labels, w)
+            seconds = process_time() - started
+            theta = np.hstack([model.coef_, model.intercept_[:, None]])
+            J = heads.objective(heads.with_intercept(rows), labels, theta, w, sweep.C)
+            results.append((seconds, J, _accuracy(features, theta[None])[0]))
+    return np.array(results).T
+
+
+def _accuracy(features, theta):
+    return (heads.predict(heads.with_intercept(features.test), theta) == features.test_labels).mean(axis=1)
+
+
+def _clock(threads):
+    """Processor time for one thread, which other work on the machine does not lengthen; else time on the wall."""
+    clock = process_time if threads == 1 else perf_counter
+    return clock, clock()
+
+
+def compare(sweep, limit, repeats=3, threads=(1, CORES), solver=logistic.Solver):
+    """A sweep by our solver and by each competitor, on one thread and on all cores.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    limit : float
+        Seconds a competitor, after which its total is extrapolated from the curves that it has fitted.
+    repeats : int
+        Runs of ours after a first that does not count; the median counts. With 0 the first counts.
+    threads : sequence of int
+    solver : class
+        With the interface of `logistic.Solver`.
+
+    Returns
+    -------
+    DataFrame
+        A row a competitor and number of threads: models (in the sweep), fitted (by the competitor); theirs, seconds for
+        every model; ours, as it is used, equal models once; their ratio; the ratios where both fit every model, and
+        where both fit equal models once; worst_gap, the largest of (our J - theirs) / max(J, 1);
+        accuracy_difference, the largest.
+    """
+    rows = []
+    for cores in sorted(set(threads)):
+        every, once = (_median(sweep, solver, cores, merge, repeats) for merge in (False, True))
+        for name, options in COMPETITORS.items():
+            if options["solver"] == "lbfgs" or sweep.start.size <= LARGEST_HESSIAN:
+                theirs = one_by_one(sweep, options, limit, cores)
+                rows.append({"competitor": name, "threads": cores, **_row(sweep, every, once, theirs)})
+    return pd.DataFrame(rows)
+
+
+def _median(sweep, solver, threads, merge_equal, repeats):
+    runs = [batched(sweep, solver, threads, merge_equal) for _ in range(repeats + 1)][min(repeats, 1) :]
+    return sorted(runs, key=lambda run: run.seconds.sum())[repeats // 2]
+
+
+def _row(sweep, every, once, theirs):
+    fitted = ~np.isnan(theirs.objective)
+    scale = fitted.shape[1] / fitted[0].sum()
+    all_of_theirs = np.nansum(theirs.seconds) * scale
+    theirs_once = np.nansum(theirs.seconds / multiplicity(sweep)) * scale
+    gap = (once.objective - theirs.objective) / np.maximum(theirs.objective, 1)
+    return {
+        "models": fitted.size,
+        "fitted": int(fitted.sum()),
+        "theirs": all_of_theirs,
+        "ours": once.seconds.sum(),
+        "ratio": all_of_theirs / once.seconds.sum(),
+        "ours, every model": every.seconds.sum(),
+        "ratio, every model": all_of_theirs / every.seconds.sum(),
+        "theirs, equal once": theirs_once,
+        "ratio, equal once": theirs_once / once.seconds.sum(),
+        "worst_gap": float(np.nanmax(gap)),
+        "accuracy_difference": float(np.nanmax(np.abs(once.accuracy - theirs.accuracy))),
+    }
+
+
+def growth(sweep, limit, shares=(0.25, 0.5, 1.0)):
+    """Seconds of the batched sweep as models, columns and training points grow; one thread.
+
+    Returns
+    -------
+    DataFrame
+        Columns varied (``models``, ``columns`` or ``points``), models, columns, points, ours, and theirs: by
+        scikit-learn's newton-cholesky with warm starts, extrapolated from the curves of ``limit`` / 4 seconds.
+    """
+    rows = []
+    for varied in ("models", "columns", "points"):
+        for share in shares:
+            part = _part(sweep, **{varied: share})
+            theirs = one_by_one(part, COMPETITORS["scikit-learn newton-cholesky, warm"], limit / 4)
+            sizes = {"models": theirs.seconds.size, "columns": part.features.train.shape[1], "points": part.features.n}
+            total = np.nansum(theirs.seconds) * theirs.seconds.size / np.isfinite(theirs.seconds).sum()
+            ours = _median(part, logistic.Solver, 1, True, 3).seconds.sum()
+            rows.append({"varied": varied, **sizes, "ours": ours, "theirs": total})
+    return pd.DataFrame(rows)
+
+
+def _part(sweep, models=1.0, columns=1.0, points=1.0):
+    """A sweep of a share of the curves, the columns or the training points of another."""
+    f = sweep.features
+    n, d = round(points * f.n), round(columns * f.train.shape[1])
+    rows = np.concatenate([np.arange(n), f.n + np.arange(n * f.k)])
+    features = FeatureSet(f.train[rows, :d], f.labels[rows], n, f.test[:, :d], f.test_labels, f.n_test)
+    part = sweep_of(features, sweep.C)
+    chosen = np.random.default_rng(0).permutation(len(part.groups))[: round(models * len(part.groups))]
+    return replace(part, weights=[weights[chosen] for weights in part.weights], groups=part.groups[chosen])
+
+
+def product_rate(size=2048, repeats=5):
+    """The machine's rate of float32 matrix products on one thread, in floating-point operations a second."""
+    a = np.random.default_rng(0).random((size, size), dtype=np.float32)
+    with threadpool_limits(1):
+        seconds = []
+        for _ in range(repeats):
+            started = process_time()
+            a @ a
+            seconds.append(process_time() - started)
+    return 2 * size**3 / min(seconds)
+
+
+def gradient_work(sweep):
+    """Floating-point operations of the gradients that the sweep's models need, equal ones once: what cannot be saved.
+
+    Each step of each model multiplies the rows in use by its parameters, and its residuals by the rows.
+    """
+    solver, theta = logistic.Solver(*_points(sweep)), np.repeat(sweep.start[None], len(sweep.groups), axis=0)
+    work = 0.0
+    for weights, count in zip(sweep.weights, multiplicity(sweep), strict=True):
+        fit = solver.fit(weights, sweep.C, theta, groups=sweep.groups)
+        theta = fit.theta
+        work += np.sum(fit.iterations / count * (weights > 0).sum(axis=1))
+    return 4 * work * solver.K * len(solver.live)
+
+
+def _points(sweep):
+    return sweep.features.train, sweep.features.labels
+
+
+def scores(columns, n=1000, C=10.0, seed=0, repeats=20):
+    """Self influences of all points in closed form against the same by autograd, point by point, and by pyDVL.
+
+    Parameters
+    ----------
+    columns : int
+        Including the constant one.
+    n : int
+        Points, drawn from a noisy linear model.
+    C : float
+    seed : int
+    repeats : int
+        Of the closed form; the best counts, as it does for pyDVL. The loop by autograd runs twice.
+
+    Returns
+    -------
+    DataFrame
+        A row a way of computing them: seconds (one thread), ratio to the closed form, largest relative difference from
+        it, versions.
+    """
+    x, labels, theta, weights = _scored_problem(columns, n, C, seed)
+    arguments = (x, labels, theta, weights, C)
+    with threadpool_limits(1):
+        ours, seconds = _best(
+            lambda: influence.self_influence(x, labels, theta, influence.factor(_hessian(arguments))), repeats
+        )
+        loop, loop_seconds = _best(lambda: competitors.autograd_influence(*arguments), 2)
+    rows = [("closed form", seconds, ours, ""), ("autograd, a gradient a point", loop_seconds, loop, "")]
+    try:
+        theirs, (kind, public), versions = competitors.pydvl_influence(*arguments)
+        named = ", ".join(f"{name} {version}" for name, version in versions.items())
+        rows.append(("pyDVL DirectInfluence, all pairs (its public call)", public, theirs, named))
+        rows.append(("pyDVL DirectInfluence, the n wanted from its factors", kind, theirs, named))
+    except InputError:
+        rows.append(("pyDVL DirectInfluence: not run here, `make bench` fetches it", np.nan, np.full(n, np.nan), ""))
+    return pd.DataFrame(
+        {
+            "way": way,
+            "points": n,
+            "columns": columns,
+            "seconds": taken,
+            "ratio": taken / seconds,
+            "largest relative difference": np.max(np.abs(values / ours - 1)),
+            "versions": named,
+        }
+        for way, taken, values, named in rows
+    )
+
+
+def _scored_problem(columns, n, C, seed):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, columns - 1))
+    labels = (features @ rng.normal(size=columns - 1) / np.sqrt(columns) + rng.logistic(size=n) > 0).astype(int)
+    weights = np.ones(n)
+    theta = logistic.fit(features, labels, weights[None], C, tolerance=1e-14).theta[0]
+    return heads.with_intercept(features), labels, theta, weights
+
+
+def _hessian(arguments):
+    x, _, theta, weights, C = arguments
+    return heads.hessian(x, theta, weights, C)
+
+
+def _best(compute, repeats):
+    taken = []
+    for _ in range(repeats):
+        started = process_time()
+        values = compute()
+        taken.append(process_time() - started)
+    return values, min(taken)
+
+
+def machine():
+    """The processor, how many cores of it this process may use, and the versions of what does the arithmetic."""
+    blas = ", ".join(
+        sorted({f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["version"]})
+    )
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-learn"))
+    return f"{_processor()}, {CORES} cores; {packages}; {blas}"
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def joined(tables):
+    """One table of the results of `compare`, by (case, C)."""
+    parts = [
+        table.assign(case=f"{case.n_classes} classes, {case.columns} columns", C=C)
+        for (case, C), table in tables.items()
+    ]
+    return pd.concat(parts, ignore_index=True).set_index(["case", "C", "competitor", "threads"]).reset_index()
+
+
+def shown(results):
+    """The table of results as a page shows it."""
+    digits = {column: "{:.3g}" for column in results.columns if column.startswith(("theirs", "ours"))}
+    digits |= {column: "{:.1f}" for column in results.columns if column.startswith("ratio")}
+    digits |= {"C": "{:g}", "worst_gap": "{:.0e}", "accuracy_difference": "{:.0e}"}
+    return results.style.format(digits).hide(axis="index")
+
+
+def caption(study, results):
+    """What the table of results shows, in a sentence or two."""
+    provenance = load(study.dataset, study.data_folder).provenance
+    short = int((results["fitted"] < results["models"]).sum())
+    return (
+        f"*{provenance['title']}, {study.transformation}, one sample of points, seed {study.seed}. Theirs and ours: "
+        f"seconds for all models of a sweep; {short} of the {len(results)} rows extrapolate from the models that were "
+        f"fitted within {study.patience:g} s. Worst gap: the largest (our J - theirs) / max(J, 1).*"
+    )
+
+
+def roofline(sweep):
+    """The measured time of a sweep beside the time that its gradients' matrix products alone would take: a sentence."""
+    seconds, rate, work = (
+        _median(sweep, logistic.Solver, 1, True, 3).seconds.sum(),
+        product_rate(),
+        gradient_work(sweep),
+    )
+    return (
+        f"Products of float32 matrices run at {rate / 1e9:.0f} GFLOP/s here, one thread. The steps' gradients are "
+        f"{work / 1e9:.2f} GFLOP, {work / rate:.3f} s at that rate; the sweep takes {seconds:.3f} s, so "
+        f"{work / rate / seconds:.0%} of it is the floor. The rest goes into Hessians, certificates and the overhead "
+        f"of some hundred steps."
+    )
