@@ -98,11 +98,11 @@ def test_cases_have_the_copies_of_a_study():
 
 
 def test_the_page_says_what_was_measured(sweep):
-    table = benchmark.compare(sweep, 1e-9, repeats=0, threads=[1])
-    case = benchmark.Case("lenet", 6, 2, sweep.features)
-    results = benchmark.joined({(case, 10.0): table})
-    assert results["case"].tolist() == ["2 classes, 6 columns"] * 2
+    study = Study(patience=1e-9, rounds=2)
+    results = benchmark.solver_results(study, [benchmark.Case("lenet", 6, 2, sweep.features)])
+    assert set(results["case"]) == {"2 classes, 6 columns"} and set(results["C"]) == {10.0, 1.0}
+    assert set(results["threads"]) == {1, benchmark.CORES}
     assert "154" in benchmark.shown(results).to_html()
-    caption = benchmark.caption(Study(), results)
-    assert "digits" in caption and "2 of the 2 rows extrapolate" in caption
+    caption = benchmark.caption(study, results)
+    assert "digits" in caption and f"{len(results)} of the {len(results)} rows extrapolate" in caption
     assert "GFLOP/s" in benchmark.roofline(sweep) and "cores" in benchmark.machine()

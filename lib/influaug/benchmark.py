@@ -285,6 +285,24 @@ def compare(sweep, limit, repeats=3, threads=(1, CORES), solver=logistic.Solver)
     return pd.DataFrame(rows)
 
 
+def solver_results(study, cases):
+    """`compare` for every case, as one table with the columns case and C in front.
+
+    C is the study's and a tenth of it. Softmax heads are costly to the competitors and to us: ours runs once then, and
+    wide ones get one round, the study's C and one thread.
+    """
+    tables = []
+    for case in cases:
+        wide = case.n_classes > 2 and case.network != "lenet"
+        for C in (study.C,) if wide else (study.C, study.C / 10):
+            sweep = sweep_of(case.features, C, 1 if wide else study.rounds)
+            threads, repeats = (1,) if wide else (1, CORES), 3 if case.n_classes == 2 else 0
+            table = compare(sweep, study.patience, repeats, threads)
+            name = f"{case.n_classes} classes, {case.columns} columns"
+            tables.append(table.assign(case=name, C=C).set_index(["case", "C"]))
+    return pd.concat(tables).reset_index()
+
+
 def _median(sweep, solver, threads, merge_equal, repeats):
     runs = [batched(sweep, solver, threads, merge_equal) for _ in range(repeats + 1)][min(repeats, 1) :]
     return sorted(runs, key=lambda run: run.seconds.sum())[repeats // 2]
@@ -422,6 +440,13 @@ def scores(columns, n=1000, C=10.0, seed=0, repeats=20):
     )
 
 
+def scores_shown(columns=(85, 257)):
+    """The table of `scores` at each number of columns, as a page shows it."""
+    table = pd.concat([scores(c) for c in columns], ignore_index=True)
+    digits = {"seconds": "{:.2g}", "ratio": "{:.1f}", "largest relative difference": "{:.0e}"}
+    return table.style.format(digits, na_rep="").hide(axis="index")
+
+
 def _scored_problem(columns, n, C, seed):
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(n, columns - 1))
@@ -461,15 +486,6 @@ def _processor():
         return platform.processor() or platform.machine()
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.machine()
-
-
-def joined(tables):
-    """One table of the results of `compare`, by (case, C)."""
-    parts = [
-        table.assign(case=f"{case.n_classes} classes, {case.columns} columns", C=C)
-        for (case, C), table in tables.items()
-    ]
-    return pd.concat(parts, ignore_index=True).set_index(["case", "C", "competitor", "threads"]).reset_index()
 
 
 def shown(results):

@@ -156,7 +156,7 @@ def ratios(ax, results):
     Parameters
     ----------
     results : DataFrame
-        Of `benchmark.joined`.
+        Of `benchmark.solver_results`.
     """
     rows = results.iloc[::-1]
     y = np.arange(len(rows))
