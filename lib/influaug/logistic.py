@@ -7,7 +7,8 @@ particular to a model (Liu & Nocedal, 1989, with that inverse as H0). A step cos
 that the group uses, taken in blocks that stay in the cache. J is convex, so gradients alone judge a step: it is taken
 unless the slope along it has turned and grown. Steps are taken in float32. At the end each model's Newton decrement is
 computed, with the gradient in float64 and the model's own Hessian by conjugate gradients, and a model that misses its
-tolerance goes on in float64.
+tolerance goes on in float64, by truncated Newton steps. So do, in float32 first, softmax heads too wide for a full
+inverse, whose H0 has one block a class.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -422,23 +423,19 @@ def _conjugate_gradients(problem, theta, g, H0, share):
     term is at most a share of the first, and infinite if that does not come about.
     """
     d, r, z = np.zeros_like(g), g, H0.times(g)
-    v, rz, reached = z, _dot(g, z), np.zeros(len(g), g.dtype)
+    v, rz, reached = z, np.vecdot(g, z), np.zeros(len(g), g.dtype)
     for _ in range(MOST_PRODUCTS):
         Hv = problem.product(theta, v)
-        alpha = _ratio(rz, _dot(v, Hv))[:, None]
+        alpha = _ratio(rz, np.vecdot(v, Hv))[:, None]
         d, r = d + alpha * v, r - alpha * Hv
         reached, before = reached + alpha[:, 0] * rz, rz
         z = H0.times(r)
-        rz = _dot(r, z)
+        rz = np.vecdot(r, z)
         settled = rz <= share * reached
         if settled.all():
             break
         v = z + _ratio(rz, before)[:, None] * v
     return d, np.where(settled, reached + rz, np.inf)
-
-
-def _dot(a, b):
-    return np.vecdot(a, b)
 
 
 def _ratio(a, b):
@@ -462,7 +459,7 @@ def _descend(problem, theta, tolerance, rule):
     directions = rule(problem, H0)
     for step in range(MOST_STEPS):
         direction = -directions.apply(theta, g)
-        slope = _dot(direction, g)
+        slope = np.vecdot(direction, g)
         open_ = -0.5 * slope > tolerance * scale
         if not open_.any():
             break
@@ -470,10 +467,10 @@ def _descend(problem, theta, tolerance, rule):
             H0 = problem.of(np.flatnonzero(open_)).inverse_hessian(theta[open_])
             directions = rule(problem, H0)
             direction = -directions.apply(theta, g)
-            slope = _dot(direction, g)
+            slope = np.vecdot(direction, g)
         trial = theta + np.where(open_, size, 0)[:, None] * direction
         g_trial = problem.gradient(trial)
-        ahead = _dot(direction, g_trial)
+        ahead = np.vecdot(direction, g_trial)
         taken = open_ & (ahead <= -0.9 * slope)
         directions.add(taken, trial - theta, g_trial - g)
         shorter = np.clip(slope / np.minimum(slope - ahead, -np.finfo(dtype).tiny), 0.1, 0.5)
@@ -505,17 +502,20 @@ class _LBFGS:
 
     def add(self, taken, s, y):
         """Keep a pair for the models that took the step."""
-        self.pairs = [*self.pairs[1 - MEMORY :], (s, y, np.where(taken, _ratio(np.ones_like(s[:, 0]), _dot(s, y)), 0))]
+        self.pairs = [
+            *self.pairs[1 - MEMORY :],
+            (s, y, np.where(taken, _ratio(np.ones_like(s[:, 0]), np.vecdot(s, y)), 0)),
+        ]
 
     def apply(self, theta, g):
         """Its product with g, by the two-loop recursion: [m, p]."""
         del theta
         q, alphas = g.copy(), []
         for s, y, rho in reversed(self.pairs):
-            alpha = rho * _dot(s, q)
+            alpha = rho * np.vecdot(s, q)
             q -= alpha[:, None] * y
             alphas.append(alpha)
         z = self.H0.times(q)
         for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            z += (alpha - rho * _dot(y, z))[:, None] * s
+            z += (alpha - rho * np.vecdot(y, z))[:, None] * s
         return z
