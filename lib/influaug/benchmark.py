@@ -177,9 +177,10 @@ def multiplicity(sweep):
 
 def batched(sweep, solver=logistic.Solver, threads=1, merge_equal=True):
     """Fit a sweep by a batched solver, budget after budget from the models before; `Run`."""
-    clock, started = _clock(threads)
+    clock, started = _clock(threads, solver)
     features, theta = sweep.features, np.repeat(sweep.start[None], len(sweep.groups), axis=0)
-    prepared, fits = solver(*_points(sweep), threads, merge_equal), []
+    options = {"threads": threads} if threads > 1 else {}
+    prepared, fits = solver(*_points(sweep), merge_equal=merge_equal, **options), []
     for weights in sweep.weights:
         fits.append(prepared.fit(weights, sweep.C, theta, groups=sweep.groups))
         theta = fits[-1].theta
@@ -247,9 +248,9 @@ def _accuracy(features, theta):
     return (heads.predict(heads.with_intercept(features.test), theta) == features.test_labels).mean(axis=1)
 
 
-def _clock(threads):
+def _clock(threads, solver):
     """Processor time for one thread, which other work on the machine does not lengthen; else time on the wall."""
-    clock = process_time if threads == 1 else perf_counter
+    clock = process_time if threads == 1 and solver is logistic.Solver else perf_counter
     return clock, clock()
 
 
@@ -289,7 +290,7 @@ def solver_results(study, cases):
     """`compare` for every case, as one table with the columns case and C in front.
 
     C is the study's and a tenth of it. Softmax heads are costly to the competitors and to us: ours runs once then, and
-    wide ones get one round, the study's C and one thread.
+    wide ones get one round, the study's C and one thread. Where there is a GPU, further rows have our solver on it.
     """
     tables = []
     for case in cases:
@@ -297,10 +298,30 @@ def solver_results(study, cases):
         for C in (study.C,) if wide else (study.C, study.C / 10):
             sweep = sweep_of(case.features, C, 1 if wide else study.rounds)
             threads, repeats = (1,) if wide else (1, CORES), 3 if case.n_classes == 2 else 0
-            table = compare(sweep, study.patience, repeats, threads)
+            table = pd.concat([compare(sweep, study.patience, repeats, threads), _on_gpu(sweep, study.patience)])
             name = f"{case.n_classes} classes, {case.columns} columns"
             tables.append(table.assign(case=name, C=C).set_index(["case", "C"]))
     return pd.concat(tables).reset_index()
+
+
+def _on_gpu(sweep, patience):
+    """As `compare` with our solver on the GPU, and its ratio to ours on one thread of the CPU; nothing without one."""
+    if not has_gpu():
+        return pd.DataFrame()
+    # It imports Keras and its backend, which take many seconds.
+    from .accelerated import Solver
+
+    table = compare(sweep, patience, 1, (1,), Solver)
+    cpu = _median(sweep, logistic.Solver, 1, True, 1).seconds.sum()
+    return table.assign(threads="GPU", ratio_to_cpu=cpu / table["ours"])
+
+
+def has_gpu():
+    """Whether Keras's backend computes on a GPU."""
+    from .backend import keras
+
+    device = str(keras.ops.ones(1).device).lower()
+    return "gpu" in device or "cuda" in device
 
 
 def _median(sweep, solver, threads, merge_equal, repeats):
