@@ -169,6 +169,15 @@ def test_equal_models_are_solved_once(monkeypatch):
     assert solved == [2, 4]
 
 
+@pytest.mark.parametrize("n", [41, 60, 5001])
+def test_equal_rows_are_found_wherever_they_stand(n):
+    weights = np.tile(np.random.default_rng(n).random(n), (450, 1))
+    weights[7, -1] += 1
+    first, inverse = logistic._distinct(weights)
+    np.testing.assert_array_equal(first, [0, 7])
+    np.testing.assert_array_equal(np.flatnonzero(inverse), [7])
+
+
 def test_threads_change_no_result():
     features, labels = problem(n=200)
     weights = np.random.default_rng(0).integers(0, 2, (12, 200)) + 0.5

@@ -188,7 +188,7 @@ def _check_points(features, labels):
 def _distinct(weights):
     """Index of the first of each set of equal rows, and for every row the place of its set among them."""
     # Equal sums only suggest that rows are equal, and spare the comparison of all pairs.
-    sums = (weights @ np.random.default_rng(0).random(weights.shape[1])).tolist()
+    sums = np.einsum("mn,n->m", weights, np.random.default_rng(0).random(weights.shape[1])).tolist()
     first, inverse, candidates = [], [], {}
     for row, total in enumerate(sums):
         same = candidates.setdefault(total, [])
@@ -263,8 +263,11 @@ class _Problem:
         return g
 
     def product(self, theta, v):
-        """Every model's Hessian at theta times its row of v."""
+        """Every model's Hessian at theta times its row of v, with the unit curvature of `heads.hessian` for softmax."""
         Hv = self.ridge(v)
+        if self.K > 1:
+            intercepts = slice(self.x.shape[1] - 1, None, self.x.shape[1])
+            Hv[:, intercepts] += v[:, intercepts].mean(axis=1, keepdims=True)
         for x, hot, weights, eta, s in self.blocks(theta, v):
             p = _probabilities(eta, hot)
             s -= p * s if hot is None else (p * s).sum(axis=0)
@@ -431,7 +434,7 @@ def _conjugate_gradients(problem, theta, g, H0, share):
         reached, before = reached + alpha[:, 0] * rz, rz
         z = H0.times(r)
         rz = np.vecdot(r, z)
-        settled = rz <= share * reached
+        settled = np.abs(rz) <= share * reached
         if settled.all():
             break
         v = z + _ratio(rz, before)[:, None] * v
