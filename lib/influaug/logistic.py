@@ -31,10 +31,10 @@ WORST_CONDITION = 1e5
 """Of a Hessian, for products with it in float32 to tell how far a model is from its minimum."""
 LARGEST_FULL = 1200
 """Parameters of a softmax head up to which H0 is a full inverse; beyond, one block a class."""
-MOST_PRODUCTS = 100
-_SHARES = (0.1, 0.3)
-# Shares of the tolerance: where steps end by their own estimate of the decrement, and what the computed one must meet,
-# since that comes, for the sake of speed, from conjugate gradients in float32 that end early.
+MOST_PRODUCTS = 1000
+_SHARES = (0.1, 0.001, 0.3)
+# Shares of the tolerance: where steps in float32 and in float64 end, by their own estimate of the decrement, which with
+# a poor H0 is far too low; and what the computed decrement must meet.
 
 
 @dataclass(frozen=True)
@@ -395,10 +395,10 @@ def _solve(problem, start, tolerance):
     rule = _LBFGS if theta.shape[1] <= LARGEST_FULL or problem.K == 1 else _TruncatedNewton
     theta, H0, steps = _descend(fast, theta, _SHARES[0] * tolerance, rule)
     objective, decrement = _certify(problem, fast, theta, H0)
-    missed = np.flatnonzero(~(decrement <= _SHARES[1] * tolerance * np.maximum(objective, 1.0)))
+    missed = np.flatnonzero(~(decrement <= _SHARES[2] * tolerance * np.maximum(objective, 1.0)))
     if missed.size:
         part = problem.of(missed)
-        theta[missed], H0, more = _descend(part, theta[missed], _SHARES[0] * tolerance, _TruncatedNewton)
+        theta[missed], H0, more = _descend(part, theta[missed], _SHARES[1] * tolerance, _TruncatedNewton)
         objective[missed], decrement[missed] = _certify(part, part, theta[missed], H0)
         steps[missed] += more
     return theta.reshape(start.shape), objective, decrement, steps
