@@ -290,8 +290,8 @@ def compare(sweep, limit, repeats=3, threads=(1, CORES), solver=logistic.Solver)
 def solver_results(study, cases):
     """`compare` for every case, as one table with the columns case and C in front.
 
-    C is the study's and a tenth of it. Softmax heads are costly to the competitors and to us: ours runs once then. Where
-    there is a GPU, further rows have our solver on it.
+    C is the study's and a tenth of it. Softmax heads are costly to the competitors and to us: ours runs once then.
+    Where there is a GPU, further rows have our solver on it.
     """
     tables = []
     for case in cases:
