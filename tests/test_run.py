@@ -150,7 +150,12 @@ def test_pages_lead_to_the_index_and_to_the_studys_other_stages(rendered, output
 
 def test_the_stages_have_the_notebooks_names():
     folder = Path(pages.__file__).parents[2] / "notebooks"
-    assert {path.stem for path in folder.glob("*.ipynb")} == {*report.NOTEBOOKS, "00_index", "06_figures"}
+    assert {path.stem for path in folder.glob("*.ipynb")} == {
+        *report.NOTEBOOKS,
+        "00_index",
+        "06_figures",
+        "07_benchmark",
+    }
 
 
 @pytest.mark.parametrize(
