@@ -24,7 +24,7 @@ from .data import load, split
 from .errors import InputError
 from .policies import order
 from .scores import Head, ScoreOptions, compute
-from .sweep import FeatureSet, alike, row_weights, scaled_budgets
+from .sweep import FeatureSet, accuracies, alike, first_points, row_weights, scaled_budgets
 
 POLICIES = (
     "random_proportional",
@@ -111,29 +111,18 @@ def cases(study):
     dataset = load(study.dataset, study.data_folder)
     for classes in (study.classes, None) if study.network == "released-cnn" else (study.classes,):
         sample = split(dataset, classes, study.n_train, study.sample, study.seed_of(0, "sample"))
+        tested = {name: getattr(sample, name)[:MOST_TESTED] for name in ("images_test", "labels_test")}
+        sample = replace(sample, **tested)
         both = classes is study.classes and study.network == "released-cnn"
         networks = {"lenet": (None,)} | ({"released-cnn": (256, None)} if both else {})
         for network, widths in networks.items():
-            features = _featurize(study.model_copy(update={"network": network}), sample)
+            trained = stages.new_featurizer(study.model_copy(update={"network": network}), 0)
+            trained.fit(sample.images, sample.labels)
+            features = stages.feature_set(trained, sample, study.augmentation())
             for width in widths:
                 part = replace(features, train=features.train[:, :width], test=features.test[:, :width])
                 live = int(part.train.any(axis=0).sum())
                 yield Case(network, live, int(part.labels.max()) + 1, part)
-
-
-def _featurize(study, sample):
-    transformation, tested = study.augmentation(), slice(MOST_TESTED)
-    network = stages.new_featurizer(study, 0).fit(sample.images, sample.labels)
-    labels, labels_test = sample.labels, sample.labels_test[tested]
-    k = len(transformation)
-    return FeatureSet(
-        stages.originals_and_copies(network, sample.images, transformation),
-        np.append(labels, np.repeat(labels, k)),
-        len(labels),
-        stages.originals_and_copies(network, sample.images_test[tested], transformation),
-        np.append(labels_test, np.repeat(labels_test, k)),
-        len(labels_test),
-    )
 
 
 def sweep_of(features, C, rounds=5, seed=0):
@@ -157,14 +146,9 @@ def sweep_of(features, C, rounds=5, seed=0):
     seeds = np.random.SeedSequence(seed).spawn(rounds)
     orders = [order(policy, by_score[score], np.random.default_rng(s)) for policy, score in named for s in seeds]
     groups = np.repeat(alike([policy for policy, _ in named], [False] * len(named)), rounds)
-    return Sweep(features, C, [_weights(orders, budget, k) for budget in scaled_budgets(n)], groups, start)
-
-
-def _weights(orders, budget, k):
-    selected = np.zeros((len(orders), len(orders[0])), dtype=bool)
-    for row, points in zip(selected, orders, strict=True):
-        row[points[:budget]] = True
-    return row_weights(selected, np.zeros(len(orders), bool), k)
+    plain = np.zeros(len(orders), bool)
+    weights = [row_weights(first_points(orders, budget), plain, k) for budget in scaled_budgets(n)]
+    return Sweep(features, C, weights, groups, start)
 
 
 def multiplicity(sweep):
@@ -187,7 +171,7 @@ def batched(sweep, solver=logistic.Solver, threads=1, merge_equal=True):
         theta = fits[-1].theta
     seconds = clock() - started
     objective = np.array([fit.objective for fit in fits])
-    accuracy = np.array([_accuracy(features, fit.theta) for fit in fits])
+    accuracy = np.array([accuracies(features, fit.theta)[0] for fit in fits])
     return Run(np.full(objective.shape, seconds / objective.size), objective, accuracy)
 
 
@@ -241,12 +225,8 @@ def _curve(sweep, curve, options):
             seconds = thread_time() - started
             theta = np.hstack([model.coef_, model.intercept_[:, None]])
             J = heads.objective(heads.with_intercept(rows), labels, theta, w, sweep.C)
-            results.append((seconds, J, _accuracy(features, theta[None])[0]))
+            results.append((seconds, J, accuracies(features, theta[None])[0][0]))
     return np.array(results).T
-
-
-def _accuracy(features, theta):
-    return (heads.predict(heads.with_intercept(features.test), theta) == features.test_labels).mean(axis=1)
 
 
 def _clock(threads, solver):

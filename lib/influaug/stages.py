@@ -4,7 +4,7 @@ Each function returns what is on disk if everything it depends on is unchanged, 
 a notebook opened alone computes what it lacks from upstream, and in the batch it finds it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, partial
 from time import perf_counter
 
@@ -132,18 +132,26 @@ def _featurize(study, dataset, replicate, network_path):
     sample, transformation = study.split_of(dataset, replicate), study.augmentation()
     network = new_featurizer(study, replicate).fit(sample.images, sample.labels)
     network.save(network_path)
-    k = len(transformation)
+    found = feature_set(network, sample, transformation)
     return {
-        "train": originals_and_copies(network, sample.images, transformation),
-        "labels": np.append(sample.labels, np.repeat(sample.labels, k)),
-        "n": len(sample.labels),
-        "test": originals_and_copies(network, sample.images_test, transformation),
-        "test_labels": np.append(sample.labels_test, np.repeat(sample.labels_test, k)),
-        "n_test": len(sample.labels_test),
+        **{field.name: getattr(found, field.name) for field in fields(found)},
         "indices": sample.indices,
         "accuracy": network.score(sample.images_test, sample.labels_test),
         **{f"history_{name}": np.asarray(values) for name, values in network.history_.items()},
     }
+
+
+def feature_set(network, sample, transformation):
+    """Features of a sample's training and test images and of all their copies: `sweep.FeatureSet`."""
+    k = len(transformation)
+    return FeatureSet(
+        originals_and_copies(network, sample.images, transformation),
+        np.append(sample.labels, np.repeat(sample.labels, k)),
+        len(sample.labels),
+        originals_and_copies(network, sample.images_test, transformation),
+        np.append(sample.labels_test, np.repeat(sample.labels_test, k)),
+        len(sample.labels_test),
+    )
 
 
 def originals_and_copies(network, images, transformation):
@@ -158,7 +166,7 @@ def originals_and_copies(network, images, transformation):
     return np.vstack([network.transform(images), *blocks])
 
 
-FEATURIZED_BY = (new_featurizer, _featurize, originals_and_copies, Study.split_of, Study.augmentation)
+FEATURIZED_BY = (new_featurizer, _featurize, feature_set, originals_and_copies, Study.split_of, Study.augmentation)
 """Functions outside the modules named in `features_key` whose code decides features."""
 
 

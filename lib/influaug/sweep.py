@@ -6,6 +6,7 @@ budget by budget, each from its own optimum at the budget before. Kuchnik & Smit
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,11 @@ class FeatureSet:
     def k(self):
         """Copies a point."""
         return len(self.train) // self.n - 1
+
+    @cached_property
+    def x_test(self):
+        """Test features with the constant column: [T + T k, d + 1]."""
+        return heads.with_intercept(self.test)
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,14 @@ def _tendency(policy):
     return "low" if "inverse" in policy else "high"
 
 
+def first_points(orders, budget):
+    """Whether each of n points is among the first of each of m orders: bool [m, n]."""
+    chosen = np.zeros((len(orders), len(orders[0])), dtype=bool)
+    for row, points in zip(chosen, orders, strict=True):
+        row[points[:budget]] = True
+    return chosen
+
+
 def row_weights(selected, downweight, k):
     """Weights of all rows: 1 for originals and for the copies of selected points, 0 for other copies.
 
@@ -142,13 +156,9 @@ def row_weights(selected, downweight, k):
     return np.hstack([share, np.repeat(share * selected, k, axis=1)])
 
 
-def accuracies(features, theta, x_test=None):
-    """Accuracy of every model on all test rows and on the test originals alone: [m], [m].
-
-    ``x_test`` is the test features with the constant column, for callers that have it.
-    """
-    x_test = heads.with_intercept(features.test) if x_test is None else x_test
-    hits = heads.predict(x_test, theta) == features.test_labels
+def accuracies(features, theta):
+    """Accuracy of every model on all test rows and on the test originals alone: [m], [m]."""
+    hits = heads.predict(features.x_test, theta) == features.test_labels
     return hits.mean(axis=1), hits[:, : features.n_test].mean(axis=1)
 
 
@@ -178,7 +188,7 @@ class Sweep:
         self.features, self.settings = features, settings
         check_budgets(settings.budgets, features.n)
         self.curves = curves(settings)
-        self.x, self.x_test = heads.with_intercept(features.train), heads.with_intercept(features.test)
+        self.x = heads.with_intercept(features.train)
         children = seed.spawn(settings.rounds)
         self.rngs = [np.random.default_rng(children[c.round]) for c in self.curves]
         self.downweight = np.array([c.downweight for c in self.curves])
@@ -216,10 +226,7 @@ class Sweep:
 
     def selected(self, budget):
         """Which points each curve has augmented at a budget: [m, n]."""
-        chosen = np.zeros((len(self.curves), self.features.n), dtype=bool)
-        for row, points in zip(chosen, self.orders, strict=True):
-            row[points[:budget]] = True
-        return chosen
+        return first_points(self.orders, budget)
 
     def advance(self, budget):
         """Fit every curve's model at a budget."""
@@ -242,13 +249,13 @@ class Sweep:
 
     def table(self, budget):
         """Rows of the tidy table at one budget."""
-        accuracy, original = accuracies(self.features, self.theta, self.x_test)
+        accuracy, original = accuracies(self.features, self.theta)
         frame = pd.DataFrame(self.curves).assign(budget=budget, rows=self.features.n + self.features.k * budget)
         return frame.assign(accuracy=accuracy, accuracy_original=original)
 
     def reference_table(self, none, full):
         """The two reference rows."""
-        accuracy, original = accuracies(self.features, np.stack([none, full]), self.x_test)
+        accuracy, original = accuracies(self.features, np.stack([none, full]))
         n, k = self.features.n, self.features.k
         references = [Curve("", "none", False, False, 0), Curve("", "full", False, False, 0)]
         frame = pd.DataFrame(references).assign(budget=[0, n], rows=[n, n + k * n])
