@@ -110,15 +110,22 @@ def test_the_minimum_is_scikit_learns(seed, n_classes, log_C, shape, single):
     assert ours.objective[0] == pytest.approx(heads.objective(x, labels, ours.theta[0], weights, C), rel=1e-12)
 
 
-@pytest.mark.parametrize("largest_full", [0, 1200])
+SIZES = {
+    "own inverses": {"LARGEST_OWN": 1200},
+    "one inverse": {"LARGEST_OWN": 0},
+    "blocks": {"LARGEST_OWN": 0, "LARGEST_FULL": 0},
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
 @given(st.integers(0, 1000), st.sampled_from([2, 3, 10]), st.sampled_from(SHAPES))
 @settings(max_examples=40, deadline=None)
-def test_the_decrement_is_newtons(largest_full, seed, n_classes, shape):
+def test_the_decrement_is_newtons(size, seed, n_classes, shape):
     features, labels, weights = (
         shaped(shape, seed, n_classes) if n_classes < 5 else (*problem(seed, n_classes=10), None)
     )
     weights = np.ones(len(labels)) if weights is None else weights
-    with mock.patch.object(logistic, "LARGEST_FULL", largest_full):
+    with mock.patch.multiple(logistic, **SIZES[size]):
         ours = logistic.fit(features, labels, weights[None], 10.0, tolerance=1e-4)
     x, theta = heads.with_intercept(features), ours.theta[0]
     g = heads.gradient(x, labels, theta, weights, 10.0).ravel()
@@ -126,17 +133,30 @@ def test_the_decrement_is_newtons(largest_full, seed, n_classes, shape):
     assert ours.decrement[0] == pytest.approx(newton, rel=0.25, abs=1e-13)
 
 
-@pytest.mark.parametrize("largest_full", [0, 1200])
-def test_several_softmax_heads_reach_scikit_learns_minima(monkeypatch, largest_full):
-    monkeypatch.setattr(logistic, "LARGEST_FULL", largest_full)
+@pytest.mark.parametrize("size", SIZES)
+def test_several_softmax_heads_reach_scikit_learns_minima(size):
     features, labels = problem(4, n=200, d=12, n_classes=5)
     weights = np.random.default_rng(4).integers(0, 2, (6, 200)) + 0.5
-    ours = logistic.fit(features, labels, weights, 3.0, groups=np.zeros(6))
+    with mock.patch.multiple(logistic, **SIZES[size]):
+        ours = logistic.fit(features, labels, weights, 3.0, groups=np.arange(6) // 2)
     x = heads.with_intercept(features)
     for J, w in zip(ours.objective, weights, strict=True):
         reference = LogisticRegression(C=3.0, tol=1e-12, max_iter=100_000).fit(features, labels, w)
         theirs = np.hstack([reference.coef_, reference.intercept_[:, None]])
         assert pytest.approx(heads.objective(x, labels, theirs, w, 3.0), rel=1e-9) == J
+
+
+def test_wide_softmax_heads_share_an_inverse(monkeypatch):
+    features, labels = problem(4, n=200, d=12, n_classes=5)
+    weights = np.random.default_rng(4).integers(0, 2, (6, 200)) + 0.5
+    solved = []
+    solve = logistic._solve
+    monkeypatch.setattr(logistic, "_solve", lambda p, start, t: solved.append(len(start)) or solve(p, start, t))
+    monkeypatch.setattr(logistic, "LARGEST_OWN", 64)
+    logistic.fit(features, labels, weights, groups=np.arange(6) // 2)
+    monkeypatch.setattr(logistic, "LARGEST_OWN", 65)
+    logistic.fit(features, labels, weights, groups=np.arange(6) // 2)
+    assert solved == [6, 2, 2, 2]
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

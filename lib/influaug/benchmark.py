@@ -106,15 +106,15 @@ def cases(study):
     """Real features of different widths: yields `Case`.
 
     Of a study's data set and classes, LeNet's features; if the study asks for the released network also half and all of
-    its 512, and LeNet's for all classes of the data set. Each network is trained on the study's sample.
+    its 512, and the same for all classes of the data set. Each network is trained on the study's sample.
     """
     dataset = load(study.dataset, study.data_folder)
-    for classes in (study.classes, None) if study.network == "released-cnn" else (study.classes,):
+    released = study.network == "released-cnn"
+    networks = {"lenet": (None,)} | ({"released-cnn": (256, None)} if released else {})
+    for classes in (study.classes, None) if released else (study.classes,):
         sample = split(dataset, classes, study.n_train, study.sample, study.seed_of(0, "sample"))
         tested = {name: getattr(sample, name)[:MOST_TESTED] for name in ("images_test", "labels_test")}
         sample = replace(sample, **tested)
-        both = classes is study.classes and study.network == "released-cnn"
-        networks = {"lenet": (None,)} | ({"released-cnn": (256, None)} if both else {})
         for network, widths in networks.items():
             trained = stages.new_featurizer(study.model_copy(update={"network": network}), 0)
             trained.fit(sample.images, sample.labels)
@@ -273,7 +273,8 @@ def compare(sweep, limit, repeats=3, threads=(1, CORES), solver=logistic.Solver)
 def solver_results(study, cases):
     """`compare` for every case, as one table with the columns case and C in front.
 
-    C is the study's and a tenth of it. Softmax heads are costly to the competitors and to us: ours runs once then.
+    C is the study's and a tenth of it. Softmax heads are costly to the competitors and to us: ours runs once then, and
+    the widest on one thread alone.
     Where there is a GPU, further rows have our solver on it.
     """
     tables = []
@@ -281,7 +282,8 @@ def solver_results(study, cases):
         for C in (study.C, study.C / 10):
             sweep = sweep_of(case.features, C, study.rounds)
             repeats = 3 if case.n_classes == 2 else 0
-            table = pd.concat([compare(sweep, study.patience, repeats), _on_gpu(sweep, study.patience)])
+            threads = (1, CORES) if sweep.start.size <= LARGEST_HESSIAN else (1,)
+            table = pd.concat([compare(sweep, study.patience, repeats, threads), _on_gpu(sweep, study.patience)])
             name = f"{case.n_classes} classes, {case.columns} columns"
             tables.append(table.assign(case=name, C=C).set_index(["case", "C"]))
     return pd.concat(tables).reset_index()

@@ -7,12 +7,13 @@ particular to a model (Liu & Nocedal, 1989, with that inverse as H0). A step cos
 that the group uses, taken in blocks that stay in the cache. J is convex, so gradients alone judge a step: it is taken
 unless the slope along it has turned and grown. Steps are taken in float32. At the end each model's Newton decrement is
 computed, with the gradient in float64 and the model's own Hessian by conjugate gradients, and a model that misses its
-tolerance goes on in float64, by truncated Newton steps. So do, in float32 first, softmax heads too wide for a full
-inverse, whose H0 has one block a class.
+tolerance goes on in float64, by truncated Newton steps. The inverse for a wide softmax head is costly, so all models
+of a fit share one; heads too wide for that have one block a class and take truncated Newton steps in float32 too.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.linalg import lapack
@@ -23,18 +24,18 @@ from .errors import InputError
 
 ROWS = 4096
 """Rows a block: the working memory of a step is this many numbers a model and class."""
-MEMORY = 10
-REFRESH = (4, 9, 15, 25, 40, 60, 90)
+REFRESH = (4, 9, 15, 25, 40)
 """Steps at which the models that are still open get the inverse of their present mean Hessian."""
 MOST_STEPS = 60
 WORST_CONDITION = 1e5
 """Of a Hessian, for products with it in float32 to tell how far a model is from its minimum."""
-LARGEST_FULL = 1200
+LARGEST_OWN = 1200
+"""Parameters of a softmax head up to which every group of models has an inverse of its own; beyond, all share one."""
+LARGEST_FULL = 6000
 """Parameters of a softmax head up to which H0 is a full inverse; beyond, one block a class."""
 MOST_PRODUCTS = 1000
-_SHARES = (0.1, 0.001, 0.3)
-# Shares of the tolerance: where steps in float32 and in float64 end, by their own estimate of the decrement, which with
-# a poor H0 is far too low; and what the computed decrement must meet.
+_CERTIFIED = 0.3
+# Share of the tolerance that the computed decrement must meet.
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ class Solver:
         self._check(weights, C, start)
         first, inverse = _distinct(weights) if self.merge_equal else (np.arange(len(weights)),) * 2
         groups = np.arange(len(first)) if groups is None else np.asarray(groups)[first]
+        if _size(self.K, self.x) is _WIDE:
+            groups = np.zeros_like(groups)
         theta = np.zeros((len(first), self.K, self.width)) if start is None else np.array(start, dtype=float)[first]
         theta[..., np.setdiff1d(np.arange(self.width), self.live)] = 0
         results = np.zeros((3, len(first)))
@@ -286,11 +289,12 @@ class _Problem:
         return J, g
 
     def inverse_hessian(self, theta):
-        """The inverse of the models' mean Hessian; of large softmax heads, of its blocks, one a class: `_Inverse`."""
+        """The inverse of the models' mean Hessian; of the widest heads, of its blocks, one a class: `_Inverse`."""
         K, width = self.K, self.x.shape[1]
-        full = K == 1 or K * width <= LARGEST_FULL
+        size = _size(K, self.x)
+        full = size is not _WIDEST
         pairs = [(a, b) for a in range(K) for b in range(a, K) if full or a == b]
-        H = np.zeros((K, width, K, width) if full else (K, width, 1, width))
+        H = np.zeros((K, width, K, width) if full else (K, width, 1, width), size.inverse)
         for x, hot, weights, eta in self.blocks(theta):
             p, x, weights = _curved(_probabilities(eta, hot), x, weights)
             for a, b in pairs:
@@ -301,7 +305,7 @@ class _Problem:
                 H[b, :, a] = H[a, :, b].T
             H[:, -1, :, -1] += 1 / K
         H = H.reshape((1, K * width, K * width) if full else (K, width, width))
-        penalty = heads.penalty(width, K, self.C).reshape(len(H), -1)
+        penalty = heads.penalty(width, K, self.C).reshape(len(H), -1).astype(H.dtype)
         largest = self.C * np.trace(H, axis1=1, axis2=2).sum()
         return _Inverse(np.stack([_inverse(*block) for block in zip(H, penalty, strict=True)]), largest)
 
@@ -356,10 +360,11 @@ def _losses(eta, hot):
 def _inverse(H, penalty):
     """Inverse of one symmetric block with the regulariser, by Cholesky; of its diagonal alone if that fails."""
     H[np.diag_indices_from(H)] += penalty + np.finfo(H.dtype).eps * max(np.trace(H), 1)
-    factor, failed = lapack.dpotrf(H)
+    factorise, invert = lapack.get_lapack_funcs(("potrf", "potri"), (H,))
+    factor, failed = factorise(H)
     if failed:
         return np.diag(1 / np.abs(np.diag(H)))
-    inverse = np.triu(lapack.dpotri(factor, overwrite_c=True)[0])
+    inverse = np.triu(invert(factor, overwrite_c=True)[0])
     return inverse + np.triu(inverse, 1).T
 
 
@@ -392,13 +397,12 @@ class _Inverse:
 def _solve(problem, start, tolerance):
     """Minimise J for the models of one group, from start [m, K, d + 1]; its new value, J, decrement and steps."""
     theta, fast = start.reshape(len(start), -1).astype(np.float64), problem.astype(np.float32)
-    rule = _LBFGS if theta.shape[1] <= LARGEST_FULL or problem.K == 1 else _TruncatedNewton
-    theta, H0, steps = _descend(fast, theta, _SHARES[0] * tolerance, rule)
+    theta, H0, steps = _descend(fast, theta, tolerance, _size(problem.K, problem.x).descent)
     objective, decrement = _certify(problem, fast, theta, H0)
-    missed = np.flatnonzero(~(decrement <= _SHARES[2] * tolerance * np.maximum(objective, 1.0)))
+    missed = np.flatnonzero(~(decrement <= _CERTIFIED * tolerance * np.maximum(objective, 1.0)))
     if missed.size:
-        part = problem.of(missed)
-        theta[missed], H0, more = _descend(part, theta[missed], _SHARES[1] * tolerance, _TruncatedNewton)
+        part, known = problem.of(missed), H0 if H0.condition <= WORST_CONDITION else None
+        theta[missed], H0, more = _descend(part, theta[missed], tolerance, _EXACT, known)
         objective[missed], decrement[missed] = _certify(part, part, theta[missed], H0)
         steps[missed] += more
     return theta.reshape(start.shape), objective, decrement, steps
@@ -446,29 +450,26 @@ def _ratio(a, b):
     return np.where(b > 0, a / np.where(b > 0, b, 1), 0).astype(a.dtype)
 
 
-def _descend(problem, theta, tolerance, rule):
+def _descend(problem, theta, tolerance, descent, H0=None):
     """Minimise in lockstep, in the problem's precision; theta in float64, the last H0, and steps taken [m].
 
-    Parameters
-    ----------
-    rule : {_LBFGS, _TruncatedNewton}
-        Gives the steps, with the inverse of the models' mean Hessian for a start.
+    The first H0 is the inverse of the models' mean Hessian unless one is given.
     """
     dtype = problem.weights.dtype.type
     theta = theta.astype(dtype)
     J, g = problem.evaluate(theta)
-    scale, steps, size = np.maximum(J, 1.0), np.zeros(len(theta)), np.ones(len(theta), dtype)
-    H0 = problem.inverse_hessian(theta)
-    directions = rule(problem, H0)
-    for step in range(MOST_STEPS):
+    end, steps, size = descent.share * tolerance * np.maximum(J, 1.0), np.zeros(len(theta)), np.ones(len(theta), dtype)
+    H0 = H0 or problem.inverse_hessian(theta)
+    directions = descent.rule(problem, H0)
+    for step in range(descent.most_steps):
         direction = -directions.apply(theta, g)
         slope = np.vecdot(direction, g)
-        open_ = -0.5 * slope > tolerance * scale
+        open_ = -0.5 * slope > end
         if not open_.any():
             break
-        if step in REFRESH:
+        if step in descent.refresh:
             H0 = problem.of(np.flatnonzero(open_)).inverse_hessian(theta[open_])
-            directions = rule(problem, H0)
+            directions = descent.rule(problem, H0)
             direction = -directions.apply(theta, g)
             slope = np.vecdot(direction, g)
         trial = theta + np.where(open_, size, 0)[:, None] * direction
@@ -498,15 +499,15 @@ class _TruncatedNewton:
 
 
 class _LBFGS:
-    """An approximate inverse Hessian for each of m models: H0 and the latest MEMORY L-BFGS pairs."""
+    """An approximate inverse Hessian for each of m models: H0 and the latest L-BFGS pairs."""
 
-    def __init__(self, problem, H0):
-        self.H0, self.pairs = H0.astype(problem.weights.dtype), []
+    def __init__(self, problem, H0, memory):
+        self.H0, self.memory, self.pairs = H0.astype(problem.weights.dtype), memory, []
 
     def add(self, taken, s, y):
         """Keep a pair for the models that took the step."""
         self.pairs = [
-            *self.pairs[1 - MEMORY :],
+            *self.pairs[1 - self.memory :],
             (s, y, np.where(taken, _ratio(np.ones_like(s[:, 0]), np.vecdot(s, y)), 0)),
         ]
 
@@ -522,3 +523,45 @@ class _LBFGS:
         for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
             z += (alpha - rho * np.vecdot(y, z))[:, None] * s
         return z
+
+
+@dataclass(frozen=True)
+class _Descent:
+    """How models are brought down.
+
+    Attributes
+    ----------
+    rule : callable
+        (problem, H0) -> the directions of the steps.
+    share : float
+        Of the tolerance: where the steps end by their own estimate of the decrement, which a poor H0 makes far too low.
+    refresh : tuple of int
+        As `REFRESH`.
+    most_steps : int
+    """
+
+    rule: object
+    share: float
+    refresh: tuple = REFRESH
+    most_steps: int = MOST_STEPS
+
+
+@dataclass(frozen=True)
+class _Size:
+    """What depends on the number of a head's parameters: the descent in float32, and the precision of the inverse."""
+
+    descent: _Descent
+    inverse: type = np.float64
+
+
+_EXACT = _Descent(_TruncatedNewton, 0.001)
+_OWN = _Size(_Descent(partial(_LBFGS, memory=10), 0.1))
+_WIDE = _Size(_Descent(partial(_LBFGS, memory=20), 0.01, (10, 30), 150), np.float32)
+_WIDEST = _Size(_Descent(_TruncatedNewton, 0.1))
+
+
+def _size(K, x):
+    parameters = K * x.shape[1]
+    if K == 1 or parameters <= LARGEST_OWN:
+        return _OWN
+    return _WIDE if parameters <= LARGEST_FULL else _WIDEST
