@@ -7,10 +7,11 @@ BIN := .venv/bin
 READY := .venv/.ready-$(EXTRA)
 BATCH := $(BIN)/python -u -m influaug.batch --cores $(CORES)
 BUNDLED := digits-translate digits-rotate digits-crop
+RECIPES := $(basename $(notdir $(wildcard params/featurizers/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies bench lab test test-fast lint
+.PHONY: help setup run study studies featurizer bench lab test test-fast lint
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -34,6 +35,10 @@ study: $(READY) ## run one study: make study NAME=mnist-translate
 
 studies: $(READY) ## run every study in params/
 	@$(BATCH) $(ALL)
+
+featurizer: $(READY) ## train a network, or go on training it: make featurizer NAME=cifar10-resnet20
+	@test -f "params/featurizers/$(NAME).yaml" || { echo "Which one? make featurizer NAME=... with one of: $(RECIPES)"; exit 2; }
+	@$(BIN)/python -m influaug.run notebooks/09_train_featurizer.ipynb params/featurizers/$(NAME).yaml
 
 bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)
 	-@$(BIN)/python -c "from influaug.competitors import fetch_pydvl; fetch_pydvl()"

@@ -2,7 +2,7 @@
 # A job runs again only if its notebook, its parameters, the code that it calls or what it reads from upstream changed.
 import os
 
-from influaug import paths
+from influaug import paths, study
 from influaug.artifacts import modules_of
 
 # Jobs share the cores, so each computes on one; only the training of networks takes what it finds.
@@ -21,11 +21,17 @@ STAGES = {
     "05_vsv": (["sweep.parquet"], ["vsv"], ["vsv.parquet"]),
 }
 # Notebooks over all studies; they run with the first study's parameters.
-OVERVIEWS = ["06_figures", "00_index"]
+OVERVIEWS = ["06_figures", "08_claims", "00_index"]
 
 
 def code(*modules):
     return [str(path) for path in modules_of(*(f"influaug.{module}" for module in modules))]
+
+
+def trained_network(wildcards):
+    """The file of the network that a study names, if it names one."""
+    found = study.read(paths.PARAMS / f"{wildcards.study}.yaml").trained_network
+    return [os.path.relpath(found, paths.PROJECT)] if found else []
 
 
 wildcard_constraints:
@@ -55,6 +61,7 @@ for stage, (reads, modules, makes) in STAGES.items():
             [f"{FOLDER}/{file}" for file in reads],
             code(*modules),
             ["lib/influaug/stages.py", "lib/influaug/study.py"],
+            trained_network,
             notebook=f"notebooks/{stage}.ipynb",
             params="params/{study}.yaml",
         output:
@@ -76,7 +83,7 @@ for overview in OVERVIEWS:
         input:
             expand(f"{FOLDER}/sweep.parquet", study=STUDIES),
             expand(f"{FOLDER}/vsv.parquet", study=STUDIES),
-            code("published", "figures"),
+            code("published", "figures", "claims"),
             notebook=f"notebooks/{overview}.ipynb",
             params=f"params/{STUDIES[0]}.yaml",
         output:

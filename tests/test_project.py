@@ -13,12 +13,14 @@ import yaml
 from packaging.requirements import Requirement
 
 from influaug import __version__, paths
+from influaug.recipe import Recipe
 from influaug.study import Study
 
 PYPROJECT = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text("utf-8"))
 LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")
 MAKEFILE = (paths.PROJECT / "Makefile").read_text("utf-8")
 NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in sorted(paths.NOTEBOOKS.glob("*.ipynb"))}
+OF_RECIPES = {"09_train_featurizer"}
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
 in_a_checkout = pytest.mark.skipif(not (paths.PROJECT / ".git").exists(), reason="this is no git checkout")
 
@@ -113,7 +115,8 @@ def test_committed_outputs_are_small_and_hold_no_large_arrays():
     files = [paths.PROJECT / line for line in git("ls-files", "outputs").stdout.splitlines()]
     there = [path for path in files if path.exists()]
     assert sum(path.stat().st_size for path in there) < 30e6
-    assert {path.suffix for path in there} <= {".html", ".ipynb", ".parquet", ".json", ".png", ".csv", ""}
+    assert {path.suffix for path in there} <= {".html", ".ipynb", ".parquet", ".json", ".png", ".csv", ".keras", ""}
+    assert sum(path.stat().st_size for path in there if path.suffix == ".keras") < 10e6
 
 
 def test_make_help_lists_every_command():
@@ -156,11 +159,12 @@ def test_a_notebook_reads_as_a_page(name):
 
 
 @every_notebook
-def test_a_notebooks_parameters_are_the_studys_defaults(name):
+def test_a_notebooks_parameters_are_the_defaults(name):
     source = parameters_cell(name)
     given = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(source).body}
-    assert "study" in given and len(given) >= 3
-    assert {key: Study(**given).model_dump()[key] for key in given} == {key: Study().model_dump()[key] for key in given}
+    model = Recipe if name in OF_RECIPES else Study
+    assert next(iter(model.model_fields)) == next(iter(given)) and len(given) >= 3
+    assert {key: model(**given).model_dump()[key] for key in given} == {key: model().model_dump()[key] for key in given}
     assert all("  # " in line for line in source.splitlines())
 
 
@@ -168,8 +172,12 @@ def test_a_notebooks_parameters_are_the_studys_defaults(name):
 def test_a_notebook_asks_for_its_study_right_after_its_parameters(name):
     cells = [cell.source for cell in code_cells(name)]
     assert cells[0] == parameters_cell(name)
-    assert cells[1].startswith("from influaug.study import from_namespace\n\ns = from_namespace(globals())\n")
-    assert all("study" not in assigned(source) for source in cells[1:])
+    start = "from influaug.study import from_namespace\n\ns = from_namespace(globals())\n"
+    if name in OF_RECIPES:
+        start = start.replace("s = from_namespace(globals())", "r = from_namespace(globals(), Recipe)")
+        start = f"from influaug.recipe import Recipe\n{start}"
+    assert cells[1].startswith(start)
+    assert all(not {"study", "recipe"} & assigned(source) for source in cells[1:])
 
 
 @every_notebook

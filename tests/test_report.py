@@ -41,14 +41,21 @@ def test_percent_is_the_number_it_shows(mean, half_width):
 @pytest.mark.parametrize(
     ("parameters", "class_names", "words"),
     [
-        ({"dataset": "mnist"}, ("3", "8"), "MNIST, 3 against 8, translate"),
-        ({"dataset": "cifar10", "transformation": "crop"}, tuple("0123456789"), "CIFAR-10, 10 classes, crop"),
-        ({"featurizer": "retrained"}, ("0", "1"), "digits, 0 against 1, translate, network retrained"),
-        ({"dataset": "/home/somebody/own.npz"}, ("cat", "dog"), "own.npz, cat against dog, translate"),
+        ({}, ("3", "8"), "MNIST (original), 3 against 8, translate"),
+        ({"transformation": "crop"}, tuple("0123456789"), "MNIST (original), 10 classes, crop"),
+        ({"featurizer": "retrained"}, ("0", "1"), "MNIST (original), 0 against 1, translate, network retrained"),
     ],
 )
 def test_a_title_says_data_classes_and_transformation(parameters, class_names, words):
-    assert report.title(Study(**parameters), class_names) == words
+    assert report.title(Study(**parameters), "MNIST (original)", class_names) == words
+
+
+def test_a_page_says_what_it_is_about():
+    text = report.about(Study())
+    assert (
+        text.startswith("**digits (scikit-learn), 0+2+4+6+8 against 1+3+5+7+9, translate.** ")
+        and "8 x 8 pixels" in text
+    )
 
 
 def test_the_main_score_is_influence_if_there_is_one():

@@ -155,6 +155,8 @@ def test_the_stages_have_the_notebooks_names():
         "00_index",
         "06_figures",
         "07_benchmark",
+        "08_claims",
+        "09_train_featurizer",
     }
 
 

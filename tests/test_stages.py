@@ -10,7 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from influaug import artifacts, heads, logistic, stages, vsv
-from influaug.data import load
+from influaug.data import load, split
 from influaug.errors import InputError
 from influaug.featurizers import KerasFeaturizer
 from influaug.scores import Head, ScoreOptions, compute
@@ -181,6 +181,48 @@ def test_rows_are_originals_then_copies_point_by_point(tiny, projected, monkeypa
             assert labels[row] == own[point]
         assert len(rows) == len(labels) == 4 * n
     assert np.array_equal(load(study.dataset).images_train[features.indices], sample.images)
+
+
+def trained_network(path, data, seed=0):
+    """A network that was trained beforehand, on all the points of a data set."""
+    points = split(load(data))
+    KerasFeaturizer("lenet", epochs=1, seed=seed).fit(points.images, points.labels).save(path)
+    return str(path)
+
+
+def test_a_trained_network_featurizes_all_replicates_points_at_once(tiny, data, tmp_path):
+    study = tiny(network=trained_network(tmp_path / "net.keras", data), replicates=3, n_train=20, budgets=[2, 20])
+    found, network = stages.features(study), KerasFeaturizer.load(tmp_path / "net.keras")
+    assert sorted(times()) == ["features.json", "features/shared.npz"]
+    assert len({tuple(f.indices) for f in found}) == 3
+    for r, features in enumerate(found):
+        sample, f = study.split(r), features.set
+        expected = stages.feature_set(network, sample, study.augmentation())
+        assert np.array_equal(features.indices, sample.indices) and (f.n, f.n_test) == (20, 60)
+        assert np.array_equal(f.labels, expected.labels) and np.array_equal(f.test_labels, expected.test_labels)
+        np.testing.assert_allclose(f.train, expected.train, atol=1e-5)
+        np.testing.assert_allclose(f.test, expected.test, atol=1e-5)
+        assert np.isnan(features.accuracy) and len(features.history["loss"]) == 1
+
+
+def test_features_of_a_trained_network_are_made_anew_when_the_file_is_another(tiny, data, tmp_path):
+    path = tmp_path / "net.keras"
+    study = tiny(network=trained_network(path, data))
+    first, before = stages.features(study), times()
+    again = stages.features(study)
+    assert np.array_equal(again[0].set.train, first[0].set.train) and times() == before
+    moved = path.rename(tmp_path / "moved.keras")
+    stages.features(tiny(network=str(moved)))
+    assert times() == before
+    other = stages.features(tiny(network=trained_network(path, data, seed=1)))
+    assert not np.array_equal(other[0].set.train, first[0].set.train)
+    stages.features(tiny(network=str(path), epochs=7))
+    assert times()["features/shared.npz"] > before["features/shared.npz"]
+
+
+def test_which_data_each_study_has(tiny, projected):
+    stages.sweep(tiny())
+    assert stages.data_of(["tiny"]).startswith("* **own.npz**: tiny. ")
 
 
 def test_scores_are_those_before_and_after_full_augmentation(tiny, projected):

@@ -10,6 +10,7 @@ from traitlets.config import Config
 
 from influaug import paths, study
 from influaug.errors import InputError
+from influaug.featurizers import NETWORKS
 from influaug.scores import ScoreOptions
 from influaug.study import Study, from_namespace, from_parameters
 from influaug.sweep import scaled_budgets
@@ -52,7 +53,32 @@ def test_every_params_file_is_valid_named_and_explained(path):
 
 def test_there_are_the_bundled_and_the_papers_studies():
     names = {path.stem for path in FILES}
-    assert names >= {f"{data}-{how}" for data in ("digits", "mnist") for how in ("translate", "rotate", "crop")}
+    data_sets, transformations = ("digits", "mnist", "cifar10", "small-norb"), ("translate", "rotate", "crop")
+    assert names >= {f"{data}-{how}" for data in data_sets for how in transformations}
+
+
+def test_the_networks_are_the_featurizers():
+    assert set(study.NETWORKS) == set(NETWORKS)
+
+
+def test_a_trained_network_is_named_by_its_path_from_here_or_from_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Study().trained_network is None
+    assert Study(replicates=2).feature_files == ["features/replicate-00.npz", "features/replicate-01.npz"]
+    with pytest.raises(InputError, match=r"There is no trained network net\.keras; notebooks/09_train_featurizer"):
+        _ = Study(network="net.keras").trained_network
+    (tmp_path / "net.keras").touch()
+    found = Study(network="net.keras", replicates=2)
+    assert found.trained_network.resolve() == tmp_path / "net.keras"
+    assert found.feature_files == ["features/shared.npz"]
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    monkeypatch.chdir(tmp_path.parent)
+    assert Study(network="net.keras").trained_network == tmp_path / "net.keras"
+
+
+def test_networks_that_are_none_are_refused():
+    assert "must be lenet, released-cnn" in sentence({"network": "vgg"})
+    assert "retrained takes a network by name" in sentence({"network": "a.keras", "featurizer": "retrained"})
 
 
 def test_every_parameter_is_described():
@@ -98,7 +124,7 @@ def test_an_unknown_parameter_is_answered_with_the_known_ones():
         ({"refinements": ["none"]}, "plain, update, downweight, both"),
         ({"transformation": "shear"}, "'translate', 'rotate' or 'crop'"),
         ({"directions": "up"}, "'cardinal' or 'diagonal'"),
-        ({"network": "vgg"}, "'lenet' or 'released-cnn'"),
+        ({"network": "vgg"}, "must be lenet, released-cnn"),
         ({"featurizer": "fixed"}, "'frozen' or 'retrained'"),
         ({"sample": "random"}, "'stratified' or 'first'"),
         ({"hessian": "full"}, "'objective' or 'loss'"),

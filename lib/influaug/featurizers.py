@@ -10,7 +10,7 @@ import math
 import tempfile
 import zipfile
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from numbers import Integral, Real
 from pathlib import Path
 from threading import Lock
@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .backend import keras
 from .errors import InputError
+from .residual import resnet
 
 initializers, layers = keras.initializers, keras.layers
 
@@ -122,7 +123,12 @@ def released_cnn(input_shape, n_classes, seed=0):
     )
 
 
-NETWORKS = {"lenet": lenet, "released-cnn": released_cnn}
+NETWORKS = {
+    "lenet": lenet,
+    "released-cnn": released_cnn,
+    "resnet20": partial(resnet, depth=20),
+    "resnet56": partial(resnet, depth=56),
+}
 """Networks by the name that a study gives: functions (input_shape, n_classes, seed) -> keras.Model."""
 
 
@@ -182,7 +188,7 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    network : {'lenet', 'released-cnn'} or keras.Model
+    network : {'lenet', 'released-cnn', 'resnet20', 'resnet56'} or keras.Model
         A model is taken as already trained: `fit` leaves its weights alone. It must be Sequential or functional, with
         one input, uint8 images, and one output, a score a class.
     epochs : int

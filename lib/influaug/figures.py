@@ -185,3 +185,29 @@ def growth(ax, table, varied):
     if ax.get_subplotspec().is_first_col():
         ax.set_ylabel("seconds, one thread")
     return ax
+
+
+def claim(ax, found, low, high):
+    """One claim's differences with their 95% intervals, a row a study and score; the claim's bounds shaded."""
+    colours = {"holds": "#009E73", "open": "#777777", "fails": "#D55E00"}
+    for y, row in enumerate(found[::-1].itertuples()):
+        error = None if np.isnan(row.half_width) else row.half_width
+        ax.errorbar(row.mean, y, xerr=error, fmt="o", markersize=4, color=colours[row.verdict], elinewidth=1.2)
+    ax.set_yticks(range(len(found)), [f"{row.study}, {row.score}" for row in found[::-1].itertuples()])
+    left, right = ax.get_xlim()
+    ax.axvspan(max(low, left), min(high, right), color="#009E73", alpha=0.08, linewidth=0)
+    ax.set(xlim=(left, right), ylim=(-0.6, len(found) - 0.4), xlabel="percentage points")
+    return ax
+
+
+def training_curves(axes, history):
+    """Mean loss, training accuracy and learning rate by epoch: three Axes."""
+    epochs = np.arange(1, len(history["loss"]) + 1)
+    curves = {"loss": "loss (nats)", "accuracy": "accuracy (%)", "learning_rate": "learning rate, end of the epoch"}
+    for ax, (name, label) in zip(axes, curves.items(), strict=True):
+        ax.plot(epochs, np.multiply(100 if name == "accuracy" else 1, history[name]), label="training")
+        ax.set(xlabel="epoch", ylabel=label)
+    if "held_out_accuracy" in history:
+        axes[1].plot(epochs, np.multiply(100, history["held_out_accuracy"]), label="held out")
+        axes[1].legend()
+    return axes

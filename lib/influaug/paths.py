@@ -9,6 +9,16 @@ PUBLISHED = PARAMS / "published"
 NOTEBOOKS = PROJECT / "notebooks"
 
 
+def found(path):
+    """A relative path as seen from the current folder or, if nothing is there, from the project's; `~` is home.
+
+    So a path in a file of params/ means the same in a batch, which runs in the project's folder, and in JupyterLab,
+    where a notebook runs in its own.
+    """
+    path = Path(path).expanduser()
+    return PROJECT / path if not path.exists() and (PROJECT / path).exists() else path
+
+
 def outputs():
     """The folder of all outputs: INFLUAUG_OUTPUTS if set, else outputs/ in the project."""
     return Path(os.environ.get("INFLUAUG_OUTPUTS") or PROJECT / "outputs")

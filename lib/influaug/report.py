@@ -1,7 +1,5 @@
 """The headline of a study: its numbers in words, and its curve, for the index page."""
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -20,18 +18,25 @@ REFERENCE_WORDS = {"none": "no augmentation", "full": "full augmentation"}
 HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
 
 
-def title(study, class_names):
-    """A study in words, as 'MNIST, 3 against 8, translate'."""
-    names = {"mnist": "MNIST", "cifar10": "CIFAR-10", "small-norb": "small NORB"}
+def title(study, data, class_names):
+    """A study in words, as 'MNIST (original), 3 against 8, translate'."""
     against = " against ".join(class_names) if len(class_names) == 2 else f"{len(class_names)} classes"
     retrained = ", network retrained" if study.featurizer == "retrained" else ""
-    return f"{names.get(study.dataset, Path(study.dataset).name)}, {against}, {study.transformation}{retrained}"
+    return f"{data}, {against}, {study.transformation}{retrained}"
+
+
+def about(study):
+    """What a page of a study is about and which data it has, in a sentence or two of Markdown."""
+    dataset = load(study.dataset, study.data_folder)
+    name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
+    return f"**{name}.** {dataset.provenance['note']}"
 
 
 def settings(study):
     """The choices that matter most, in one line."""
     seeds = f"{study.replicates} replicates x {study.rounds} rounds"
-    return f"{study.network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
+    network = study.trained_network.stem if study.trained_network else study.network
+    return f"{network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
 
 
 def percent(mean, half_width, digits=2):
@@ -96,10 +101,12 @@ def _words(study, policy):
 def caption(study, sweep):
     """What the headline figure shows, over how many seeds, and what the band means."""
     seeds = int(with_intervals(sweep, "accuracy", ["policy"])["seeds"].max())
-    unit = "replicates, each with its own sample and network" if study.replicates > 1 else "rounds of one replicate"
+    own = "sample" if study.trained_network else "sample and network"
+    unit = f"replicates, each with its own {own}" if study.replicates > 1 else "rounds of one replicate"
     n, tested = sweep["budget"].max(), "original and transformed test images"
+    data = load(study.dataset, study.data_folder).provenance["title"]
     return (
-        f"Test accuracy on {tested} against the number of augmented points out of {n}; scores by "
+        f"{data}: test accuracy on {tested} against the number of augmented points out of {n}; scores by "
         f"{main_score(study)}. Lines: mean over {seeds} {unit}; bands: 95% intervals. Dotted: no augmentation; "
         "dashed: all points augmented."
     )
@@ -108,9 +115,9 @@ def caption(study, sweep):
 def publish(study, sweep):
     """Write ``summary.json``, ``study.json`` and ``curve.png`` into the study's folder; returns the summary."""
     dataset = load(study.dataset, study.data_folder)
-    files = [*(f"features/replicate-{r:02d}.npz" for r in range(study.replicates)), "sweep.parquet"]
+    files = [*study.feature_files, "sweep.parquet"]
     made = [manifest for file in files if (manifest := artifacts.read_manifest(study.folder / file))]
-    name = title(study, study.split_of(dataset, 0).class_names)
+    name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
     alt = f"Accuracy against augmented points for {name}: " + "; ".join(
         f"{row['what']} {row['value']}" for row in headline_rows(study, sweep)
     )

@@ -1,4 +1,4 @@
-"""Residual networks of any depth 9n + 2, for images of 32 pixels a side and more."""
+"""Residual networks of any depth 9n + 2, for images of 16 pixels a side and more."""
 
 from numbers import Integral
 
@@ -12,7 +12,7 @@ layers = keras.layers
 L2 = 1e-4
 """Penalty of the convolutions' weights, as in Keras's example: it adds ``L2 * sum(w ** 2)`` to the loss."""
 
-SMALLEST_SIDE = 32
+SMALLEST_SIDE = 16
 LARGE_SIDE = 64
 
 
@@ -30,7 +30,7 @@ def resnet(input_shape, n_classes, seed=0, depth=20):
     Parameters
     ----------
     input_shape : tuple of int (height, width, channels)
-        At least 32 pixels a side.
+        At least 16 pixels a side.
     n_classes : int
     seed : int
         Of the initial weights.

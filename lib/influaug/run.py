@@ -1,4 +1,4 @@
-"""Run one notebook of one study with papermill: ``python -m influaug.run NOTEBOOK PARAMS.yaml``.
+"""Run one notebook of one study, or of one featurizer, with papermill: ``python -m influaug.run NOTEBOOK PARAMS.yaml``.
 
 Refuses unknown and ill-typed parameters before anything starts. The executed notebook and its page are kept also when
 it fails; a failure ends with one sentence, the place to look, and a non-zero exit status.
@@ -17,6 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from . import pages, paths, report, study
 from .errors import InputError
+from .recipe import Recipe
 
 MARK = "influaug: "
 """What the lines begin with that the command writes to standard error."""
@@ -33,7 +34,7 @@ def run(notebook, parameters, executed=None, page=None):
     ----------
     notebook : path
     parameters : path
-        The study's YAML file.
+        The study's YAML file, or the recipe's.
     executed : path, optional
         Where the executed notebook goes (default: ``notebooks/`` in the study's folder).
     page : path, optional
@@ -50,7 +51,7 @@ def run(notebook, parameters, executed=None, page=None):
     if notebook.suffix != ".ipynb" or not notebook.is_file():
         known = ", ".join(sorted(p.name for p in paths.NOTEBOOKS.glob("*.ipynb")))
         raise InputError(f"There is no notebook {notebook}; those in notebooks/ are {known}.")
-    chosen = study.read(parameters)
+    chosen = _read(parameters)
     executed = Path(executed or chosen.folder / "notebooks" / notebook.name)
     page = Path(page or chosen.folder / "pages" / f"{notebook.stem}.html")
     try:
@@ -58,6 +59,12 @@ def run(notebook, parameters, executed=None, page=None):
     finally:
         if executed.exists():
             pages.render_notebook(executed, page, links=_links(notebook, page), places=_places(chosen, page))
+
+
+def _read(path):
+    """The study or, if it names one, the recipe of a YAML file."""
+    parameters = study.mapping(path)
+    return study.from_parameters(parameters, Recipe if "recipe" in parameters else study.Study)
 
 
 def _links(notebook, page):

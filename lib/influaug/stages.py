@@ -4,8 +4,9 @@ Each function returns what is on disk if everything it depends on is unchanged, 
 a notebook opened alone computes what it lacks from upstream, and in the batch it finds it.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, partial
+from hashlib import sha256
 from time import perf_counter
 
 import numpy as np
@@ -38,7 +39,8 @@ class Features:
     indices : int array [n]
         The sampled points' places in the data set's training part.
     accuracy : float
-        Accuracy of the network's own head on the test originals.
+        Accuracy of the network's own head on the test originals; for a network that was trained beforehand what its
+        file says, on the data that it was trained for, or NaN.
     history : dict of str to array [epochs]
         The network's training curves.
     """
@@ -76,22 +78,28 @@ def _stored_table(study, dataset, name, key, compute):
 
 
 def new_featurizer(study, replicate):
-    """An unfitted featurizer with the study's training parameters and the replicate's seed."""
+    """An unfitted featurizer with the study's training parameters and the replicate's seed, or the trained network."""
     # Keras takes many seconds to import, and a stage that finds its features on disk does not need it.
     from .featurizers import KerasFeaturizer
 
+    if study.trained_network:
+        return KerasFeaturizer.load(study.trained_network)
     seed = study.seed_of(replicate, "network")
     return KerasFeaturizer(study.network, study.epochs, study.batch_size, study.learning_rate, seed)
 
 
 def features(study):
-    """Features of every replicate: list of `Features`, from ``features/replicate-NN.npz``.
+    """Features of every replicate: list of `Features`; ``features.json`` says that all are there.
 
-    Each replicate's network is trained on its own sample of originals and kept beside the features
-    (``replicate-NN.keras``); ``features.json`` says that all are there.
+    Each replicate's network is trained on its own sample of originals and kept (``features/replicate-NN.keras``) beside
+    its features (``replicate-NN.npz``). A network that is trained already gives the features of all points that some
+    replicate samples at once (``features/shared.npz``).
     """
     dataset = load(study.dataset, study.data_folder)
-    found = [_replicate_features(study, dataset, r) for r in tqdm(range(study.replicates), "featurize", leave=False)]
+    if study.trained_network:
+        found = _shared_features(study, dataset)
+    else:
+        found = [_own_features(study, dataset, r) for r in tqdm(range(study.replicates), "featurize", leave=False)]
     keys = [features_key(study, dataset, r) for r in range(study.replicates)]
     path, content = study.folder / "features.json", {"keys": keys, "data": dataset.provenance}
     if artifacts.read_json(path) != content:
@@ -101,10 +109,14 @@ def features(study):
 
 def features_key(study, dataset, replicate):
     """Key of one replicate's features: data, sample, transformation, network and its training, and code."""
-    names = SAMPLE + TRANSFORMATION + NETWORK
+    names, purposes, network = SAMPLE + TRANSFORMATION + NETWORK, ("sample", "network"), None
+    if study.trained_network:
+        names, purposes = SAMPLE + TRANSFORMATION, ("sample",)
+        network = sha256(study.trained_network.read_bytes()).hexdigest()
     modules = ("data", "transformations", "featurizers")
-    seeds = [study.seed_of(replicate, purpose) for purpose in ("sample", "network")]
-    return _depends(study, modules, FEATURIZED_BY, names, data=dataset.provenance["sha256"], seeds=seeds)
+    seeds = [study.seed_of(replicate, purpose) for purpose in purposes]
+    made_from = {"data": dataset.provenance["sha256"], "seeds": seeds, "network": network}
+    return _depends(study, modules, FEATURIZED_BY, names, **made_from)
 
 
 def _upstream(study, dataset, purpose=None):
@@ -114,29 +126,70 @@ def _upstream(study, dataset, purpose=None):
     return keys if purpose is None else {**keys, "seeds": [study.seed_of(r, purpose) for r in replicates]}
 
 
-def _replicate_features(study, dataset, replicate):
-    path = study.folder / "features" / f"replicate-{replicate:02d}.npz"
-    key = features_key(study, dataset, replicate)
+def _own_features(study, dataset, replicate):
+    path = study.folder / study.feature_files[replicate]
+    key, compute = features_key(study, dataset, replicate), partial(_featurize, study, dataset, replicate)
+    return _stored_features(study, dataset, path, key, compute)
+
+
+def _shared_features(study, dataset):
+    path = study.folder / study.feature_files[0]
+    key = artifacts.key(**_upstream(study, dataset))
+    shared = _stored_features(study, dataset, path, key, partial(_featurize_shared, study, dataset))
+    samples = [study.split_of(dataset, r).indices for r in range(study.replicates)]
+    return [_of_points(shared, np.searchsorted(shared.indices, indices)) for indices in samples]
+
+
+def _of_points(shared, points):
+    """The features of some of the training points."""
+    f = shared.set
+    rows = np.append(points, f.n + (f.k * points[:, None] + np.arange(f.k)).ravel())
+    return replace(
+        shared,
+        set=replace(f, train=f.train[rows], labels=f.labels[rows], n=len(points)),
+        indices=shared.indices[points],
+    )
+
+
+def _stored_features(study, dataset, path, key, compute):
     arrays = artifacts.read_arrays(path, key)
     if arrays is None:
         started = perf_counter()
-        arrays = _featurize(study, dataset, replicate, path.with_suffix(".keras"))
-        artifacts.write_arrays(path, _about(study, key, dataset, started, replicate=replicate), **arrays)
+        arrays = compute(path)
+        artifacts.write_arrays(path, _about(study, key, dataset, started), **arrays)
     history = {name.removeprefix("history_"): arrays[name] for name in arrays if name.startswith("history_")}
     n, n_test = int(arrays["n"]), int(arrays["n_test"])
     parts = (arrays["train"], arrays["labels"], n, arrays["test"], arrays["test_labels"], n_test)
     return Features(FeatureSet(*parts), arrays["indices"], float(arrays["accuracy"]), history)
 
 
-def _featurize(study, dataset, replicate, network_path):
-    sample, transformation = study.split_of(dataset, replicate), study.augmentation()
+def _featurize(study, dataset, replicate, path):
+    sample = study.split_of(dataset, replicate)
     network = new_featurizer(study, replicate).fit(sample.images, sample.labels)
-    network.save(network_path)
-    found = feature_set(network, sample, transformation)
+    network.save(path.with_suffix(".keras"))
+    return _arrays(study, network, sample, network.score(sample.images_test, sample.labels_test))
+
+
+def _featurize_shared(study, dataset, path):
+    """Features of all points that some replicate samples."""
+    del path
+    samples = [study.split_of(dataset, r) for r in range(study.replicates)]
+    indices, first = np.unique(np.concatenate([s.indices for s in samples]), return_index=True)
+    labels = np.concatenate([s.labels for s in samples])[first]
+    points = replace(samples[0], images=dataset.images_train[indices], labels=labels, indices=indices)
+    # It comes with Keras.
+    from .training import read_record
+
+    record = read_record(study.trained_network) or {}
+    return _arrays(study, new_featurizer(study, 0), points, record.get("test_accuracy", np.nan))
+
+
+def _arrays(study, network, sample, accuracy):
+    found = feature_set(network, sample, study.augmentation())
     return {
         **{field.name: getattr(found, field.name) for field in fields(found)},
         "indices": sample.indices,
-        "accuracy": network.score(sample.images_test, sample.labels_test),
+        "accuracy": accuracy,
         **{f"history_{name}": np.asarray(values) for name, values in network.history_.items()},
     }
 
@@ -166,7 +219,17 @@ def originals_and_copies(network, images, transformation):
     return np.vstack([network.transform(images), *blocks])
 
 
-FEATURIZED_BY = (new_featurizer, _featurize, feature_set, originals_and_copies, Study.split_of, Study.augmentation)
+FEATURIZED_BY = (
+    new_featurizer,
+    _featurize,
+    _featurize_shared,
+    _of_points,
+    _arrays,
+    feature_set,
+    originals_and_copies,
+    Study.split_of,
+    Study.augmentation,
+)
 """Functions outside the modules named in `features_key` whose code decides features."""
 
 
@@ -270,6 +333,16 @@ def virtual_support_vectors(study):
         return pd.concat(rows, ignore_index=True).assign(replicate=np.arange(len(rows)))
 
     return _stored_table(study, dataset, "vsv.parquet", key, compute_vsv)
+
+
+def data_of(studies):
+    """Which data the sweeps of some studies are of, as a list in Markdown: an item a data set, with its sentence."""
+    of_data = {}
+    for name in studies:
+        folder = next(f for f in (paths.outputs() / name, paths.outputs() / "variations" / name) if f.exists())
+        data = artifacts.read_manifest(folder / "sweep.parquet")["data"]
+        of_data.setdefault((data["title"], data["note"]), []).append(name)
+    return "\n".join(f"* **{title}**: {', '.join(names)}. {note}" for (title, note), names in of_data.items())
 
 
 def sweeps_found():

@@ -19,6 +19,8 @@ from .transformations import APPENDIX_B, crop, rotate, translate
 EVEN_AND_ODD = [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
 PURPOSES = ["sample", "network", "policies", "vsv"]
 BUILDERS = {"translate": translate, "rotate": rotate, "crop": crop}
+NETWORKS = ("lenet", "released-cnn", "resnet20", "resnet56")
+TRAINED = ".keras"
 Classes = list[int | str | list[int | str]]
 
 
@@ -40,7 +42,7 @@ class Study(BaseModel):
     transformation: Literal["translate", "rotate", "crop"] = Field("translate", description="how points are augmented")
     magnitudes: list[float] | None = Field(None, description="pixels or degrees; null for the paper's appendix B")
     directions: Literal["cardinal", "diagonal"] = Field("cardinal", description="of translations")
-    network: Literal["lenet", "released-cnn"] = Field("lenet", description="network whose features the head sees")
+    network: str = Field("lenet", description=f"{', '.join(NETWORKS)}, or the path of a trained network (.keras)")
     featurizer: Literal["frozen", "retrained"] = Field("frozen", description="retrained: anew at each budget")
     epochs: int = Field(45, ge=1, description="epochs that the network trains")
     batch_size: int = Field(512, ge=1, description="minibatch of the network's training")
@@ -80,6 +82,20 @@ class Study(BaseModel):
             raise ValueError("must name each once")
         return names
 
+    @field_validator("network")
+    @classmethod
+    def _network(cls, network):
+        if network not in NETWORKS and not network.endswith(TRAINED):
+            raise ValueError(f"must be {', '.join(NETWORKS)}, or the path of a trained network (*{TRAINED})")
+        return network
+
+    @field_validator("featurizer")
+    @classmethod
+    def _featurizer(cls, featurizer, info):
+        if featurizer == "retrained" and info.data.get("network", "").endswith(TRAINED):
+            raise ValueError("retrained takes a network by name, not one that is trained already")
+        return featurizer
+
     @field_validator("magnitudes")
     @classmethod
     def _magnitudes(cls, magnitudes, info):
@@ -110,10 +126,26 @@ class Study(BaseModel):
     @property
     def folder(self):
         """Where everything of this study is written; see the class's docstring."""
-        published = paths.PARAMS / f"{self.study}.yaml"
-        if published.exists() and read(published) == self:
-            return paths.outputs() / self.study
-        return paths.outputs() / "variations" / f"{self.study}-{artifacts.key(**self.model_dump())[:8]}"
+        return folder_of(self, paths.PARAMS / f"{self.study}.yaml", paths.outputs())
+
+    @property
+    def trained_network(self):
+        """Path of the trained network that all replicates share; None if each trains its own.
+
+        Raises InputError if there is no such file.
+        """
+        if not self.network.endswith(TRAINED):
+            return None
+        path = paths.found(self.network)
+        if not path.is_file():
+            raise InputError(f"There is no trained network {self.network}; notebooks/09_train_featurizer trains one.")
+        return path
+
+    @property
+    def feature_files(self):
+        """Paths of the files of features, within the study's folder."""
+        names = ["shared"] if self.trained_network else [f"replicate-{r:02d}" for r in range(self.replicates)]
+        return [f"features/{name}.npz" for name in names]
 
     def split(self, replicate):
         """The training sample of a replicate and the test set: `data.Split`."""
@@ -165,19 +197,26 @@ def _options(transformation, magnitudes):
     return {"pixels": whole[0] if transformation == "translate" else whole}
 
 
-def from_parameters(parameters):
-    """A validated study from a mapping of parameters.
+def folder_of(parameters, published, home):
+    """``home/<name>`` for parameters that are those of a published YAML file, else a folder for these variations."""
+    if published.exists() and read(published, type(parameters)) == parameters:
+        return home / published.stem
+    return paths.outputs() / "variations" / f"{published.stem}-{artifacts.key(**parameters.model_dump())[:8]}"
+
+
+def from_parameters(parameters, model=Study):
+    """Validated parameters from a mapping: a study, or of another model.
 
     Raises
     ------
     InputError
         An unknown or ill-typed parameter or a wrong value; the sentence names it and says what is known or right.
     """
-    unknown = sorted(map(str, set(parameters) - set(Study.model_fields)))
+    unknown = sorted(map(str, set(parameters) - set(model.model_fields)))
     if unknown:
-        raise InputError(f"Unknown parameter {', '.join(unknown)}; known are {', '.join(Study.model_fields)}.")
+        raise InputError(f"Unknown parameter {', '.join(unknown)}; known are {', '.join(model.model_fields)}.")
     try:
-        return Study(**parameters)
+        return model(**parameters)
     except ValidationError as error:
         raise InputError(_sentence(error)) from None
 
@@ -189,20 +228,21 @@ def _sentence(error):
     return f"Parameter {name}: {message[0].lower()}{message[1:]}; given was {first['input']!r}."
 
 
-def from_namespace(namespace):
+def from_namespace(namespace, model=Study):
     """A validated study from a notebook's globals: its parameters cell, with papermill's injected one over it.
 
-    A parameters cell is one that assigns ``study``, or nothing but literals, so that the variables of the other cells
-    may have any name. A misspelt parameter is refused for as long as no later cell assigns ``study``: correct it and
-    run the cell again.
+    A parameters cell is one that assigns the model's first parameter (``study``), or nothing but literals, so that the
+    variables of the other cells may have any name. A misspelt parameter is refused for as long as no later cell assigns
+    the first one: correct it and run the cell again.
     """
-    cells = [_parameters(source) for source in namespace.get("In", [])]
-    last = max((place for place, names in enumerate(cells) if "study" in names), default=0)
-    names = set().union(*cells) & set(Study.model_fields) | set().union(*cells[last:])
-    return from_parameters({name: namespace[name] for name in sorted(names) if name in namespace})
+    first = next(iter(model.model_fields))
+    cells = [_parameters(source, first) for source in namespace.get("In", [])]
+    last = max((place for place, names in enumerate(cells) if first in names), default=0)
+    names = set().union(*cells) & set(model.model_fields) | set().union(*cells[last:])
+    return from_parameters({name: namespace[name] for name in sorted(names) if name in namespace}, model)
 
 
-def _parameters(source):
+def _parameters(source, first):
     """Names that a cell assigns, if it is a parameters cell; else nothing."""
     try:
         body = ast.parse(source).body
@@ -212,7 +252,7 @@ def _parameters(source):
     targets = [target for node in assignments for target in getattr(node, "targets", None) or [node.target]]
     names = {target.id for target in targets if isinstance(target, ast.Name)}
     only_literals = len(assignments) == len(body) and all(_is_literal(node.value) for node in assignments)
-    return names if only_literals or "study" in names else set()
+    return names if only_literals or first in names else set()
 
 
 def _is_literal(node):
@@ -223,8 +263,13 @@ def _is_literal(node):
     return True
 
 
-def read(path):
-    """A validated study from a YAML file. Raises InputError if it is missing, not YAML, or wrong."""
+def read(path, model=Study):
+    """Validated parameters from a YAML file. Raises InputError if it is missing, not YAML, or wrong."""
+    return from_parameters(mapping(path), model)
+
+
+def mapping(path):
+    """Parameters in a YAML file, not validated. Raises InputError if it is missing or not YAML."""
     path = Path(path)
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in paths.PARAMS.glob("*.yaml")))
@@ -236,4 +281,4 @@ def read(path):
         raise InputError(f"{path} is not a YAML file: {reason}.") from None
     if not isinstance(parameters, dict):
         raise InputError(f"{path} must hold one parameter a line, 'name: value'.")
-    return from_parameters(parameters)
+    return parameters

@@ -209,9 +209,10 @@ def save_featurizer(model, path, images, history, record):
     featurizer.history_ = history
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        single, half = Path(folder, "single.keras"), Path(folder, "half.keras")
-        featurizer.save(single)
-        _halve(single, half)
+        whole, single, half = (Path(folder, f"{name}.keras") for name in ("whole", "single", "half"))
+        featurizer.save(whole)
+        _pack(whole, single)
+        _pack(whole, half, _halved)
         same = np.array_equal(_classes(featurizer, images), _classes(KerasFeaturizer.load(half), images))
         chosen, kernels = (half, "float16") if same else (single, "float32")
         with zipfile.ZipFile(chosen, "a") as archive:
@@ -426,15 +427,16 @@ def _classes(featurizer, images):
     return featurizer._outputs(images, 1).argmax(axis=1)
 
 
-def _halve(source, target):
-    """Copy a .keras file with all kernels, which are the arrays of two or more dimensions, in half precision."""
+def _pack(source, target, change=lambda weights: weights):
+    """Copy a .keras file, compressed, with its weights, the bytes of an HDF5 file, changed."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             content = old.read(name)
-            new.writestr(name, _halved(content) if name == _WEIGHTS else content)
+            new.writestr(name, change(content) if name == _WEIGHTS else content)
 
 
 def _halved(content):
+    """All kernels, which are the arrays of two or more dimensions, in half precision."""
     halved = BytesIO()
     with h5py.File(BytesIO(content)) as old, h5py.File(halved, "w", libver="latest") as new:
 

@@ -1,0 +1,148 @@
+"""A recipe: how a featurizer is trained on a whole data set, and the file that comes of it."""
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from . import artifacts, paths
+from .data import load, split
+from .study import Classes, folder_of
+
+
+class Recipe(BaseModel):
+    """Parameters of a featurizer's training; the defaults are the small embedded case. See params/featurizers/.
+
+    Its folder is ``outputs/featurizers/<recipe>`` if its parameters are those of ``params/featurizers/<recipe>.yaml``;
+    with any other parameters it is in ``outputs/variations/``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    recipe: str = Field("digits-resnet11", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="its name")
+    dataset: str = Field("digits", description="digits, mnist, cifar10, small-norb, an .npz or a folder of images")
+    data_folder: str | None = Field(None, description="where data files lie; else INFLUAUG_DATA, else a cache folder")
+    classes: Classes | None = Field(None, description="what becomes label 0, 1, ...; null for all classes")
+    depth: int = Field(11, description="of the residual network: 9n + 2")
+    epochs: int = Field(8, ge=1)
+    batch_size: int = Field(64, ge=1, description="points a step")
+    peak_rate: float = Field(0.1, gt=0, description="highest learning rate of the one cycle")
+    augmentation: str = Field("none", description="none, or some of flips, shifts, rotations joined by +")
+    held_out: float = Field(0.0, ge=0, lt=1, description="part of the points kept for an accuracy after each epoch")
+    mixed_precision: bool = Field(False, description="compute in bfloat16, with weights in single precision")
+    seed: int = Field(0, ge=0, description="of weights, orders and augmentation")
+
+    @property
+    def folder(self):
+        """Where the featurizer, its checkpoint and its page are; see the class's docstring."""
+        return folder_of(self, paths.PARAMS / "featurizers" / f"{self.recipe}.yaml", paths.outputs() / "featurizers")
+
+    @property
+    def file(self):
+        """Path of the trained featurizer."""
+        return self.folder / f"{self.recipe}.keras"
+
+    def split(self):
+        """All training and test points: `data.Split`."""
+        return split(load(self.dataset, self.data_folder), self.classes)
+
+    def settings(self):
+        """The `training.Settings`."""
+        # Imported with Keras, which takes many seconds.
+        from .training import Settings
+
+        names = ("epochs", "batch_size", "peak_rate", "augmentation", "held_out", "seed", "mixed_precision")
+        return Settings(**{name: getattr(self, name) for name in names})
+
+
+def trained(recipe):
+    """The recipe's featurizer, from its file if that is of this recipe and data, else trained.
+
+    Training that was interrupted goes on from its checkpoint. The test set is looked at once, at the end.
+
+    Returns
+    -------
+    featurizers.KerasFeaturizer
+        Its `history_` is the training's.
+    dict
+        The record in the file: recipe, network, classes, n_train, n_test, test_accuracy, data (provenance), kernels,
+        versions, and when it was made, with which backend.
+    """
+    from .featurizers import KerasFeaturizer
+    from .training import read_record
+
+    points = recipe.split()
+    record = read_record(recipe.file) if recipe.file.exists() else None
+    if record is None or (record["recipe"], record["data"]["sha256"]) != (_shown(recipe), points.provenance["sha256"]):
+        _train(recipe, points)
+    return KerasFeaturizer.load(recipe.file), read_record(recipe.file)
+
+
+def _train(recipe, points):
+    from .backend import keras
+    from .featurizers import KerasFeaturizer
+    from .residual import resnet
+    from .training import save_featurizer, train
+
+    model = resnet(points.images.shape[1:], len(points.class_names), recipe.seed, recipe.depth)
+    history = train(model, points.images, points.labels, recipe.settings(), recipe.folder)
+    test = points.images_test, points.labels_test
+    record = artifacts.manifest(
+        artifacts.key(recipe=_shown(recipe), data=points.provenance["sha256"]),
+        recipe=_shown(recipe),
+        network=model.name,
+        backend=keras.config.backend(),
+        classes=points.class_names,
+        n_train=len(points.images),
+        n_test=len(points.images_test),
+        test_accuracy=KerasFeaturizer(model).fit(points.images).score(*test),
+        data=points.provenance,
+    )
+    save_featurizer(model, recipe.file, points.images_test, history, record)
+
+
+def _shown(recipe):
+    """The recipe's parameters, without where the data lie: that is a matter of the machine."""
+    return recipe.model_dump(exclude={"data_folder"})
+
+
+def in_words(featurizer, record):
+    """What `trained` returned, as a table: a Series of text."""
+    history = featurizer.history_
+    rows = {
+        "data": record["data"]["title"],
+        "training images": f"{record['n_train']:,}",
+        "test images": f"{record['n_test']:,}",
+        "classes": len(record["classes"]),
+        "parameters": f"{featurizer.model_.count_params():,}",
+        "features": featurizer.model_.get_layer(featurizer.layer).output.shape[-1],
+        "time": f"{sum(history['seconds']) / 60:.1f} minutes, {record['backend']}",
+        "kernels stored as": record["kernels"],
+        "training accuracy, last epoch (%)": f"{100 * history['accuracy'][-1]:.2f}",
+        "test accuracy (%)": f"{100 * record['test_accuracy']:.2f}",
+    }
+    return pd.Series(rows, name=record["network"])
+
+
+def accuracies_under(featurizer, images, labels, transformations):
+    """Accuracy of the featurizer's own head, in percent, on images and on all their copies by transformations.
+
+    Parameters
+    ----------
+    featurizer : featurizers.KerasFeaturizer
+    images : array of uint8 [n, height, width, channels]
+    labels : array of int [n]
+    transformations : list of transformations.Transformation
+
+    Returns
+    -------
+    DataFrame
+        A row a transformation; columns originals (%), copies (%): the latter the mean over them.
+    """
+    rows = {
+        transformation.name: (
+            featurizer.score(images, labels),
+            np.mean([featurizer.score(copies, labels) for copies in transformation(images)]),
+        )
+        for transformation in transformations
+    }
+    return 100 * pd.DataFrame.from_dict(rows, orient="index", columns=["originals (%)", "copies (%)"])
