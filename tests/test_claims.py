@@ -92,8 +92,9 @@ def test_one_seed_decides_nothing():
     assert claims.verdict(3.0, np.nan, 0, np.inf) == "open"
 
 
-def test_the_shown_table_has_a_column_a_study():
+def test_the_shown_table_has_a_column_a_claim():
     found = claims.evaluate(sweep())
     table = claims.shown(pd.concat([found.assign(study="a"), found.assign(study="b")])).data
-    assert list(table.columns) == ["a", "b"] and len(table) == len(found)
-    assert table.index[0] == ("ahead of random", "influence") and table.iloc[0, 0].startswith("holds: +")
+    assert list(table.columns) == [claim.name for claim in claims.CLAIMS]
+    assert list(table.index) == [(study, score) for study in "ab" for score in ("influence", "loss")]
+    assert table.iloc[0, 0].startswith("holds: +") and table.loc[("a", "influence"), "loss as good"] == ""

@@ -102,7 +102,7 @@ def test_git_ignores_no_source():
     sources = [path for folder in folders for path in folder.rglob("*.*") if not made & set(path.parts)]
     new = ["lib/influaug/new.py", "params/new.yaml", "notebooks/07_new.ipynb", "uv.lock"]
     new += [
-        f"outputs/mnist-crop/{name}" for name in ("sweep.parquet", "pages/02_score.html", "notebooks/02_score.ipynb")
+        f"outputs/mnist-crop/{name}" for name in ("sweep.parquet", "vsv.parquet", "pages/02_score.html", "curve.png")
     ]
     ignored = git("check-ignore", "--no-index", *new, *(str(p.relative_to(paths.PROJECT)) for p in sources))
     assert ignored.stdout == "" and ignored.returncode == 1

@@ -2,12 +2,16 @@
 
 import os
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 from influaug import pages, report
 from influaug.errors import InputError
@@ -64,6 +68,30 @@ def test_a_notebook_runs_with_the_studys_parameters_where_the_command_is_given(p
     assert printed == f"n_train 40 C 10.0 in {Path.cwd()}\n"
     assert "tiny" in page.read_text("utf-8")
     assert Path(notebook).read_bytes() == before
+
+
+PICTURE = """import numpy as np
+from IPython.display import Image, display
+from PIL import Image as Pillow
+from io import BytesIO
+rng = np.random.default_rng(0)
+picture = rng.integers(0, 256, (64, 4), np.uint8)[rng.integers(0, 64, (80, 90))]
+for channels in (3, 4):
+    Pillow.fromarray(picture[..., :channels]).save(buffer := BytesIO(), "png")
+    display(Image(buffer.getvalue()))"""
+
+
+def test_pictures_are_kept_with_a_palette_unless_they_are_transparent(project, tmp_path):
+    run(project("01_featurize", PICTURE), "tiny.yaml", tmp_path / "done.ipynb", tmp_path / "done.html")
+    opaque, transparent = (
+        Image.open(BytesIO(b64decode(output.data["image/png"])))
+        for output in nbformat.read(tmp_path / "done.ipynb", 4).cells[-1].outputs
+    )
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (64, 4), np.uint8)[rng.integers(0, 64, (80, 90))]
+    assert opaque.mode == "P" and transparent.mode == "RGBA"
+    np.testing.assert_array_equal(np.asarray(opaque.convert("RGB")), picture[..., :3])
+    np.testing.assert_array_equal(np.asarray(transparent), picture)
 
 
 @pytest.mark.parametrize(

@@ -163,14 +163,14 @@ CLAIMS = (
 
 
 def shown(found):
-    """Verdicts as a page shows them: a row a claim and score, a column a study."""
+    """Verdicts as a page shows them: a row a study and score, a column a claim."""
     cells = found.assign(
         cell=[
             f"{verdict}: {mean:+.2f}" + ("" if np.isnan(half) else f" ± {half:.2f}")
             for verdict, mean, half in found[["verdict", "mean", "half_width"]].itertuples(index=False)
         ]
     )
-    table = cells.pivot(index=["claim", "score"], columns="study", values="cell")
-    order = [(claim.name, score) for claim in CLAIMS for score in claim.scores if (claim.name, score) in table.index]
+    table = cells.pivot(index=["study", "score"], columns="claim", values="cell").fillna("")
+    order = [claim.name for claim in CLAIMS if claim.name in table.columns]
     colours = {"holds": "#d7efe3", "open": "#f3f3f3", "fails": "#f7dcd0"}
-    return table.loc[order].style.map(lambda cell: f"background: {colours.get(str(cell).partition(':')[0], '')}")
+    return table[order].style.map(lambda cell: f"background: {colours.get(cell.partition(':')[0], 'none')}")

@@ -187,16 +187,19 @@ def growth(ax, table, varied):
     return ax
 
 
-def claim(ax, found, low, high):
-    """One claim's differences with their 95% intervals, a row a study and score; the claim's bounds shaded."""
+def claim(ax, found, studies, low, high):
+    """One claim's differences with their 95% intervals, a row a study, a marker a score; the claim's bounds shaded."""
     colours = {"holds": "#009E73", "open": "#777777", "fails": "#D55E00"}
-    for y, row in enumerate(found[::-1].itertuples()):
+    looks = {"influence": ("o", 0.17), "loss": ("s", -0.17)}
+    for row in found.itertuples():
+        marker, shift = looks.get(row.score, ("^", 0))
+        y = len(studies) - 1 - studies.index(row.study) + shift
         error = None if np.isnan(row.half_width) else row.half_width
-        ax.errorbar(row.mean, y, xerr=error, fmt="o", markersize=4, color=colours[row.verdict], elinewidth=1.2)
-    ax.set_yticks(range(len(found)), [f"{row.study}, {row.score}" for row in found[::-1].itertuples()])
+        ax.errorbar(row.mean, y, xerr=error, fmt=marker, markersize=4, color=colours[row.verdict], elinewidth=1.2)
+    ax.set_yticks(range(len(studies)), studies[::-1])
     left, right = ax.get_xlim()
     ax.axvspan(max(low, left), min(high, right), color="#009E73", alpha=0.08, linewidth=0)
-    ax.set(xlim=(left, right), ylim=(-0.6, len(found) - 0.4), xlabel="percentage points")
+    ax.set(xlim=(left, right), ylim=(-0.6, len(studies) - 0.4), xlabel="percentage points")
     return ax
 
 
