@@ -84,13 +84,15 @@ def test_accuracies_are_of_the_originals_and_the_mean_of_the_copies(small):
     assert table.loc["crop"].tolist() == pytest.approx([table.loc["translate", "originals (%)"], expected])
 
 
-@pytest.mark.parametrize("name", ["cifar10-resnet20-augmented", "small-norb-resnet20", "small-norb-resnet20-augmented"])
+@pytest.mark.parametrize(
+    "name", ["cifar10-resnet20", "cifar10-resnet20-augmented", "small-norb-resnet20", "small-norb-resnet20-augmented"]
+)
 def test_the_committed_featurizers_are_of_their_recipes(name):
     path = PUBLISHED / name / f"{name}.keras"
     record = training.read_record(path)
     chosen = study.read(paths.PARAMS / "featurizers" / f"{name}.yaml", Recipe)
     assert record["recipe"] == chosen.model_dump(exclude={"data_folder"})
-    assert record["test_accuracy"] >= 0.85 and len(record["data"]["sha256"]) == 64
+    assert record["test_accuracy"] >= (0.85 if "flips" in chosen.augmentation else 0.8) and len(record["data"]["sha256"]) == 64
     featurizer = KerasFeaturizer.load(path)
     assert len(featurizer.history_["loss"]) == chosen.epochs
     side, channels = featurizer.model_.input_shape[2:]
