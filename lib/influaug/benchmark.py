@@ -106,7 +106,8 @@ def cases(study):
     """Real features of different widths: yields `Case`.
 
     Of a study's data set and classes, LeNet's features; if the study asks for the released network also half and all of
-    its 512, and the same for all classes of the data set. Each network is trained on the study's sample.
+    its 512, and for all classes of the data set LeNet's and half of those (all of them would take hours, one by one).
+    Each network is trained on the study's sample.
     """
     dataset = load(study.dataset, study.data_folder)
     released = study.network == "released-cnn"
@@ -116,6 +117,7 @@ def cases(study):
         tested = {name: getattr(sample, name)[:MOST_TESTED] for name in ("images_test", "labels_test")}
         sample = replace(sample, **tested)
         for network, widths in networks.items():
+            widths = widths[:1] if len(sample.class_names) > 2 else widths
             trained = stages.new_featurizer(study.model_copy(update={"network": network}), 0)
             trained.fit(sample.images, sample.labels)
             features = stages.feature_set(trained, sample, study.augmentation())
@@ -256,15 +258,18 @@ def compare(sweep, limit, repeats=3, threads=(1, CORES), solver=logistic.Solver)
     -------
     DataFrame
         A row a competitor and number of threads: models (in the sweep), fitted (by the competitor); theirs, seconds for
-        every model; ours, as it is used, equal models once; their ratio; the ratios where both fit every model, and
-        where both fit equal models once; worst_gap, the largest of (our J - theirs) / max(J, 1);
+        every model; ours, as it is used, equal models once; their ratio; the ratios where both fit every model (NaN for
+        heads above `LARGEST_HESSIAN`, for which ours fits equal models once only), and where both fit equal models
+        once; worst_gap, the largest of (our J - theirs) / max(J, 1);
         accuracy_difference, the largest.
     """
     rows = []
+    wide = sweep.start.size > LARGEST_HESSIAN
     for cores in sorted(set(threads)):
-        every, once = (_median(sweep, solver, cores, merge, repeats) for merge in (False, True))
+        once = _median(sweep, solver, cores, True, repeats)
+        every = None if wide else _median(sweep, solver, cores, False, repeats)
         for name, options in COMPETITORS.items():
-            if options["solver"] == "lbfgs" or sweep.start.size <= LARGEST_HESSIAN:
+            if options["solver"] == "lbfgs" or not wide:
                 theirs = one_by_one(sweep, options, limit, cores)
                 rows.append({"competitor": name, "threads": cores, **_row(sweep, every, once, theirs)})
     return pd.DataFrame(rows)
@@ -274,15 +279,15 @@ def solver_results(study, cases):
     """`compare` for every case, as one table with the columns case and C in front.
 
     C is the study's and a tenth of it. Softmax heads are costly to the competitors and to us: ours runs once then, and
-    the widest on one thread alone.
+    the widest on one thread and with the study's C alone.
     Where there is a GPU, further rows have our solver on it.
     """
     tables = []
     for case in cases:
-        for C in (study.C, study.C / 10):
+        wide = heads.n_rows(case.n_classes) * (case.columns + 1) > LARGEST_HESSIAN
+        repeats, threads = 3 if case.n_classes == 2 else 0, (1,) if wide else (1, CORES)
+        for C in (study.C,) if wide else (study.C, study.C / 10):
             sweep = sweep_of(case.features, C, study.rounds)
-            repeats = 3 if case.n_classes == 2 else 0
-            threads = (1, CORES) if sweep.start.size <= LARGEST_HESSIAN else (1,)
             table = pd.concat([compare(sweep, study.patience, repeats, threads), _on_gpu(sweep, study.patience)])
             name = f"{case.n_classes} classes, {case.columns} columns"
             tables.append(table.assign(case=name, C=C).set_index(["case", "C"]))
@@ -318,6 +323,7 @@ def _row(sweep, every, once, theirs):
     fitted = ~np.isnan(theirs.objective)
     scale = fitted.shape[1] / fitted[0].sum()
     all_of_theirs = np.nansum(theirs.seconds) * scale
+    ours_every = np.nan if every is None else every.seconds.sum()
     theirs_once = np.nansum(theirs.seconds / multiplicity(sweep)) * scale
     gap = (once.objective - theirs.objective) / np.maximum(theirs.objective, 1)
     return {
@@ -326,8 +332,8 @@ def _row(sweep, every, once, theirs):
         "theirs": all_of_theirs,
         "ours": once.seconds.sum(),
         "ratio": all_of_theirs / once.seconds.sum(),
-        "ours, every model": every.seconds.sum(),
-        "ratio, every model": all_of_theirs / every.seconds.sum(),
+        "ours, every model": ours_every,
+        "ratio, every model": all_of_theirs / ours_every,
         "theirs, equal once": theirs_once,
         "ratio, equal once": theirs_once / once.seconds.sum(),
         "worst_gap": float(np.nanmax(gap)),
@@ -499,7 +505,7 @@ def shown(results):
     digits = {column: "{:.3g}" for column in results.columns if column.startswith(("theirs", "ours"))}
     digits |= {column: "{:.1f}" for column in results.columns if column.startswith("ratio")}
     digits |= {"C": "{:g}", "worst_gap": "{:.0e}", "accuracy_difference": "{:.0e}"}
-    return results.style.format(digits).hide(axis="index")
+    return results.style.format(digits, na_rep="").hide(axis="index")
 
 
 def caption(study, results):
