@@ -8,10 +8,11 @@ READY := .venv/.ready-$(EXTRA)
 BATCH := $(BIN)/python -u -m influaug.batch --cores $(CORES)
 BUNDLED := digits-translate digits-rotate digits-crop
 RECIPES := $(basename $(notdir $(wildcard params/featurizers/*.yaml)))
+COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies featurizer bench lab test test-fast lint
+.PHONY: help setup run study studies featurizer toy learned bench lab test test-fast lint
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +40,14 @@ studies: $(READY) ## run every study in params/
 featurizer: $(READY) ## train a network, or go on training it: make featurizer NAME=cifar10-resnet20
 	@test -f "params/featurizers/$(NAME).yaml" || { echo "Which one? make featurizer NAME=... with one of: $(RECIPES)"; exit 2; }
 	@$(BIN)/python -m influaug.run notebooks/09_train_featurizer.ipynb params/featurizers/$(NAME).yaml
+
+toy: $(READY) ## run the toy experiment of learned augmentation
+	@$(BIN)/python -m influaug.run notebooks/10_toy_influence.ipynb params/toy/half-circles.yaml
+
+learned: $(READY) ## compare learned augmentations, or go on: make learned NAME=mnist-1pct
+	@test -f "params/learned/$(NAME).yaml" || { echo "Which one? make learned NAME=... with one of: $(COMPARISONS)"; exit 2; }
+	@$(BIN)/python -m influaug.augnet.comparison params/learned/$(NAME).yaml
+	@$(BIN)/python -m influaug.run notebooks/11_learned_augmentation.ipynb params/learned/$(NAME).yaml
 
 bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)
 	-@$(BIN)/python -c "from influaug.competitors import fetch_pydvl; fetch_pydvl()"

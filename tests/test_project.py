@@ -13,14 +13,19 @@ import yaml
 from packaging.requirements import Requirement
 
 from influaug import __version__, paths
+from influaug.augnet.comparison import Comparison
 from influaug.recipe import Recipe
 from influaug.study import Study
+from influaug.toy import Toy
 
 PYPROJECT = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text("utf-8"))
 LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")
 MAKEFILE = (paths.PROJECT / "Makefile").read_text("utf-8")
 NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in sorted(paths.NOTEBOOKS.glob("*.ipynb"))}
-OF_RECIPES = {"09_train_featurizer"}
+KINDS = {"09": (Recipe, "r"), "10": (Toy, "t"), "11": (Comparison, "c"), "12": (Comparison, "c")}
+"""Parameters of the notebooks that are not of studies, and the name that each gives them."""
+VARIED = {"12_transformation_models": {"comparison", "arms"}}
+"""Parameters that a notebook gives other defaults than its model."""
 every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
 in_a_checkout = pytest.mark.skipif(not (paths.PROJECT / ".git").exists(), reason="this is no git checkout")
 
@@ -162,9 +167,10 @@ def test_a_notebook_reads_as_a_page(name):
 def test_a_notebooks_parameters_are_the_defaults(name):
     source = parameters_cell(name)
     given = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(source).body}
-    model = Recipe if name in OF_RECIPES else Study
+    model, _ = KINDS.get(name[:2], (Study, "s"))
     assert next(iter(model.model_fields)) == next(iter(given)) and len(given) >= 3
-    assert {key: model(**given).model_dump()[key] for key in given} == {key: model().model_dump()[key] for key in given}
+    same = set(given) - VARIED.get(name, set())
+    assert {key: model(**given).model_dump()[key] for key in same} == {key: model().model_dump()[key] for key in same}
     assert all("  # " in line for line in source.splitlines())
 
 
@@ -172,12 +178,13 @@ def test_a_notebooks_parameters_are_the_defaults(name):
 def test_a_notebook_asks_for_its_study_right_after_its_parameters(name):
     cells = [cell.source for cell in code_cells(name)]
     assert cells[0] == parameters_cell(name)
-    start = "from influaug.study import from_namespace\n\ns = from_namespace(globals())\n"
-    if name in OF_RECIPES:
-        start = start.replace("s = from_namespace(globals())", "r = from_namespace(globals(), Recipe)")
-        start = f"from influaug.recipe import Recipe\n{start}"
-    assert cells[1].startswith(start)
-    assert all(not {"study", "recipe"} & assigned(source) for source in cells[1:])
+    model, called = KINDS.get(name[:2], (Study, "s"))
+    imports = ["from influaug.study import from_namespace"]
+    if model is not Study:
+        imports.append(f"from {model.__module__} import {model.__name__}")
+    asks = f"{called} = from_namespace(globals(){'' if model is Study else f', {model.__name__}'})"
+    assert cells[1].startswith("\n".join([*sorted(imports), "", asks, ""]))
+    assert all(not {next(iter(model.model_fields)), "study"} & assigned(source) for source in cells[1:])
 
 
 @every_notebook

@@ -185,6 +185,9 @@ def test_the_stages_have_the_notebooks_names():
         "07_benchmark",
         "08_claims",
         "09_train_featurizer",
+        "10_toy_influence",
+        "11_learned_augmentation",
+        "12_transformation_models",
     }
 
 

@@ -81,3 +81,22 @@ def compare_table_1(sweep):
     columns = ["policy", "percent_augmented", "ours", "half_width", "seeds", "published"]
     joined = joined.assign(difference=joined["ours"] - joined["published"])[[*columns, "difference"]]
     return joined.sort_values(["percent_augmented", "policy"], ignore_index=True)
+
+
+def lee_tables():
+    """Lee et al. (2020), tables 1 to 4 and ablations: table, dataset, percent_labels, model, method, metric, value."""
+    return pd.read_csv(paths.PUBLISHED / "lee_2020_tables.csv")
+
+
+def lee_table_1(dataset, n_train, n_all):
+    """Their test errors, in percent, by method, for so many of all labels; empty if they have no such row."""
+    table = lee_tables()
+    percent = round(100 * (n_train or n_all) / n_all)
+    rows = table[(table["table"] == "1") & (table["dataset"] == dataset) & (table["percent_labels"] == percent)]
+    return dict(zip(rows["method"], rows["value"], strict=True))
+
+
+def lee_costs():
+    """Their table 4: GPU hours (Titan X Pascal) by (dataset, method)."""
+    rows = lee_tables().query("table == '4'")
+    return dict(zip(zip(rows["dataset"], rows["method"], strict=True), rows["value"], strict=True))

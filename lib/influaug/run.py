@@ -1,4 +1,4 @@
-"""Run one notebook of one study, or of one featurizer, with papermill: ``python -m influaug.run NOTEBOOK PARAMS.yaml``.
+"""Run one notebook of one study, or other experiment, with papermill: ``python -m influaug.run NOTEBOOK PARAMS.yaml``.
 
 Refuses unknown and ill-typed parameters before anything starts. The executed notebook and its page are kept also when
 it fails; a failure ends with one sentence, the place to look, and a non-zero exit status.
@@ -20,9 +20,13 @@ from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
 from . import pages, paths, report, study
+from .augnet.comparison import Comparison
 from .errors import InputError
 from .recipe import Recipe
+from .toy import Toy
 
+KINDS = {next(iter(model.model_fields)): model for model in (Recipe, Toy, Comparison)}
+"""Parameters that are no study's, by the first of them, which names the run."""
 MARK = "influaug: "
 """What the lines begin with that the command writes to standard error."""
 
@@ -38,7 +42,7 @@ def run(notebook, parameters, executed=None, page=None):
     ----------
     notebook : path
     parameters : path
-        The study's YAML file, or the recipe's.
+        The YAML file of the study, recipe, toy or comparison.
     executed : path, optional
         Where the executed notebook goes (default: ``notebooks/`` in the study's folder).
     page : path, optional
@@ -66,9 +70,10 @@ def run(notebook, parameters, executed=None, page=None):
 
 
 def _read(path):
-    """The study or, if it names one, the recipe of a YAML file."""
+    """The study of a YAML file or, if it names one, the parameters of another kind."""
     parameters = study.mapping(path)
-    return study.from_parameters(parameters, Recipe if "recipe" in parameters else study.Study)
+    (model,) = [KINDS[name] for name in KINDS if name in parameters] or [study.Study]
+    return study.from_parameters(parameters, model)
 
 
 def _links(notebook, page):

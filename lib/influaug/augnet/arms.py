@@ -1,0 +1,96 @@
+"""The arms of a comparison: which augmentation each trains its classifier with."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..data import load
+from ..featurizers import _without_tracing_warnings
+from .classifiers import Schedule, error_and_loss, train_classifier
+from .guessed import heuristic, ranges_by_hand
+from .learning import DEFAULTS
+from .network import AugmentationNetwork
+from .pretraining import Pretraining
+from .ranges import Family, GlobalRanges
+
+
+def accuracy_of(comparison, replicate, arm, points, learned_file):
+    """Error (percent) and mean loss (nats) of an arm's classifier on the test images.
+
+    Parameters
+    ----------
+    As in `trained_classifier`.
+    """
+    model = trained_classifier(comparison, replicate, arm, points, learned_file)
+    return error_and_loss(model, points.images_test, points.labels_test)
+
+
+@_without_tracing_warnings()
+def trained_classifier(comparison, replicate, arm, points, learned_file):
+    """An arm's classifier, trained from scratch.
+
+    Parameters
+    ----------
+    comparison : comparison.Comparison
+    replicate : int
+    arm : str
+        One of `comparison.ARMS`.
+    points : data.Split
+    learned_file : callable
+        (comparison, replicate, form) -> path of what was learned.
+    """
+    layer = augmentation_of(comparison, replicate, arm, points.images.shape[1:], learned_file)
+    schedule = Schedule(comparison.steps, comparison.batch_size, comparison.rate)
+    seed = comparison.seed_of(replicate, "classifier")
+    return train_classifier(comparison.classifier, points.images, points.labels, layer, schedule, seed)
+
+
+def augmentation_of(comparison, replicate, arm, shape, learned_file):
+    """The augmentation of an arm, a layer with fresh draws; None for the arm 'none'."""
+    seed, family = comparison.seed_of(replicate, "augmentation"), family_of(comparison)
+    if arm == "none":
+        return None
+    if arm == "heuristic":
+        return heuristic(shape, family, seed)
+    if arm in ("control", "untrained", "hand"):
+        return ranges_by_hand(shape, family, arm, seed)
+    if arm in ("ranges", "permuted"):
+        learned = AugmentationNetwork.load(learned_file(comparison, replicate, "ranges")).layer_
+        sigma = np.array(list(learned.ranges().values()))
+        if arm == "permuted":
+            sigma = np.random.default_rng(comparison.seed_of(replicate, "permutation")).permutation(sigma)
+        layer = GlobalRanges(shape, family, seed)
+        layer.assign(sigma)
+        return layer
+    return AugmentationNetwork.load(learned_file(comparison, replicate, arm)).layer_
+
+
+def learn_form(comparison, replicate, form, points, path, learned_file):
+    """Learn one of `comparison.LEARNED`, and save it; its trajectory."""
+    seed = comparison.seed_of(replicate, form)
+    network = AugmentationNetwork(**_options(comparison, form), family=family_of(comparison), seed=seed)
+    start = None
+    if form == "network":
+        start = AugmentationNetwork.load(learned_file(comparison, replicate, "pretrained")).layer_.learned
+    pool = load(comparison.dataset, comparison.data_folder).images_train[: comparison.unlabelled]
+    network.fit(points.images, points.labels, comparison.classifier, pool, start)
+    network.save(path)
+    return network.trajectory_
+
+
+def _options(c, form):
+    """Parameters of `AugmentationNetwork` for a form of a comparison c."""
+    schedule = Schedule(c.fold_steps, c.batch_size, c.rate)
+    pretraining = Pretraining(steps=c.pretraining_steps)
+    if form in ("ranges", "image-ranges"):
+        steps = {"rounds": c.rounds, "steps": c.learning_steps}
+        return {"form": form, "learning": replace(DEFAULTS[form], schedule=schedule, folds=c.folds, **steps)}
+    mode = {"network": "refreshed"}.get(form, form)
+    steps = {"rounds": c.rounds, "steps": c.network_steps}
+    learning = replace(DEFAULTS["network"], schedule=schedule, folds=c.folds, **steps)
+    return {"form": "network", "mode": mode, "learning": learning, "pretraining": pretraining}
+
+
+def family_of(comparison):
+    """The base augmentation, and the family of warps."""
+    return Family(base_shift=comparison.base_shift, flips=comparison.flips, start=comparison.start)

@@ -1,0 +1,82 @@
+"""A learned transformation behind a base augmentation, as one layer."""
+
+import numpy as np
+
+from ..backend import keras
+from ..errors import InputError
+from .ranges import Family, GlobalRanges
+
+layers, ops = keras.layers, keras.ops
+
+
+def base_augmentation(image_shape, family=None, seed=0):
+    """The base augmentation of a family alone: whole-pixel shifts and flips, every range 0.
+
+    Returns
+    -------
+    GlobalRanges
+        Images -> copies; its weights are not trainable.
+    """
+    base = GlobalRanges(image_shape, family or Family(), seed)
+    base.assign(np.zeros(len(base.groups)))
+    base.trainable = False
+    return base
+
+
+@keras.saving.register_keras_serializable("influaug")
+class AfterBase(layers.Layer):
+    """Copies by a base augmentation and, of a share of them, a learned transformation of those.
+
+    Lee et al. (2020), section 5.2, put the base augmentation before the augmentation network in the same way.
+
+    Parameters
+    ----------
+    base, learned : keras.layers.Layer
+        Images -> copies; both are called with ``seed=``.
+    share : float
+        Part of the copies, from 0 to 1, that go through `learned`; the others are the base's alone.
+    seed : int
+        Of the choice.
+    """
+
+    def __init__(self, base, learned, share=1.0, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= share <= 1:
+            raise InputError(f"share is {share!r}; it must be from 0 to 1.")
+        self.base, self.learned, self.share, self.seed = base, learned, share, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    @property
+    def image_shape(self):
+        """(height, width, channels)."""
+        return self.base.image_shape
+
+    def call(self, images, seed=None):
+        """Copies [n, height, width, channels], floating-point; with a seed, always the same ones."""
+        of_base, of_learned, of_choice = (None,) * 3 if seed is None else _three(seed)
+        base = self.base(images, seed=of_base)
+        learned = self.learned(base, seed=of_learned)
+        if self.share == 1:
+            return learned
+        drawn = keras.random.uniform((ops.shape(base)[0], 1, 1, 1), seed=of_choice or self.seed_generator)
+        return ops.where(drawn < self.share, learned, base)
+
+    def compute_output_shape(self, input_shape):
+        """The images' own shape."""
+        return tuple(input_shape)
+
+    def get_config(self):
+        """What `from_config` needs, ready for JSON."""
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in ("base", "learned")}
+        return {**super().get_config(), **parts, "share": self.share, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config):
+        """A layer, its parts' weights at their initial values."""
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("base", "learned")}
+        return cls(**{**config, **parts})
+
+
+def _three(seed):
+    return (np.random.SeedSequence(seed).generate_state(3) >> 1).tolist()

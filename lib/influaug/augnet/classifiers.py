@@ -1,0 +1,223 @@
+"""Classifiers F that learn from augmented images: the networks, and their training with augmentation in the pipeline.
+
+Each step draws its own copies: the augmentation is a layer in front of the network, and nothing is written down.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ..backend import keras
+from ..errors import InputError
+from ..featurizers import _JIT, NETWORKS, _checked_images, _checked_labels, _layer_seeds
+from ..residual import _check as _check_residual
+from ..residual import _Maker
+from .models import _check_number, _check_whole
+from .partial import Partial
+
+layers, ops = keras.layers, keras.ops
+
+
+def all_cnn(input_shape, n_classes, seed=0, width=16):
+    """All-convolutional network of four layers, 4 * width features.
+
+    Lee et al. (2020), section 5.1, and Ratner et al. (2017) name "a 4-layer all-convolutional" network for MNIST and
+    leave its sizes open. Strides take the place of pooling (Springenberg et al., 2015); each convolution is followed by
+    batch normalisation and a rectified linear unit; what the last gives is averaged over the map.
+
+    Parameters
+    ----------
+    input_shape : tuple of int (height, width, channels)
+        At least 8 pixels a side.
+    n_classes : int
+    seed : int
+        Of the initial weights.
+    width : int
+        Channels of the first layer; the others have 2, 4 and 4 times as many.
+
+    Returns
+    -------
+    keras.Model
+        Images from 0 to 255 -> logits [n, n_classes]; not compiled; the layer 'features' has 4 * width units.
+    """
+    seeds = _layer_seeds(input_shape, 8, seed)
+
+    def block(filters, size, strides):
+        weights = keras.initializers.HeNormal(seed=next(seeds))
+        convolution = layers.Conv2D(filters, size, strides, "same", use_bias=False, kernel_initializer=weights)
+        return [convolution, layers.BatchNormalization(momentum=0.9), layers.ReLU()]
+
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Rescaling(1 / 255),
+            *block(width, 5, 2),
+            *block(2 * width, 3, 2),
+            *block(4 * width, 3, 1),
+            *block(4 * width, 3, 2),
+            layers.GlobalAveragePooling2D(name="features"),
+            layers.Dense(n_classes, kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)), name="logits"),
+        ],
+        name="all_cnn",
+    )
+
+
+def wide_resnet(input_shape, n_classes, seed=0, depth=28, widen=10):
+    """Wide residual network (Zagoruyko & Komodakis, 2016), 64 * widen features; WRN-28-10 by default.
+
+    Pre-activation blocks of two 3 x 3 convolutions, (depth - 4) / 6 in each of three stages with 16, 32 and 64 times
+    `widen` channels; He-normal weights; `residual.L2` on the convolutions; no dropout. Pixels are scaled to -1..1 by
+    its first layer.
+
+    Parameters
+    ----------
+    input_shape : tuple of int (height, width, channels)
+        At least 16 pixels a side.
+    n_classes : int
+    seed : int
+        Of the initial weights.
+    depth : int
+        6n + 4: 10, 16, 22, 28, ...
+    widen : int
+
+    Returns
+    -------
+    keras.Model
+        Images from 0 to 255 -> logits [n, n_classes]; not compiled; the layer 'features' has 64 * widen units.
+    """
+    if not isinstance(depth, int) or depth < 10 or depth % 6 != 4:
+        raise InputError(f"depth is {depth!r}; it must be 6n + 4: 10, 16, 22, 28, ...")
+    _check_residual(input_shape, 11)
+    blocks = (depth - 4) // 6
+    make = _Maker(seed, 6 * blocks + 5)
+    inputs = layers.Input(input_shape)
+    x = make.convolution(layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs), 16, 3, 1, "stem")
+    for stage, filters in enumerate([16 * widen, 32 * widen, 64 * widen]):
+        for block in range(blocks):
+            name, strides = f"stage{stage}_block{block}", 2 if stage and not block else 1
+            y = make.activation(x, f"{name}_a")
+            shortcut = x if block else make.convolution(y, filters, 1, strides, f"{name}_shortcut")
+            y = make.convolution(y, filters, 3, strides, f"{name}_a")
+            y = make.convolution(make.activation(y, f"{name}_b"), filters, 3, 1, f"{name}_b")
+            x = layers.Add(name=f"{name}_add")([shortcut, y])
+    x = layers.GlobalAveragePooling2D(name="features")(make.activation(x, "last"))
+    outputs = layers.Dense(n_classes, kernel_initializer=make.weights(), name="logits")(x)
+    return keras.Model(inputs, outputs, name=f"wrn_{depth}_{widen}")
+
+
+CLASSIFIERS = {
+    "all-cnn": all_cnn,
+    "wrn-28-10": wide_resnet,
+    "wrn-16-2": partial(wide_resnet, depth=16, widen=2),
+    **NETWORKS,
+}
+"""Classifiers by name: functions (input_shape, n_classes, seed) -> keras.Model with a layer 'features'."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a classifier is trained: Adam, its rate falling to zero on a cosine.
+
+    Attributes
+    ----------
+    steps : int
+    batch_size : int
+        Points a step, drawn in shuffled rounds; each with a copy of its own.
+    rate : float
+        Adam's first step size.
+    """
+
+    steps: int = 2400
+    batch_size: int = 64
+    rate: float = 2e-3
+
+    def __post_init__(self):
+        _check_whole("steps", self.steps, 1)
+        _check_whole("batch_size", self.batch_size, 1)
+        _check_number("rate", self.rate, strictly=True)
+
+
+class _Augmented(Partial):
+    """A classifier behind an augmentation; only the classifier is trained."""
+
+    def __init__(self, classifier, augmentation, **kwargs):
+        super().__init__(**kwargs)
+        self.classifier, self.augmentation = classifier, augmentation
+        self.trains(classifier)
+
+    def call(self, images, training=None):
+        copies = images if self.augmentation is None else self.augmentation(images)
+        return self.classifier(ops.stop_gradient(copies), training=training)
+
+
+def train_classifier(network, images, labels, augmentation=None, schedule=None, seed=0):
+    """Train a classifier anew on copies of images, drawn anew in each step.
+
+    Parameters
+    ----------
+    network : str
+        One of `CLASSIFIERS`.
+    images : array of uint8 [n, height, width, channels]
+    labels : array of int [n]
+        Every class 0..K-1 present, K at least 2.
+    augmentation : keras.layers.Layer or None
+        Images -> copies of the same shape; None trains on the images themselves.
+    schedule : Schedule
+    seed : int
+        Of the initial weights and the order of the points; an augmentation draws from a seed of its own.
+
+    Returns
+    -------
+    keras.Model
+        uint8 images -> logits.
+
+    Raises
+    ------
+    InputError
+        An unknown network, or unfit images or labels.
+    """
+    if network not in CLASSIFIERS:
+        raise InputError(f"classifier is {network!r}; it must be one of {', '.join(CLASSIFIERS)}.")
+    schedule, images = schedule or Schedule(), _checked_images(images)
+    labels = _checked_labels(labels, len(images))
+    of_weights, of_order = np.random.SeedSequence(seed).spawn(2)
+    model = CLASSIFIERS[network](images.shape[1:], int(labels.max()) + 1, int(of_weights.generate_state(1)[0] >> 1))
+    trainer = _Augmented(model, augmentation)
+    rates = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trainer.compile(keras.optimizers.Adam(rates), loss, jit_compile=_JIT)
+    for points in batches(len(images), schedule.steps, schedule.batch_size, np.random.default_rng(of_order)):
+        trainer.train_on_batch(images[points].astype("float32"), labels[points])
+    return model
+
+
+def batches(n, steps, batch_size, rng):
+    """Positions of the points of each step, in shuffled rounds through all n: yields int arrays [batch_size]."""
+    waiting = np.empty(0, int)
+    for _ in range(steps):
+        while len(waiting) < batch_size:
+            waiting = np.concatenate([waiting, rng.permutation(n)])
+        yield waiting[:batch_size]
+        waiting = waiting[batch_size:]
+
+
+def error_and_loss(model, images, labels, batch_size=1000):
+    """Share of images classified wrongly, in percent, and mean cross-entropy in nats.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Images -> logits.
+    images : array of uint8 [n, height, width, channels]
+    labels : array of int [n]
+
+    Returns
+    -------
+    tuple of float
+    """
+    starts = range(0, len(images), batch_size)
+    logits = np.concatenate([model.predict_on_batch(images[i : i + batch_size]) for i in starts]).astype(np.float64)
+    log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    wrong = logits.argmax(axis=1) != labels
+    return 100 * float(wrong.mean()), -float(log_p[np.arange(len(labels)), labels].mean())

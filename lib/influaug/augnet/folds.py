@@ -1,0 +1,110 @@
+"""Cross-fitted influence: each labelled point is training point of some classifiers and validation point of another.
+
+A fold has a classifier F, trained without the fold's own points. Its last layer is fitted anew, exactly, to copies of
+its training points as often as these change; the fold's own points are its validation points.
+"""
+
+from collections import deque
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from .. import heads, logistic
+from ..backend import keras
+from ..errors import InputError
+from ..featurizers import _JIT
+from ..hessian import HeadHessian
+from ..influence import validation_influence
+
+
+def splits(labels, folds, seed):
+    """Stratified folds: list of (training points, validation points), positions into labels.
+
+    Parameters
+    ----------
+    labels : int array [n]
+    folds : int
+        2 or more; every class needs as many points.
+    seed : int
+    """
+    fewest = np.bincount(labels).min()
+    if fewest < folds:
+        raise InputError(f"folds is {folds}; every class needs as many points, but one has {fewest}.")
+    return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
+
+
+class _Features(keras.Model):
+    """Images -> features of copies."""
+
+    def __init__(self, augmentation, body, **kwargs):
+        super().__init__(name="features", **kwargs)
+        self.augmentation, self.body = augmentation, body
+        self.compile(jit_compile=_JIT)
+
+    def call(self, images, training=None):
+        return self.body(self.augmentation(images), training=False)
+
+
+class Fold:
+    """The head of one fold's classifier, and the copies that it is fitted to.
+
+    Parameters
+    ----------
+    classifier : keras.Model
+        Images -> logits, with a layer 'features'; it is not changed.
+    images : array of uint8 [n, height, width, channels]
+    labels : int array [n]
+    training, validation : int array
+        Positions of the fold's points.
+    augmentations : sequence of keras.layers.Layer
+        One for each draw of copies that the head is fitted to.
+    penalty : float
+        lambda in mean loss + lambda / 2 |W|^2, which the head minimises.
+
+    Attributes
+    ----------
+    body : keras.Model
+        Images -> features [n, d].
+    theta : array [K, d + 1]
+        The head's parameters.
+    """
+
+    def __init__(self, classifier, images, labels, training, validation, augmentations, penalty):
+        self.body = keras.Model(classifier.inputs[0], classifier.get_layer("features").output)
+        self.images, self.labels = images[training].astype("float32"), labels[training]
+        self.validation_labels = labels[validation]
+        still = keras.Sequential([keras.layers.Input(images.shape[1:]), keras.layers.Identity()])
+        self.x_validation = heads.with_intercept(_Features(still, self.body).predict_on_batch(images[validation]))
+        self._features = deque(_Features(augmentation, self.body) for augmentation in augmentations)
+        self._draws = deque(self._draw(features) for features in self._features)
+        self.C = 1 / (penalty * len(self._labels()))
+        self.theta = None
+        self.refit()
+
+    def renew(self):
+        """Draw the oldest copies anew."""
+        self._draws.popleft()
+        self._features.rotate(-1)
+        self._draws.append(self._draw(self._features[-1]))
+
+    def refit(self):
+        """Fit the head to the present copies, from where it was."""
+        features, labels = np.concatenate(self._draws), self._labels()
+        start = None if self.theta is None else self.theta[None]
+        self.theta = logistic.fit(features, labels, np.ones((1, len(labels))), self.C, start).theta[0]
+
+    def influence(self):
+        """S of the head on the fold's validation points: `influence.ValidationInfluence`."""
+        x = heads.with_intercept(np.concatenate(self._draws))
+        H = HeadHessian(self.theta, x, np.ones(len(x)), self.C)
+        return validation_influence(H, self.x_validation, self.validation_labels)
+
+    def validation_loss(self):
+        """Mean loss of the head on the validation points, in nats."""
+        return float(heads.losses(self.x_validation, self.validation_labels, self.theta).mean())
+
+    def _draw(self, features):
+        return features.predict_on_batch(self.images).astype(np.float32)
+
+    def _labels(self):
+        return np.tile(self.labels, len(self._draws))

@@ -1,0 +1,290 @@
+r"""Learning an augmentation by influence: E and G, or the ranges of a distribution, against the validation loss.
+
+What is made small is the mean influence of fresh copies on validation points,
+
+.. math:: \mathcal I_{up}(\tilde z) = -S \cdot \nabla_\theta \ell(\tilde z, \hat\theta), \qquad
+    S = (H + \lambda I)^{-1} \nabla L_{val}(\hat\theta)
+
+(Lee et al., 2020, equation 14), through the features of a classifier that stays as it is, and through the copy. With
+:math:`\hat\theta` and S refreshed at each step, by an exact fit of the last layer to present copies, its gradient is
+the implicit gradient of equations 4 and 5 for that layer; kept from the beginning, as the paper words it, it is not.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from ..backend import keras
+from ..errors import InputError
+from ..featurizers import _JIT
+from .chain import AfterBase
+from .classifiers import Schedule, train_classifier
+from .folds import Fold, splits
+from .models import _check_number, _check_whole
+from .partial import Partial
+
+ops = keras.ops
+
+TRAINED = ("all", "encoder")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How an augmentation is learned.
+
+    Attributes
+    ----------
+    schedule : Schedule
+        Of F's trainings.
+    folds : int
+        K of the cross-fitting, 2 or more.
+    all_folds : bool
+        False takes the first fold alone: one split into training and validation points, as in the papers.
+    rounds : int
+        Outer rounds; in each, F of every fold is trained anew, on copies by the augmentation as it is by then.
+    steps : int
+        Of each round.
+    batch_size : int
+        Points whose fresh copies are judged in a step, over all folds; never more than there are.
+    rate : float
+        Adam's step size.
+    averaged : int
+        Last steps over which the weights are averaged in the end; logarithms of ranges, so that it is their geometric
+        mean. 1 takes the last.
+    draws : int
+        Copies of each training point that the last layer is fitted to; at each step one draw is renewed.
+    base_draws : int
+        How many of them are by the base augmentation alone.
+    penalty : float
+        lambda of the last layer, mean loss + lambda / 2 |W|^2.
+    refresh : bool
+        Fit the last layer, and S, anew before each step; False keeps the first (Lee et al., 2020, section 3.4).
+    squash : float or None
+        Influence I becomes c tanh(I / c), c being so many of its first standard deviations.
+    hinge : float
+        Weight of what the classifier's loss of a copy exceeds `threshold` by.
+    threshold : float
+        In nats.
+    trained : {'all', 'encoder'}
+        'encoder' keeps G, as the ICLR 2019 submission does.
+    """
+
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=800))
+    folds: int = 3
+    all_folds: bool = True
+    rounds: int = 2
+    steps: int = 40
+    batch_size: int = 1200
+    rate: float = 0.03
+    averaged: int = 20
+    draws: int = 3
+    base_draws: int = 0
+    penalty: float = 1e-3
+    refresh: bool = True
+    squash: float | None = None
+    hinge: float = 0.0
+    threshold: float = 0.7
+    trained: str = "all"
+
+    def __post_init__(self):
+        least = {"folds": 2, "rounds": 1, "steps": 1, "batch_size": 1, "averaged": 1, "draws": 1, "base_draws": 0}
+        for name, bound in least.items():
+            _check_whole(name, getattr(self, name), bound)
+        for name in ("rate", "penalty"):
+            _check_number(name, getattr(self, name), strictly=True)
+        for name in ("hinge", "threshold"):
+            _check_number(name, getattr(self, name), strictly=False)
+        _check_number("squash", self.squash, strictly=True, none=True)
+        if self.base_draws > self.draws:
+            raise InputError(f"base_draws is {self.base_draws}; it must be at most draws, {self.draws}.")
+        if self.trained not in TRAINED:
+            raise InputError(f"trained is {self.trained!r}; it must be one of {', '.join(TRAINED)}.")
+
+
+DEFAULTS = {
+    "ranges": Learning(),
+    "image-ranges": Learning(rate=1e-3, batch_size=600),
+    "network": Learning(rate=1e-3, steps=100, batch_size=192, base_draws=1, squash=2.0, hinge=5.0),
+}
+"""How each form of `network.AugmentationNetwork` is learned if nothing else is said."""
+
+
+def influence_and_loss(features, labels, theta, S):
+    """I_up,loss and the loss of copies under a linear head, differentiable by the features, on Keras's backend.
+
+    Parameters
+    ----------
+    features : tensor [n, d]
+    labels : int tensor [n]
+    theta, S : tensor [K, d + 1]
+        As in `influence.ValidationInfluence`, the last column for the intercept; two classes have K = 1.
+
+    Returns
+    -------
+    tuple of tensor [n]
+    """
+    eta, sensitivity = (ops.matmul(features, ops.transpose(m[:, :-1])) + m[:, -1] for m in (theta, S))
+    if theta.shape[0] == 1:
+        zero = ops.zeros_like(eta)
+        eta, sensitivity = ops.concatenate([zero, eta], axis=1), ops.concatenate([zero, sensitivity], axis=1)
+    log_p = ops.log_softmax(eta, axis=-1)
+    hot = ops.one_hot(labels, eta.shape[-1], dtype=log_p.dtype)
+    influence = -ops.sum((ops.exp(log_p) - hot) * sensitivity, axis=-1)
+    return influence, -ops.sum(hot * log_p, axis=-1)
+
+
+class InfluenceTraining(Partial):
+    """A model whose weights are those of the augmentation, and whose loss is the mean influence of its copies.
+
+    It is called with a dict: 'images' [k, b, height, width, channels] and 'labels' [k, b], b points of each of k folds;
+    'theta' and 'S' [k, K, d + 1]; 'scale' [1], by which influence is divided. As theta and S come with the data, they
+    may change from one step to the next on every backend, and `fit` serves as well where they do not.
+
+    Parameters
+    ----------
+    augmentation : keras.layers.Layer
+        Images -> copies.
+    bodies : list of keras.Model
+        Of each fold, images -> features; they are only read.
+    settings : Learning
+        Its `squash`, `hinge`, `threshold` and `trained` are used.
+    """
+
+    def __init__(self, augmentation, bodies, settings, **kwargs):
+        super().__init__(**kwargs)
+        self.augmentation, self.bodies, self.settings = augmentation, list(bodies), settings
+        self.trains(_trained_part(augmentation, settings.trained))
+
+    def call(self, x, training=None):
+        """The objective of every copy, fold by fold: [k * b], or twice as many."""
+        values = []
+        for k, body in enumerate(self.bodies):
+            copies, labels = self.copies(x["images"][k], x["labels"][k])
+            features = body(copies, training=False)
+            influence, loss = influence_and_loss(features, labels, x["theta"][k], x["S"][k])
+            value = influence / x["scale"][0]
+            if self.settings.squash is not None:
+                value = self.settings.squash * ops.tanh(value / self.settings.squash)
+            values.append(value + self.settings.hinge * ops.relu(loss - self.settings.threshold))
+        return ops.concatenate(values)
+
+    def copies(self, images, labels):
+        """Fresh copies with their labels; of random warps two of each image, with opposite draws."""
+        if not hasattr(self.augmentation, "draw"):
+            return self.augmentation(images), labels
+        images, labels = ops.concatenate([images, images]), ops.concatenate([labels, labels])
+        uniforms = self.augmentation.draw(ops.shape(images)[0], paired=True)
+        return self.augmentation(images, uniforms=uniforms), labels
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The mean objective."""
+        return ops.mean(y_pred)
+
+
+def learn(augmentation, base, images, labels, classifier="all-cnn", settings=None, seed=0):
+    """Train an augmentation in place by influence, cross-fitted.
+
+    Parameters
+    ----------
+    augmentation : keras.layers.Layer
+        Images -> copies, with trainable weights: `ranges.GlobalRanges`, `ranges.ImageRanges`, or `chain.AfterBase`
+        around a `models.TransformationModel`.
+    base : keras.layers.Layer
+        The base augmentation alone, see `chain.base_augmentation`.
+    images : array of uint8 [n, height, width, channels]
+    labels : int array [n]
+        Every class 0..K-1 present.
+    classifier : str or keras.Model
+        F: one of `classifiers.CLASSIFIERS`, trained for each fold and round; or a trained network with a layer
+        'features', of which only the last layer is then fitted to the folds.
+    settings : Learning
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        Of each step: round, step, influence (mean of the fresh copies, as scaled), validation_loss (mean over the folds
+        of the refitted last layer, nats) and, for global ranges, sigma (a list, px).
+    """
+    settings = settings or Learning()
+    of_split, of_order, *of_rounds = np.random.SeedSequence(seed).spawn(2 + settings.rounds)
+    parts = splits(labels, settings.folds, _whole(of_split))[: None if settings.all_folds else 1]
+    trajectory, rng = [], np.random.default_rng(of_order)
+    for number, of_round in enumerate(of_rounds):
+        train = _trainer(classifier, images, labels, augmentation, settings)
+        kinds = [base] * settings.base_draws + [augmentation] * (settings.draws - settings.base_draws)
+        folds = [
+            Fold(train(training, _whole(each)), images, labels, training, validation, kinds, settings.penalty)
+            for (training, validation), each in zip(parts, of_round.spawn(len(parts)), strict=True)
+        ]
+        trajectory += _round(augmentation, folds, settings, rng, number)
+    return trajectory
+
+
+def _trainer(classifier, images, labels, augmentation, settings):
+    """Function (positions of training points, seed) -> F."""
+    if isinstance(classifier, keras.Model):
+        return lambda training, seed: classifier
+    return lambda training, seed: train_classifier(
+        classifier, images[training], labels[training], augmentation, settings.schedule, seed
+    )
+
+
+def _round(augmentation, folds, settings, rng, number):
+    """The steps of one round; the augmentation ends with averaged weights."""
+    model = InfluenceTraining(augmentation, [fold.body for fold in folds], settings)
+    model.compile(keras.optimizers.Adam(settings.rate), jit_compile=_JIT)
+    trajectory, last = [], []
+    states = [fold.influence() for fold in folds]
+    scale = _spread(model, _batch(folds, states, np.ones(1, "float32"), settings, rng))
+    for step in tqdm(range(settings.steps), f"learning, round {number + 1}", leave=False):
+        if settings.refresh and step:
+            for fold in folds:
+                fold.renew()
+                fold.refit()
+            states = [fold.influence() for fold in folds]
+        mean = model.train_on_batch(_batch(folds, states, scale, settings, rng))
+        loss = float(np.mean([fold.validation_loss() for fold in folds]))
+        row = {"round": number, "step": step, "influence": float(mean), "validation_loss": loss}
+        if hasattr(augmentation, "ranges"):
+            row["sigma"] = list(augmentation.ranges().values())
+        trajectory.append(row)
+        last = [*last, [ops.convert_to_numpy(v) for v in model.trainable_variables]][-settings.averaged :]
+    for variable, *values in zip(model.trainable_variables, *last, strict=True):
+        variable.assign(np.mean(values, axis=0))
+    return trajectory
+
+
+def _batch(folds, states, scale, settings, rng):
+    """Data of one step for `InfluenceTraining`."""
+    size = min(max(1, settings.batch_size // len(folds)), min(len(fold.labels) for fold in folds))
+    chosen = [rng.permutation(len(fold.labels))[:size] for fold in folds]
+    return {
+        "images": np.stack([fold.images[points] for fold, points in zip(folds, chosen, strict=True)]),
+        "labels": np.stack([fold.labels[points] for fold, points in zip(folds, chosen, strict=True)]).astype("int32"),
+        "theta": np.stack([state.theta for state in states]).astype("float32"),
+        "S": np.stack([state.S for state in states]).astype("float32"),
+        "scale": scale,
+    }
+
+
+def _spread(model, batch):
+    """Standard deviation of the influence of some copies, [1]: the unit that it is measured in from then on."""
+    plain = InfluenceTraining(model.augmentation, model.bodies, Learning())
+    plain.compile(jit_compile=_JIT)
+    return np.array([max(float(np.std(plain.predict_on_batch(batch))), 1e-12)], "float32")
+
+
+def _trained_part(augmentation, trained):
+    learned = augmentation.learned if isinstance(augmentation, AfterBase) else augmentation
+    if trained == "all":
+        return learned
+    if not hasattr(learned, "encoder"):
+        raise InputError("trained is 'encoder', but this augmentation has none; it must be 'all'.")
+    return learned.encoder
+
+
+def _whole(seed):
+    """A whole number below 2^31 from a SeedSequence."""
+    return int(seed.generate_state(1)[0] >> 1)

@@ -1,0 +1,231 @@
+"""The front door: an augmentation that learns from a person's own images what to do to them."""
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from ..artifacts import replacing
+from ..backend import keras
+from ..errors import InputError
+from ..featurizers import _checked_images, _checked_labels, _without_tracing_warnings
+from .chain import AfterBase, base_augmentation
+from .classifiers import train_classifier
+from .learning import DEFAULTS, learn
+from .models import Design, TransformationModel, _seeds
+from .pretraining import pretrain
+from .ranges import Family, GlobalRanges, ImageRanges
+
+FORMS = ("ranges", "image-ranges", "network")
+MODES = ("refreshed", "as_published", "pretrained")
+BATCH = 500
+_ABOUT = "influaug-augmentation.json"
+_PUBLISHED = {
+    "folds": 5,
+    "all_folds": False,
+    "rounds": 1,
+    "refresh": False,
+    "squash": None,
+    "hinge": 0.0,
+    "draws": 1,
+    "base_draws": 1,
+    "averaged": 1,
+}
+_SAFE = Design(grid=4, limit=3.0)
+
+
+class AugmentationNetwork(BaseEstimator):
+    """An augmentation learned by influence on the validation loss (Lee et al., 2020), as a Keras layer.
+
+    Parameters
+    ----------
+    form : {'ranges', 'image-ranges', 'network'}
+        What is learned: the ranges of random shifts, rotations, scalings, shears and elastic waves, for all images
+        together or for each image by an encoder; or the papers' E and G, pretrained as the generator of a GAN.
+    mode : {'refreshed', 'as_published', 'pretrained'}
+        The latter two are of the form 'network', and kept to be compared with. 'as_published', S is computed once, from
+        one split, and nothing bounds the warps, as the papers word it; 'pretrained' has no influence training at all.
+    family : ranges.Family
+        Base augmentation of every form, and the distribution of the first two.
+    design : models.Design
+        Of E and G (default: 'refreshed' has 4 x 4 control points and displacements below 3 px, 'as_published' neither).
+    learning : learning.Learning
+        Default: what served each form best in the experiments.
+    pretraining : pretraining.Pretraining or None
+        Of the form 'network'; None leaves it out.
+    share : float
+        Part of the copies that are transformed by E and G; the others are base-augmented alone.
+    seed : int
+
+    Attributes
+    ----------
+    layer_ : keras.layers.Layer
+        Images, 0 to 255, [n, height, width, channels] -> copies, floating-point. For a Keras model's first layer (it
+        augments whenever it is called), or for ``dataset.map(lambda x, y: (network.layer_(x), y))``.
+    base_ : keras.layers.Layer
+        The base augmentation alone.
+    trajectory_ : list of dict
+        Of the learning, see `learning.learn`.
+    game_ : list of dict
+        Of the pretraining, see `pretraining.pretrain`; empty without one.
+
+    Examples
+    --------
+    >>> network = AugmentationNetwork().fit(images, labels, "all-cnn")
+    >>> copies = network.augment(images)
+    """
+
+    def __init__(
+        self,
+        form="ranges",
+        mode="refreshed",
+        family=None,
+        design=None,
+        learning=None,
+        pretraining=None,
+        share=0.5,
+        seed=0,
+    ):
+        self.form = form
+        self.mode = mode
+        self.family = family
+        self.design = design
+        self.learning = learning
+        self.pretraining = pretraining
+        self.share = share
+        self.seed = seed
+
+    @_without_tracing_warnings()
+    def fit(self, images, labels, classifier="all-cnn", unlabelled=None, start=None):
+        """Learn the augmentation.
+
+        Parameters
+        ----------
+        images : array of uint8 [n, height, width, channels]
+        labels : array of int [n]
+            Every class 0..K-1 present.
+        classifier : str or keras.Model
+            See `learning.learn`.
+        unlabelled : array of uint8 [m, height, width, channels], optional
+            Images to pretrain the form 'network' with (default: `images`).
+        start : models.TransformationModel, optional
+            A pretrained one to go on from, of the same design; it is not changed.
+
+        Returns
+        -------
+        AugmentationNetwork
+            Itself.
+        """
+        learning, design = self._settings()
+        images = _checked_images(images)
+        labels = _checked_labels(labels, len(images))
+        of_base, of_layer, of_chain, of_pretraining, of_learning = _seeds(self.seed, 5)
+        family, shape = self.family or Family(), images.shape[1:]
+        base, self.game_ = base_augmentation(shape, family, of_base), []
+        if self.form == "network":
+            learned = TransformationModel(shape, design, of_layer)
+            if start is not None:
+                learned.set_weights(start.get_weights())
+            elif self.pretraining is not None:
+                pool = images if unlabelled is None else _checked_images(unlabelled)
+                F = self._pretraining_classifier(images, labels, classifier, base, learning, of_pretraining)
+                self.game_ = pretrain(learned, base, pool, F, self.pretraining, of_pretraining)
+            layer, self.layer_ = (AfterBase(base, learned, share, of_chain) for share in (1.0, self.share))
+        else:
+            layer = {"ranges": GlobalRanges, "image-ranges": ImageRanges}[self.form](shape, family, of_layer)
+            self.layer_ = layer
+        pretrained = self.mode == "pretrained"
+        self.trajectory_ = [] if pretrained else learn(layer, base, images, labels, classifier, learning, of_learning)
+        self.base_ = base
+        return self
+
+    def augment(self, images, seed=0):
+        """One copy of each image.
+
+        Parameters
+        ----------
+        images : array [n, height, width, channels]
+            From 0 to 255.
+        seed : int
+            The same seed gives the same copies.
+
+        Returns
+        -------
+        array [n, height, width, channels]
+            Of the images' type; whole numbers are rounded and kept from 0 to 255.
+        """
+        check_is_fitted(self, "layer_")
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != self.layer_.image_shape:
+            raise InputError(f"images have shape {images.shape}; they must be [n, *{self.layer_.image_shape}].")
+        starts = range(0, len(images), BATCH)
+        parts = [
+            keras.ops.convert_to_numpy(self.layer_(images[start : start + BATCH].astype("float32"), seed=each))
+            for start, each in zip(starts, _seeds(seed, len(starts)), strict=True)
+        ]
+        copies = np.concatenate([np.empty((0, *images.shape[1:]), "float32"), *parts])
+        if np.issubdtype(images.dtype, np.integer):
+            copies = np.clip(np.rint(copies), 0, 255)
+        return copies.astype(images.dtype)
+
+    def save(self, path):
+        """Write the layer to a `.keras` file, whole or not at all; Keras opens it too, as a model."""
+        check_is_fitted(self, "layer_")
+        path = Path(path)
+        if path.suffix != ".keras":
+            raise InputError(f"an augmentation is saved to a file that ends with .keras, not to {path.name!r}.")
+        about = json.dumps({"form": self.form, "mode": self.mode, "trajectory": self.trajectory_, "game": self.game_})
+        with replacing(path) as temporary:
+            keras.Sequential([keras.layers.Input(self.layer_.image_shape), self.layer_]).save(temporary)
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(_ABOUT, about)
+
+    @classmethod
+    def load(cls, path):
+        """What `save` wrote: a fitted AugmentationNetwork, ready to augment.
+
+        Raises
+        ------
+        InputError
+            The file is no augmentation that was saved here, or Keras's safe mode refuses it.
+        """
+        path = Path(path)
+        if not zipfile.is_zipfile(path):
+            raise InputError(f"{path} is not a saved augmentation; it must be a .keras file.")
+        with zipfile.ZipFile(path) as archive:
+            if _ABOUT not in archive.namelist():
+                raise InputError(f"{path} holds no augmentation; AugmentationNetwork.save writes one.")
+            about = json.loads(archive.read(_ABOUT))
+        try:
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise InputError(f"{path} holds no augmentation that Keras can load in its safe mode.") from error
+        network = cls(about["form"], about["mode"])
+        network.layer_, network.trajectory_, network.game_ = model.layers[-1], about["trajectory"], about["game"]
+        network.base_ = getattr(network.layer_, "base", None) or base_augmentation(
+            network.layer_.image_shape, network.layer_.family
+        )
+        return network
+
+    def _settings(self):
+        """The learning and the design that form and mode ask for."""
+        if self.form not in FORMS:
+            raise InputError(f"form is {self.form!r}; it must be one of {', '.join(FORMS)}.")
+        if self.mode not in MODES:
+            raise InputError(f"mode is {self.mode!r}; it must be one of {', '.join(MODES)}.")
+        learning = self.learning or DEFAULTS[self.form]
+        if self.mode != "refreshed" and self.form != "network":
+            raise InputError(f"mode {self.mode!r} is of the form 'network' alone.")
+        if self.mode != "as_published":
+            return learning, self.design or _SAFE
+        return replace(learning, **_PUBLISHED), self.design or Design()
+
+    @staticmethod
+    def _pretraining_classifier(images, labels, classifier, base, learning, seed):
+        if isinstance(classifier, keras.Model):
+            return classifier
+        return train_classifier(classifier, images, labels, base, learning.schedule, seed)

@@ -1,0 +1,235 @@
+"""What a comparison's page shows: tables and pictures of `influaug.augnet.comparison`."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import hsv_to_rgb
+
+from ..backend import keras
+from ..data import load
+from ..published import lee_costs, lee_table_1
+from .arms import augmentation_of, family_of, trained_classifier
+from .comparison import LEARNED, learned_file, trajectory
+from .guessed import ranges_by_hand
+from .network import AugmentationNetwork
+from .pretraining import diversity
+
+COLOURS = {"better": "#009E73", "open": "#777777", "worse": "#D55E00"}
+PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
+"""Which published row an arm stands beside."""
+
+
+def about(comparison):
+    """Which data a page has, in a sentence or two of Markdown."""
+    points, provenance = comparison.split(0), load(comparison.dataset, comparison.data_folder).provenance
+    return (
+        f"**{provenance['title']}, {len(points.images)} labelled images, {len(points.images_test):,} for test, "
+        f"{comparison.replicates} replicates.** {provenance['note']}"
+    )
+
+
+def table(summary, comparison, digits=2):
+    """A summary as text, mean and half width in one column, beside the published error where there is one.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Of `comparison.summary`.
+    comparison : comparison.Comparison
+    digits : int
+        Behind the point; two for errors in percent, more for losses.
+    """
+
+    def text(mean, half):
+        return "" if np.isnan(mean) else f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+    rows = {
+        arm: {
+            "mean" if digits > 2 else "test error (%)": text(row["mean"], row["half_width"]),
+            "difference from the control": text(row["difference"], row["difference_half_width"]),
+            "replicates": int(row["seeds"]),
+        }
+        for arm, row in summary.iterrows()
+    }
+    made = pd.DataFrame.from_dict(rows, orient="index")
+    if digits == 2:
+        n_all = len(load(comparison.dataset, comparison.data_folder).labels_train)
+        published = lee_table_1(comparison.dataset, comparison.n_train, n_all)
+        made["published (%)"] = [f"{published[PUBLISHED[a]]:.1f}" if a in PUBLISHED and published else "" for a in rows]
+    return made
+
+
+def caption(comparison, summary):
+    """What the table of errors shows."""
+    return (
+        f"*Test errors in percent, means over {int(summary['seeds'].max())} replicates with 95% intervals; differences "
+        f"are paired. Classifier {comparison.classifier}, {comparison.steps} steps of {comparison.batch_size} images. "
+        "Published: Lee et al. (2020), table 1; their labelled images, sizes of network and schedule are not public.*"
+    )
+
+
+def differences(ax, summary, against):
+    """Each arm's paired difference with its 95% interval; filled where the interval excludes zero."""
+    rows = summary.drop(index=against).iloc[::-1]
+    for y, (mean, half) in enumerate(rows[["difference", "difference_half_width"]].to_numpy()):
+        verdict = "open" if abs(mean) <= half else ("better" if mean < 0 else "worse")
+        face = "white" if verdict == "open" else COLOURS[verdict]
+        ax.errorbar(mean, y, xerr=half, fmt="o", color=COLOURS[verdict], markerfacecolor=face, markersize=6)
+    ax.axvline(0, color="0.35", linestyle="--", linewidth=1.2)
+    ax.set_yticks(range(len(rows)), rows.index)
+    ax.set(xlabel=f"difference in test error from {against} (percentage points)", ylim=(-0.6, len(rows) - 0.4))
+    return ax
+
+
+def ranges(axes, comparison, form="ranges"):
+    """Ranges of each group by step (mean over replicates), and what came out, beside those guessed by hand."""
+    runs = [trajectory(comparison, replicate, form)[0] for replicate in range(comparison.replicates)]
+    sigma = np.array([run["sigma"].tolist() for run in runs])
+    layer = augmentation_of(comparison, 0, form, comparison.split(0).images.shape[1:], learned_file)
+    groups, x = layer.groups, np.arange(1, sigma.shape[1] + 1)
+    for g, group in enumerate(groups):
+        axes[0].plot(x, sigma[:, :, g].mean(axis=0), label=group, linestyle=("-", "--")[g > 5], color=f"C{g}")
+    for end in np.flatnonzero(np.diff(runs[0]["round"])):
+        axes[0].axvline(end + 1.5, color="0.6", linestyle="--", linewidth=0.8)
+    axes[0].set(xlabel="step", ylabel="range (px)", ylim=(0, None))
+    axes[0].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _outcomes(axes[1], comparison, form, groups)
+    return axes
+
+
+def _outcomes(ax, comparison, form, groups):
+    shape = comparison.split(0).images.shape[1:]
+    hand = ranges_by_hand(shape, family_of(comparison), "hand", 0).ranges()
+    for replicate in range(comparison.replicates):
+        learned = augmentation_of(comparison, replicate, form, shape, learned_file).ranges()
+        ax.plot([learned[g] for g in groups], range(len(groups)), "o", color="#0072B2", alpha=0.6, markersize=4)
+    ax.plot([hand[g] for g in groups], range(len(groups)), "x", color="#D55E00", markersize=7)
+    ax.set_yticks(range(len(groups)), groups)
+    ax.invert_yaxis()
+    ax.set(xlabel="range (px)", xlim=(0, None))
+
+
+def copies(comparison, replicate, arm, images):
+    """One copy of each image under an arm: array of uint8."""
+    layer = augmentation_of(comparison, replicate, arm, images.shape[1:], learned_file)
+    made = layer(images.astype("float32"), **({"training": True} if arm == "heuristic" else {"seed": 0}))
+    return _as_pixels(made)
+
+
+def costs(comparison, found):
+    """Seconds a replicate: of learning each form, and of an arm's own training; and the papers' GPU hours."""
+    rows = {}
+    for form in [arm for arm in LEARNED if arm in comparison.arms]:
+        spent = [trajectory(comparison, replicate, form)[1] for replicate in range(comparison.replicates)]
+        rows[f"learning: {form}"] = f"{np.mean(spent):.0f} s"
+    plain = found[~found["arm"].isin([*LEARNED, "permuted"])]
+    if len(plain):
+        rows["training a classifier, an arm that learns nothing"] = f"{plain['seconds'].mean():.0f} s"
+    for (dataset, method), hours in lee_costs().items():
+        rows[f"published, {method}, {dataset}"] = f"{hours:,.0f} GPU hours"
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["time"])
+
+
+def loaded(comparison, replicate, form):
+    """The `AugmentationNetwork` of a form, learned if need be."""
+    return AugmentationNetwork.load(learned_file(comparison, replicate, form))
+
+
+def warps(comparison, replicate, forms, images):
+    """How strong and how diverse the learned warps of some forms are: DataFrame, in pixels."""
+    rows = {}
+    for form in forms:
+        model = loaded(comparison, replicate, form).layer_.learned
+        fields = model.learned_displacement(images.astype("float32"), 0)
+        lengths = np.linalg.norm(keras.ops.convert_to_numpy(fields), axis=-1)
+        rows[form] = {
+            "diversity (px)": diversity(model, images),
+            "mean length (px)": lengths.mean(),
+            "longest (px)": lengths.max(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").round(2)
+
+
+def walk(model, image, steps=10, seed=0):
+    """Copies of an image along a line from one draw of tau to another (Lee et al., 2020, figure 4).
+
+    Returns
+    -------
+    dict of str to array [steps, height, width, channels]
+        'displacement' as colours, 'warped'; for a model of colours too 'appearance' (the change alone) and 'copies'.
+    """
+    images = np.repeat(image[None].astype("float32"), steps, axis=0)
+    ends = [keras.ops.convert_to_numpy(model.encode(images[:1], drop=True, seed=seed + k)) for k in (0, 1)]
+    share = np.linspace(0, 1, steps)[:, None]
+    fields = model.fields(((1 - share) * ends[0] + share * ends[1]).astype("float32"))
+    found, spatial = {}, {name: field for name, field in fields.items() if name == "displacement"}
+    if spatial:
+        found["displacement"] = _as_colours(keras.ops.convert_to_numpy(spatial["displacement"]))
+        found["warped"] = _as_pixels(model.apply(images, spatial))
+    if "filter" in fields:
+        colours = {name: fields[name] for name in ("filter", "bias")}
+        found["appearance"] = _as_pixels(127 + model.apply(images, colours) - images)
+        found["copies"] = _as_pixels(model.apply(images, fields))
+    return found
+
+
+def _as_colours(displacement):
+    """Direction of a displacement as hue, length (up to the longest) as saturation: uint8 [n, h, w, 3]."""
+    down, right = np.moveaxis(displacement, -1, 0)
+    length = np.hypot(down, right)
+    hue = (np.arctan2(down, right) / (2 * np.pi)) % 1
+    hsv = np.stack([hue, length / max(length.max(), 1e-9), np.ones_like(hue)], axis=-1)
+    return (255 * hsv_to_rgb(hsv)).astype(np.uint8)
+
+
+def _as_pixels(images):
+    return np.clip(np.rint(keras.ops.convert_to_numpy(images)), 0, 255).astype(np.uint8)
+
+
+def corrected(comparison, replicate, arm, against="control"):
+    """Test images that the classifier of `against` gets wrong and that of `arm` right (Lee et al., 2020, figure 5).
+
+    Returns
+    -------
+    images : array of uint8 [m, height, width, channels]
+    labels, before : int array [m]
+        The true classes, and what the first classifier took them for.
+    lost : int
+        Test images with which it is the other way round.
+    """
+    points, classes = comparison.split(replicate), []
+    for name in (against, arm):
+        model = trained_classifier(comparison, replicate, name, points, learned_file)
+        classes.append(np.argmax(model.predict(points.images_test, batch_size=500, verbose=0), axis=1))
+    right = [found == points.labels_test for found in classes]
+    gained = right[1] & ~right[0]
+    return points.images_test[gained], points.labels_test[gained], classes[0][gained], int((right[0] & ~right[1]).sum())
+
+
+def game(ax, trajectory, window=20):
+    """Losses of both sides of a pretraining, as running means."""
+    table = pd.DataFrame(trajectory).rolling(min(window, len(trajectory)), min_periods=1).mean()
+    for side, colour in (("critics", "#0072B2"), ("generator", "#D55E00")):
+        ax.plot(np.arange(1, len(table) + 1), table[side], color=colour, label=side)
+    ax.set(xlabel="step of the generator", ylabel="loss (nats)")
+    ax.legend()
+    return ax
+
+
+def promise(axes, trajectory, label):
+    """The objective and the validation loss of an influence training by step: two Axes."""
+    table = pd.DataFrame(trajectory)
+    x = np.arange(1, len(table) + 1)
+    axes[0].plot(x, table["influence"], label=label)
+    axes[1].plot(x, table["validation_loss"], label=label)
+    axes[0].set(xlabel="step", ylabel="objective")
+    axes[1].set(xlabel="step", ylabel="validation loss (nats)")
+    return axes
+
+
+def sides(arm, labels, before, lost):
+    """What the row of `corrected` test images shows, the first ten of them."""
+    names = [f"{label} for {taken}" for label, taken in zip(labels[:10], before[:10], strict=True)]
+    return (
+        f"*{len(labels)} test images are right with {arm} and wrong with the control, {lost} the other way round. "
+        f"Shown: {', '.join(names)} (the class, for what the control's classifier took it).*"
+    )

@@ -1,0 +1,127 @@
+"""Comparisons: validated parameters, resumable arms, paired differences."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+from influaug import artifacts, paths, study
+from influaug.augnet import arms, comparison, guessed
+from influaug.augnet.comparison import ARMS, Comparison, main, result, results, summary, trajectory
+from influaug.backend import keras
+from influaug.errors import InputError
+
+QUICK = {
+    "n_train": 60,
+    "steps": 5,
+    "fold_steps": 4,
+    "folds": 2,
+    "learning_steps": 2,
+    "pretraining_steps": 1,
+    "network_steps": 2,
+}
+FILES = sorted((paths.PARAMS / "learned").glob("*.yaml"))
+
+
+@pytest.fixture
+def quick():
+    return Comparison(**QUICK, arms=list(ARMS))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_params_file_is_valid_named_and_explained(path):
+    chosen, text = study.read(path, Comparison), path.read_text("utf-8")
+    assert chosen.comparison == path.stem and text.startswith("# ")
+    assert chosen.folder == paths.outputs() / "learned" / path.stem
+    explained = {line.split(":")[0] for line in text.splitlines() if line[:1] not in ("", "#", " ") and "  # " in line}
+    assert explained == set(yaml.safe_load(text))
+
+
+def test_the_defaults_are_the_small_embedded_case():
+    assert study.read(paths.PARAMS / "learned" / "digits-100.yaml", Comparison) == Comparison()
+
+
+def test_every_arm_runs_once_and_is_read_again(quick, monkeypatch):
+    first = {arm: result(quick, 0, arm) for arm in ARMS}
+    assert all(0 <= found["error"] <= 100 and found["loss"] > 0 and found["arm"] == arm for arm, found in first.items())
+    monkeypatch.setattr(arms, "train_classifier", None)
+    again = {arm: result(quick, 0, arm) for arm in ARMS}
+    assert again == first
+    for form, steps in (("ranges", 2), ("image-ranges", 2), ("network", 2), ("as_published", 2), ("pretrained", 0)):
+        rows, seconds = trajectory(quick, 0, form)
+        assert len(rows) == steps and seconds > 0
+
+
+def test_arms_share_the_images_and_the_classifiers_seed_but_replicates_do_not(quick):
+    points = [quick.split(replicate) for replicate in (0, 0, 1)]
+    np.testing.assert_array_equal(points[0].indices, points[1].indices)
+    assert not np.array_equal(points[0].indices, points[2].indices)
+    seeds = {quick.seed_of(replicate, purpose) for replicate in (0, 1) for purpose in comparison.PURPOSES}
+    assert len(seeds) == 2 * len(comparison.PURPOSES)
+
+
+def test_what_depends_on_other_parameters_is_not_served(quick):
+    first = result(quick, 0, "none")
+    other = result(quick.model_copy(update={"steps": 6}), 0, "none")
+    assert other["key"] != first["key"]
+    assert result(quick.model_copy(update={"replicates": 5}), 0, "none")["key"] == first["key"]
+
+
+def test_permuted_ranges_are_the_learned_ones_in_another_order(quick):
+    shape = (8, 8, 1)
+    learned, permuted = (
+        arms.augmentation_of(quick, 0, arm, shape, comparison.learned_file) for arm in ("ranges", "permuted")
+    )
+    mine, others = (sorted(layer.ranges().values()) for layer in (learned, permuted))
+    np.testing.assert_allclose(mine, others, rtol=1e-4)
+    assert list(learned.ranges().values()) != pytest.approx(list(permuted.ranges().values()))
+
+
+def test_the_heuristic_composes_keras_transformations_and_flips_if_the_base_does():
+    plain = guessed.heuristic((8, 8, 1), arms.family_of(Comparison()), 0)
+    flipped = guessed.heuristic((8, 8, 1), arms.family_of(Comparison(flips=True)), 0)
+    assert len(flipped.layers) == len(plain.layers) + 1
+    images = np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 1)).astype("float32")
+    copies = keras.ops.convert_to_numpy(plain(images, training=True))
+    assert copies.shape == images.shape and np.abs(copies - images).mean() > 5
+
+
+def test_the_table_has_a_row_an_arm_and_replicate(quick):
+    chosen = quick.model_copy(update={"arms": ["none", "control"]})
+    table = results(chosen)
+    assert list(table.columns) == ["replicate", "arm", "error", "loss", "seconds"]
+    assert len(table) == 4 and artifacts.read_json(chosen.folder / "replicate-01" / "control.json")
+
+
+def test_differences_are_paired():
+    rng = np.random.default_rng(0)
+    level, gap = rng.normal(5, 3, 8), rng.normal(1, 0.1, 8)
+    rows = [
+        (r, arm, e, 0.0, 1.0) for arm, es in (("control", level), ("ranges", level - gap)) for r, e in enumerate(es)
+    ]
+    found = summary(pd.DataFrame(rows, columns=["replicate", "arm", "error", "loss", "seconds"]))
+    assert found.loc["ranges", "difference"] == pytest.approx(-gap.mean())
+    low, high = stats.ttest_rel(level - gap, level).confidence_interval()
+    assert found.loc["ranges", "difference_half_width"] == pytest.approx((high - low) / 2)
+    assert found.loc["control", "mean"] == pytest.approx(level.mean()) and found.loc["control", "seeds"] == 8
+    assert np.isnan(found.loc["control", "difference"])
+    with pytest.raises(InputError, match="There is no arm 'hand'"):
+        summary(pd.DataFrame(rows, columns=["replicate", "arm", "error", "loss", "seconds"]), "hand")
+
+
+def test_the_command_computes_replicates_and_says_what_is_wrong(tmp_path, capsys, outputs):
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({"comparison": "own", **QUICK, "arms": ["none"]}))
+    assert main([str(path), "1"]) == 0
+    assert "replicate 1, none: error" in capsys.readouterr().err
+    assert len(list(outputs.rglob("none.json"))) == 1
+    path.write_text("comparison: own\narms: [best]\n")
+    assert main([str(path)]) == 1
+    assert "arms" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [{"replicates": 1}, {"arms": ["none", "none"]}, {"rate": 0}, {"folds": 1}])
+def test_wrong_parameters_are_refused(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        study.from_parameters(wrong, Comparison)

@@ -1,0 +1,131 @@
+"""The front door: fitting, augmenting, saving, and use inside Keras and tf.data."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+
+from influaug.augnet.classifiers import Schedule, all_cnn
+from influaug.augnet.learning import Learning
+from influaug.augnet.models import Design
+from influaug.augnet.network import AugmentationNetwork
+from influaug.augnet.pretraining import Pretraining
+from influaug.augnet.ranges import Family
+from influaug.backend import keras
+from influaug.errors import InputError
+
+DIGITS = load_digits()
+IMAGES = (DIGITS.images[..., None] * 15.9).astype("uint8")[:120]
+LABELS = DIGITS.target[:120]
+FAMILY = Family(base_shift=1, bands=(2,), start=0.4)
+QUICK = Learning(schedule=Schedule(20), rounds=1, steps=2, batch_size=30)
+SMALL = Design(tau=8, depth=2, width=4, grid=3, limit=1.5)
+GAME = Pretraining(steps=2, batch_size=16)
+
+
+def fitted(form="ranges", mode="refreshed", seed=0):
+    options = {"design": SMALL, "pretraining": GAME} if form == "network" else {}
+    network = AugmentationNetwork(form, mode, family=FAMILY, learning=QUICK, seed=seed, **options)
+    return network.fit(IMAGES, LABELS)
+
+
+@pytest.fixture(scope="module")
+def ranges():
+    return fitted()
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"),
+    [("image-ranges", "refreshed"), ("network", "refreshed"), ("network", "as_published"), ("network", "pretrained")],
+)
+def test_every_form_learns_augments_and_is_saved(tmp_path, form, mode):
+    network = fitted(form, mode)
+    assert len(network.trajectory_) == (0 if mode == "pretrained" else 2)
+    copies = network.augment(IMAGES[:10], seed=3)
+    assert copies.dtype == np.uint8 and copies.shape == IMAGES[:10].shape
+    network.save(tmp_path / "network.keras")
+    loaded = AugmentationNetwork.load(tmp_path / "network.keras")
+    assert (loaded.form, loaded.mode, loaded.trajectory_) == (form, mode, network.trajectory_)
+    np.testing.assert_allclose(loaded.augment(IMAGES[:10], seed=3).astype(int), copies.astype(int), atol=1)
+    base = loaded.base_(IMAGES[:2].astype("float32"), seed=1)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(base), network.base_(IMAGES[:2], seed=1), atol=1e-4)
+
+
+def test_the_seed_decides_the_copies(ranges):
+    first, again, other = (ranges.augment(IMAGES, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.mean(first != other) > 0.1
+    assert len(ranges.augment(IMAGES[:0])) == 0
+    floating = ranges.augment(IMAGES.astype("float64"), 1)
+    assert floating.dtype == np.float64 and np.abs(floating - first).max() <= 0.5 + 1e-3
+
+
+def test_it_is_a_layer_of_a_model_and_a_function_for_tf_data(ranges):
+    model = keras.Sequential([keras.layers.Input((8, 8, 1)), ranges.layer_, keras.layers.Flatten()])
+    assert model.predict(IMAGES[:5], verbose=0).shape == (5, 64)
+    tensorflow = pytest.importorskip("tensorflow")
+    if keras.config.backend() == "tensorflow":
+        pairs = tensorflow.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(32)
+        copies, labels = next(iter(pairs.map(lambda x, y: (ranges.layer_(x), y))))
+        assert copies.shape == (32, 8, 8, 1) and np.array_equal(labels, LABELS[:32])
+        assert not np.allclose(copies, IMAGES[:32])
+
+
+def test_a_trained_classifier_is_taken_as_it_is():
+    classifier = all_cnn((8, 8, 1), 10, 0, 4)
+    before = [w.copy() for w in classifier.get_weights()]
+    network = AugmentationNetwork(family=FAMILY, learning=QUICK).fit(IMAGES, LABELS, classifier)
+    assert all(np.array_equal(a, b) for a, b in zip(before, classifier.get_weights(), strict=True))
+    assert len(network.trajectory_) == 2
+
+
+def test_a_pretrained_model_can_be_the_start():
+    first = fitted("network", "pretrained", seed=1)
+    start = first.layer_.learned
+    again = AugmentationNetwork("network", "pretrained", family=FAMILY, design=SMALL, seed=2)
+    again.fit(IMAGES, LABELS, start=start)
+    for mine, theirs in zip(again.layer_.learned.get_weights(), start.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_scikit_learns_conventions():
+    network = AugmentationNetwork("network", share=0.3, seed=4)
+    assert clone(network).get_params() == network.get_params()
+    with pytest.raises(NotFittedError):
+        network.augment(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"form": "affine"}, "form is 'affine'; it must be one of ranges, image-ranges, network"),
+        ({"mode": "frozen"}, "mode is 'frozen'"),
+        ({"mode": "as_published"}, "mode 'as_published' is of the form 'network' alone"),
+    ],
+)
+def test_wrong_parameters_are_refused(parameters, sentence):
+    with pytest.raises(InputError, match=sentence):
+        AugmentationNetwork(**parameters).fit(IMAGES, LABELS)
+
+
+def test_what_is_no_augmentation_is_refused(tmp_path, ranges):
+    with pytest.raises(InputError, match=r"images have shape \(120, 8, 8\)"):
+        ranges.augment(IMAGES[..., 0])
+    with pytest.raises(InputError, match=r"ends with \.keras, not to 'network\.h5'"):
+        ranges.save(tmp_path / "network.h5")
+    (tmp_path / "text.keras").write_text("no zip")
+    with pytest.raises(InputError, match="is not a saved augmentation"):
+        AugmentationNetwork.load(tmp_path / "text.keras")
+    all_cnn((8, 8, 1), 3).save(tmp_path / "other.keras")
+    with pytest.raises(InputError, match=r"holds no augmentation; AugmentationNetwork\.save writes one"):
+        AugmentationNetwork.load(tmp_path / "other.keras")
+    ranges.save(tmp_path / "damaged.keras")
+    with zipfile.ZipFile(tmp_path / "damaged.keras") as whole, zipfile.ZipFile(tmp_path / "part.keras", "w") as part:
+        for name in whole.namelist():
+            part.writestr(name, b"" if name == "config.json" else whole.read(name))
+    with pytest.raises(InputError, match="that Keras can load in its safe mode"):
+        AugmentationNetwork.load(tmp_path / "part.keras")
+    assert sorted(path.name for path in tmp_path.glob(".*")) == []
