@@ -43,11 +43,13 @@ featurizer: $(READY) ## train a network, or go on training it: make featurizer N
 
 toy: $(READY) ## run the toy experiment of learned augmentation
 	@$(BIN)/python -m influaug.run notebooks/10_toy_influence.ipynb params/toy/half-circles.yaml
+	@$(BIN)/python -m influaug.pages outputs
 
 learned: $(READY) ## compare learned augmentations, or go on: make learned NAME=mnist-1pct
 	@test -f "params/learned/$(NAME).yaml" || { echo "Which one? make learned NAME=... with one of: $(COMPARISONS)"; exit 2; }
 	@$(BIN)/python -m influaug.augnet.comparison params/learned/$(NAME).yaml
 	@$(BIN)/python -m influaug.run notebooks/11_learned_augmentation.ipynb params/learned/$(NAME).yaml
+	@$(BIN)/python -m influaug.pages outputs
 
 bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)
 	-@$(BIN)/python -c "from influaug.competitors import fetch_pydvl; fetch_pydvl()"

@@ -365,6 +365,18 @@ def test_index_lists_pages_across_studies_first(tmp_path):
     assert len(soup.find_all("section")) == 1
 
 
+def test_index_lists_the_pages_of_what_is_no_study(tmp_path):
+    lay_out(tmp_path)
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# A toy")]), tmp_path / "toy.ipynb")
+    for kind, name in (("toy", "moons"), ("learned", "mnist"), ("featurizers", "resnet")):
+        render_notebook(tmp_path / "toy.ipynb", tmp_path / kind / name / "pages" / "10_toy.html")
+    soup = index(tmp_path)
+    assert listed(soup, "Toys") == {"moons: A toy": "toy/moons/pages/10_toy.html"}
+    assert listed(soup, "Learned augmentations") == {"mnist: A toy": "learned/mnist/pages/10_toy.html"}
+    assert listed(soup, "Featurizers") == {"resnet: A toy": "featurizers/resnet/pages/10_toy.html"}
+    assert len(soup.find_all("section")) == 1 and "incomplete" not in soup.text
+
+
 def test_study_without_summary_is_listed_as_incomplete(tmp_path):
     (lay_out(tmp_path, "a") / "summary.json").unlink()
     lay_out(tmp_path, "b")

@@ -200,9 +200,27 @@ def test_the_stages_have_the_notebooks_names():
 )
 def test_links_between_notebooks_lead_to_their_pages(project, outputs, monkeypatch, stem, page, scores, tables):
     monkeypatch.setattr("influaug.paths.PARAMS", Path.cwd())
-    source = "[scores](02_score.ipynb#top), [tables](06_figures.ipynb)"
+    source = "[scores](02_score.ipynb#top), [tables](06_figures.ipynb), [toy](10_toy_influence.ipynb)"
     notebook = project(stem)
     nbformat.write(new_notebook(cells=[new_markdown_cell(source)]), notebook)
     assert main([notebook, "tiny.yaml", "--page", str(outputs / page)]) == 0
     links = BeautifulSoup((outputs / page).read_text("utf-8"), "html.parser").main("a", href=True)
-    assert {link.text: link["href"] for link in links} == {"scores": scores, "tables": tables}
+    toy = os.path.relpath(outputs / "toy" / "half-circles" / "pages" / "10_toy_influence.html", (outputs / page).parent)
+    assert {link.text: link["href"] for link in links} == {"scores": scores, "tables": tables, "toy": toy}
+
+
+def test_pages_of_what_is_no_study_lead_to_their_own_run(project, outputs, monkeypatch):
+    monkeypatch.setattr("influaug.paths.PARAMS", Path.cwd())
+    source = "[networks](12_transformation_models.ipynb), [toy](10_toy_influence.ipynb), [index](00_index.ipynb)"
+    notebook = project("11_learned_augmentation")
+    nbformat.write(new_notebook(cells=[new_markdown_cell(source)]), notebook)
+    Path("learned").mkdir()
+    Path("learned/own.yaml").write_text("comparison: own\n")
+    assert main([notebook, "learned/own.yaml"]) == 0
+    page = outputs / "learned" / "own" / "pages" / "11_learned_augmentation.html"
+    links = BeautifulSoup(page.read_text("utf-8"), "html.parser").main("a", href=True)
+    assert {link.text: link["href"] for link in links} == {
+        "networks": "12_transformation_models.html",
+        "toy": "../../../toy/half-circles/pages/10_toy_influence.html",
+        "index": "../../../pages/00_index.html",
+    }

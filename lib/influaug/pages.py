@@ -31,6 +31,8 @@ SHOWN = ["text/html", "text/markdown", *PICTURES, "text/latex", "text/plain"]
 LIVE = ("application/javascript", "application/vnd.jupyter.widget-view+json")
 FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
 ACROSS = ("pages", "notebooks", "variations")
+OTHERS = {"learned": "Learned augmentations", "toy": "Toys", "featurizers": "Featurizers"}
+"""Folders of what is no study, a folder each, and what the index calls them."""
 REMOTE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
@@ -209,13 +211,26 @@ def _study(folder):
     return study | _contents(folder, f"{folder.name}/", {book["name"]: book["title"] for book in summary["notebooks"]})
 
 
+def _others(outputs):
+    """Pages of what is no study: list of (label, list of text and address)."""
+    found = []
+    for kind, label in OTHERS.items():
+        pages = sorted((outputs / kind).glob("[!.]*/pages/[!.]*.html"))
+        items = [
+            {"text": f"{page.parents[1].name}: {_page_title(page)}", "href": page.relative_to(outputs).as_posix()}
+            for page in pages
+        ]
+        found.append((label, items))
+    return found
+
+
 def render_index(outputs) -> Path:
     """Write ``index.html`` into the outputs folder, from what is there.
 
-    Every subfolder is a study, save hidden ones, ``variations``, and ``pages`` and ``notebooks``, which hold what goes
-    across studies. A study shows its ``summary.json`` (schema: ``templates/summary.schema.json``) with its headline
-    figure, and links to its pages, executed notebooks, tables and parameters; one without a summary is listed as
-    incomplete.
+    Every subfolder is a study, save hidden ones, ``variations``, ``pages`` and ``notebooks``, which hold what goes
+    across studies, and `OTHERS`, of which the pages are listed. A study shows its ``summary.json`` (schema:
+    ``templates/summary.schema.json``) with its headline figure, and links to its pages, executed notebooks, tables and
+    parameters; one without a summary is listed as incomplete.
 
     Parameters
     ----------
@@ -236,11 +251,14 @@ def render_index(outputs) -> Path:
     if not outputs.is_dir():
         raise InputError(f"There is no outputs folder {outputs}: run a study first.")
     folders = sorted(path for path in outputs.iterdir() if path.is_dir() and path.name[0] not in "._")
-    studies = [_study(folder) for folder in folders if folder.name not in ACROSS]
+    studies = [_study(folder) for folder in folders if folder.name not in (*ACROSS, *OTHERS)]
     studies.sort(key=lambda study: study["summary"] is None)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     page = environment.get_template("studies.html.j2").render(
-        title="Which training points are worth augmenting?", shared=_contents(outputs, ""), studies=studies
+        title="Which training points are worth augmenting?",
+        shared=_contents(outputs, ""),
+        others=_others(outputs),
+        studies=studies,
     )
     _write(outputs / "index.html", page)
     return outputs / "index.html"

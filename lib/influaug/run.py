@@ -27,6 +27,13 @@ from .toy import Toy
 
 KINDS = {next(iter(model.model_fields)): model for model in (Recipe, Toy, Comparison)}
 """Parameters that are no study's, by the first of them, which names the run."""
+MAIN = {
+    "09_train_featurizer": "featurizers/cifar10-resnet20",
+    "10_toy_influence": "toy/half-circles",
+    "11_learned_augmentation": "learned/mnist-1pct",
+    "12_transformation_models": "learned/mnist-1pct-networks",
+}
+"""Of notebooks that run neither for a study nor across studies: the run, in the outputs folder, that links lead to."""
 MARK = "influaug: "
 """What the lines begin with that the command writes to standard error."""
 
@@ -84,9 +91,12 @@ def _links(notebook, page):
 
 
 def _places(chosen, page):
-    """Where each notebook's page is, seen from a page: a stage's in the study's folder, an overview's in pages/."""
+    """Where each notebook's page is, seen from a page: of the own run, of the `MAIN` one, or among the overviews'."""
     folders = {path.stem: paths.outputs() / "pages" for path in paths.NOTEBOOKS.glob("*.ipynb")}
-    folders |= dict.fromkeys(report.NOTEBOOKS, chosen.folder / "pages")
+    folders |= {stem: paths.outputs() / folder / "pages" for stem, folder in MAIN.items()}
+    kind = chosen.folder.parent.name
+    own = [stem for stem, folder in MAIN.items() if folder.startswith(f"{kind}/")]
+    folders |= dict.fromkeys(own or report.NOTEBOOKS, chosen.folder / "pages")
     return {stem: _from(page, folder / stem) for stem, folder in folders.items()}
 
 
