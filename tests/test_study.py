@@ -234,6 +234,7 @@ def test_a_parameters_cell_makes_the_study(cells):
 
 def test_no_parameters_make_the_defaults():
     assert from_namespace({}) == Study()
+    assert from_namespace({"In": [""], "study": "own", "rounds": 3, "other": 1}) == Study(study="own", rounds=3)
 
 
 def test_papermills_cell_is_over_the_notebooks_own(cells):

@@ -233,12 +233,14 @@ def from_namespace(namespace, model=Study):
 
     A parameters cell is one that assigns the model's first parameter (``study``), or nothing but literals, so that the
     variables of the other cells may have any name. A misspelt parameter is refused for as long as no later cell assigns
-    the first one: correct it and run the cell again.
+    the first one: correct it and run the cell again. A kernel without history gives whatever has a parameter's name.
     """
     first = next(iter(model.model_fields))
     cells = [_parameters(source, first) for source in namespace.get("In", [])]
     last = max((place for place, names in enumerate(cells) if first in names), default=0)
     names = set().union(*cells) & set(model.model_fields) | set().union(*cells[last:])
+    if not names:  # a kernel that keeps no history, as under nbval
+        names = set(model.model_fields)
     return from_parameters({name: namespace[name] for name in sorted(names) if name in namespace}, model)
 
 

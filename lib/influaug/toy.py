@@ -181,7 +181,12 @@ class Classifier:
 
         for _ in range(MOST_NEWTON_STEPS):
             g = heads.gradient(x, labels, theta, weights, self.C).ravel()
-            step = cho_solve((factor(heads.hessian(x, theta, weights, self.C)), True), g)
+            try:
+                step = cho_solve((factor(heads.hessian(x, theta, weights, self.C)), True), g)
+            except InputError:
+                # So far out that rounding leaves no curvature; at zero there is some.
+                theta = np.zeros_like(theta)
+                continue
             decrement, size = g @ step, 1.0
             if decrement < 1e-20:
                 break
