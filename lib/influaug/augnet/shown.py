@@ -8,7 +8,7 @@ from ..backend import keras
 from ..data import load
 from ..published import lee_costs, lee_table_1
 from .arms import augmentation_of, family_of, trained_classifier
-from .comparison import LEARNED, learned_file, trajectory
+from .comparison import LEARNED, learned_file, summary, trajectory
 from .guessed import ranges_by_hand
 from .network import AugmentationNetwork
 from .pretraining import diversity
@@ -27,12 +27,12 @@ def about(comparison):
     )
 
 
-def table(summary, comparison, digits=2):
+def table(means, comparison, digits=2):
     """A summary as text, mean and half width in one column, beside the published error where there is one.
 
     Parameters
     ----------
-    summary : DataFrame
+    means : DataFrame
         Of `comparison.summary`.
     comparison : comparison.Comparison
     digits : int
@@ -46,30 +46,33 @@ def table(summary, comparison, digits=2):
         arm: {
             "mean" if digits > 2 else "test error (%)": text(row["mean"], row["half_width"]),
             "difference from the control": text(row["difference"], row["difference_half_width"]),
-            "replicates": int(row["seeds"]),
+            "replicates": str(int(row["seeds"])),
         }
-        for arm, row in summary.iterrows()
+        for arm, row in means.iterrows()
     }
     made = pd.DataFrame.from_dict(rows, orient="index")
     if digits == 2:
         n_all = len(load(comparison.dataset, comparison.data_folder).labels_train)
         published = lee_table_1(comparison.dataset, comparison.n_train, n_all)
-        made["published (%)"] = [f"{published[PUBLISHED[a]]:.1f}" if a in PUBLISHED and published else "" for a in rows]
+        beside = {arm: published.pop(PUBLISHED[arm]) for arm in rows if PUBLISHED.get(arm) in published}
+        alone = {f"(paper: {method})": value for method, value in published.items()}
+        made = made.reindex([*rows, *alone]).fillna("")
+        made["published (%)"] = [f"{value:.1f}" if value else "" for value in map((beside | alone).get, made.index)]
     return made
 
 
-def caption(comparison, summary):
+def caption(comparison, means):
     """What the table of errors shows."""
     return (
-        f"*Test errors in percent, means over {int(summary['seeds'].max())} replicates with 95% intervals; differences "
+        f"*Test errors in percent, means over {int(means['seeds'].max())} replicates with 95% intervals; differences "
         f"are paired. Classifier {comparison.classifier}, {comparison.steps} steps of {comparison.batch_size} images. "
         "Published: Lee et al. (2020), table 1; their labelled images, sizes of network and schedule are not public.*"
     )
 
 
-def differences(ax, summary, against):
+def differences(ax, means, against):
     """Each arm's paired difference with its 95% interval; filled where the interval excludes zero."""
-    rows = summary.drop(index=against).iloc[::-1]
+    rows = means.drop(index=against).iloc[::-1]
     for y, (mean, half) in enumerate(rows[["difference", "difference_half_width"]].to_numpy()):
         verdict = "open" if abs(mean) <= half else ("better" if mean < 0 else "worse")
         face = "white" if verdict == "open" else COLOURS[verdict]
@@ -233,3 +236,15 @@ def sides(arm, labels, before, lost):
         f"*{len(labels)} test images are right with {arm} and wrong with the control, {lost} the other way round. "
         f"Shown: {', '.join(names)} (the class, for what the control's classifier took it).*"
     )
+
+
+def against_others(found, arm="ranges"):
+    """Paired differences in test error of one arm from every other, with 95% intervals: DataFrame of text."""
+    others = [name for name in dict.fromkeys(found["arm"]) if name != arm]
+    rows = {}
+    for other in others:
+        row = summary(found, other).loc[arm]
+        mean, half = row["difference"], row["difference_half_width"]
+        verdict = "open" if abs(mean) <= half else ("better" if mean < 0 else "worse")
+        rows[other] = {f"{arm}, less it": f"{mean:.2f} ± {half:.2f}", "": verdict}
+    return pd.DataFrame.from_dict(rows, orient="index")

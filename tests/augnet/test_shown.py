@@ -1,0 +1,65 @@
+"""What the pages on learned augmentation show."""
+
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from influaug.augnet import shown
+from influaug.augnet.comparison import Comparison, summary
+from influaug.augnet.models import Design, TransformationModel
+
+
+@pytest.fixture
+def found():
+    rng = np.random.default_rng(0)
+    level = rng.normal(3, 0.5, 6)
+    errors = {"control": level, "ranges": level - rng.normal(0.5, 0.1, 6), "none": level + rng.normal(7, 0.3, 6)}
+    rows = [(r, arm, e, e / 30, 9.0) for arm, values in errors.items() for r, e in enumerate(values)]
+    return pd.DataFrame(rows, columns=["replicate", "arm", "error", "loss", "seconds"])
+
+
+def test_an_arm_is_paired_with_every_other(found):
+    table = shown.against_others(found)
+    wide = found.pivot(index="replicate", columns="arm", values="error")
+    assert list(table.index) == ["control", "none"] and list(table[""]) == ["better", "better"]
+    for other in table.index:
+        low, high = stats.ttest_rel(wide["ranges"], wide[other]).confidence_interval()
+        assert table.loc[other, "ranges, less it"] == f"{(low + high) / 2:.2f} ± {(high - low) / 2:.2f}"
+
+
+def test_published_errors_stand_beside_their_arms_and_the_others_alone(found, monkeypatch):
+    whole = SimpleNamespace(labels_train=np.zeros(60_000))
+    monkeypatch.setattr(shown, "load", lambda *_: whole)
+    table = shown.table(summary(found), Comparison(dataset="mnist", n_train=600))
+    assert table["published (%)"]["none"] == "9.8" and table["published (%)"]["ranges"] == ""
+    assert table["published (%)"]["(paper: proposed)"] == "3.1" and table["test error (%)"]["(paper: proposed)"] == ""
+    assert table["difference from the control"]["ranges"].startswith("-0.")
+    unpublished = shown.table(summary(found), Comparison(dataset="mnist", n_train=601 * 7))
+    assert set(unpublished["published (%)"]) == {""} and len(unpublished) == 3
+
+
+def test_filled_marks_are_of_intervals_that_exclude_zero(found):
+    fig, ax = plt.subplots()
+    shown.differences(ax, summary(found), "control")
+    marks = {tick.get_text(): line for tick, line in zip(ax.get_yticklabels(), ax.containers, strict=True)}
+    assert set(marks) == {"ranges", "none"}
+    assert marks["ranges"][0].get_markerfacecolor() == shown.COLOURS["better"]
+    assert marks["none"][0].get_markerfacecolor() == shown.COLOURS["worse"]
+    plt.close(fig)
+
+
+@pytest.mark.parametrize(
+    ("channels", "rows"), [(1, ["displacement", "warped"]), (3, ["displacement", "warped", "appearance", "copies"])]
+)
+def test_a_walk_goes_from_one_draw_of_tau_to_another(channels, rows):
+    model = TransformationModel((8, 8, channels), Design(tau=8, depth=2, width=4), seed=1)
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, channels)).astype("uint8")
+    found = shown.walk(model, image, steps=5, seed=3)
+    assert list(found) == rows and all(len(row) == 5 and row.dtype == np.uint8 for row in found.values())
+    ends = [np.asarray(model.transform(image[None], model.encode(image[None], drop=True, seed=s)))[0] for s in (3, 4)]
+    for end, copy in zip(ends, found[rows[-1]][[0, -1]], strict=True):
+        np.testing.assert_allclose(copy, np.clip(end, 0, 255), atol=0.51)
