@@ -146,8 +146,8 @@ def warps(comparison, replicate, forms, images):
         lengths = np.linalg.norm(keras.ops.convert_to_numpy(fields), axis=-1)
         rows[form] = {
             "diversity (px)": diversity(model, images),
-            "mean length (px)": lengths.mean(),
-            "longest (px)": lengths.max(),
+            "mean length (px)": float(lengths.mean()),
+            "longest (px)": float(lengths.max()),
         }
     return pd.DataFrame.from_dict(rows, orient="index").round(2)
 
