@@ -8,7 +8,9 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
+from influaug.augnet import as_published
 from influaug.augnet.classifiers import Schedule, all_cnn
+from influaug.augnet.folds import Fold
 from influaug.augnet.learning import Learning
 from influaug.augnet.models import Design
 from influaug.augnet.network import AugmentationNetwork
@@ -52,6 +54,16 @@ def test_every_form_learns_augments_and_is_saved(tmp_path, form, mode):
     np.testing.assert_allclose(loaded.augment(IMAGES[:10], seed=3).astype(int), copies.astype(int), atol=1)
     base = loaded.base_(IMAGES[:2].astype("float32"), seed=1)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(base), network.base_(IMAGES[:2], seed=1), atol=1e-4)
+
+
+def test_as_published_the_classifier_sees_base_augmented_images_alone_and_nothing_is_refitted(monkeypatch):
+    seen, refits, refit = [], [], Fold.refit
+    train = as_published.train_classifier
+    monkeypatch.setattr(as_published, "train_classifier", lambda *given: seen.append(given) or train(*given))
+    monkeypatch.setattr(Fold, "refit", lambda fold: refits.append(fold) or refit(fold))
+    network = fitted("network", "as_published")
+    ((_, images, _, augmentation, *_),) = seen
+    assert len(images) == 96 and augmentation is network.base_ and len(refits) == 1
 
 
 def test_the_seed_decides_the_copies(ranges):

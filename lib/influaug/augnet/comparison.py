@@ -201,7 +201,7 @@ def _folder(comparison, replicate):
 
 def _key(comparison, replicate, arm, points):
     """Key of everything that an arm depends on; the games' code matters to the arms that have played one alone."""
-    modules = ["learning", "guessed", *(["pretraining"] if arm in OF_NETWORKS else [])]
+    modules = ["learning", "guessed", *(["pretraining", "as_published"] if arm in OF_NETWORKS else [])]
     left_out = {"comparison", "data_folder", "arms", "replicates"}
     if arm not in OF_NETWORKS:
         left_out |= {"pretraining_steps", "network_steps", "unlabelled"}

@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from ..artifacts import replacing
 from ..backend import keras
 from ..errors import InputError
 from ..featurizers import _checked_images, _checked_labels, _without_tracing_warnings
+from .as_published import learn_as_published
 from .chain import AfterBase, base_augmentation
 from .classifiers import train_classifier
 from .learning import DEFAULTS, learn
@@ -24,17 +24,6 @@ FORMS = ("ranges", "image-ranges", "network")
 MODES = ("refreshed", "as_published", "pretrained")
 BATCH = 500
 _ABOUT = "influaug-augmentation.json"
-_PUBLISHED = {
-    "folds": 5,
-    "all_folds": False,
-    "rounds": 1,
-    "refresh": False,
-    "squash": None,
-    "hinge": 0.0,
-    "draws": 1,
-    "base_draws": 1,
-    "averaged": 1,
-}
 _SAFE = Design(grid=4, limit=3.0)
 
 
@@ -138,8 +127,8 @@ class AugmentationNetwork(BaseEstimator):
         else:
             layer = {"ranges": GlobalRanges, "image-ranges": ImageRanges}[self.form](shape, family, of_layer)
             self.layer_ = layer
-        pretrained = self.mode == "pretrained"
-        self.trajectory_ = [] if pretrained else learn(layer, base, images, labels, classifier, learning, of_learning)
+        train = {"refreshed": learn, "as_published": learn_as_published, "pretrained": lambda *_: []}[self.mode]
+        self.trajectory_ = train(layer, base, images, labels, classifier, learning, of_learning)
         self.base_ = base
         return self
 
@@ -220,9 +209,7 @@ class AugmentationNetwork(BaseEstimator):
         learning = self.learning or DEFAULTS[self.form]
         if self.mode != "refreshed" and self.form != "network":
             raise InputError(f"mode {self.mode!r} is of the form 'network' alone.")
-        if self.mode != "as_published":
-            return learning, self.design or _SAFE
-        return replace(learning, **_PUBLISHED), self.design or Design()
+        return learning, self.design or (Design() if self.mode == "as_published" else _SAFE)
 
     @staticmethod
     def _pretraining_classifier(images, labels, classifier, base, learning, seed):
