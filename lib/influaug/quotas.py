@@ -1,0 +1,34 @@
+"""Quotas: an order of points or copies in which every class has its turn.
+
+The policies of Kuchnik & Smith (2019) look at scores alone, so that a rare class gets all of a small budget or nothing.
+"""
+
+import numpy as np
+
+
+def in_turn(order, classes, taken=None):
+    """An order with the classes in turn, each class's own order kept.
+
+    Parameters
+    ----------
+    order : int array [b]
+        Some of n points or copies, the best first.
+    classes : int array [n]
+        0 .. n_classes - 1.
+    taken : int array [n_classes], optional
+        How many of each class have been chosen already; classes with fewer come first (default: none).
+
+    Returns
+    -------
+    int array [b]
+        In every first part of it the classes' numbers, with what was taken, differ by at most one, as long as no class
+        runs out. Of several classes whose turn it is, that of the better point or copy comes first.
+    """
+    order = np.asarray(order)
+    of = np.asarray(classes)[order]
+    counts = np.zeros(int(np.max(classes)) + 1, dtype=int) if taken is None else np.asarray(taken)
+    turn = np.empty(len(order), dtype=int)
+    for label in np.unique(of):
+        members = np.flatnonzero(of == label)
+        turn[members] = counts[label] + np.arange(len(members))
+    return order[np.argsort(turn, kind="stable")]
