@@ -8,11 +8,12 @@ READY := .venv/.ready-$(EXTRA)
 BATCH := $(BIN)/python -u -m influaug.batch --cores $(CORES)
 BUNDLED := digits-translate digits-rotate digits-crop
 RECIPES := $(basename $(notdir $(wildcard params/featurizers/*.yaml)))
+SETS := $(basename $(notdir $(wildcard params/sets/*.yaml)))
 COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies featurizer toy learned bench lab test test-fast lint
+.PHONY: help setup run study studies sets featurizer toy learned bench lab test test-fast lint
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,6 +37,12 @@ study: $(READY) ## run one study: make study NAME=mnist-translate
 
 studies: $(READY) ## run every study in params/
 	@$(BATCH) $(ALL)
+
+sets: $(READY) ## compare policies of copies, or go on: make sets NAME=mnist-translate
+	@test -f "params/sets/$(NAME).yaml" || { echo "Which one? make sets NAME=... with one of: $(SETS)"; exit 2; }
+	@$(BIN)/python -m influaug.run notebooks/13_set_policies.ipynb params/sets/$(NAME).yaml
+	@$(BIN)/python -m influaug.run notebooks/14_why_greedy.ipynb params/sets/$(NAME).yaml
+	@$(BIN)/python -m influaug.pages outputs
 
 featurizer: $(READY) ## train a network, or go on training it: make featurizer NAME=cifar10-resnet20
 	@test -f "params/featurizers/$(NAME).yaml" || { echo "Which one? make featurizer NAME=... with one of: $(RECIPES)"; exit 2; }

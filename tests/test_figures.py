@@ -186,3 +186,21 @@ def test_crowded_budgets_are_ticks_without_numbers(ax):
     figures.policy_curves(ax, table, "loss", ["baseline"])
     assert ax.get_xticks().tolist() == [45, 50, 100]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["", "50", "100"]
+
+
+def test_set_curves_have_a_line_a_policy_and_both_references():
+    shares = [0.05, 0.25]
+    rows = [
+        {"replicate": r, "policy": p, "share": share, "touched": 10 * share, "accuracy": 0.9 + 0.01 * r}
+        for r in range(3)
+        for p, of in (("none", [0.0]), ("full", [1.0]), ("influence", shares), ("k_dpp", shares))
+        for share in of
+    ]
+    table = pd.DataFrame(rows)
+    fig, axes = plt.subplots(1, 2)
+    for ax, x, at in ((axes[0], "share", [5, 25]), (axes[1], "touched", [0.5, 2.5])):
+        figures.set_curves(ax, table, ["influence", "k_dpp"], x=x)
+        assert len(ax.lines) == 3
+        np.testing.assert_allclose(ax.lines[0].get_xdata(), at)
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), 91)
+    plt.close(fig)

@@ -188,6 +188,8 @@ def test_the_stages_have_the_notebooks_names():
         "10_toy_influence",
         "11_learned_augmentation",
         "12_transformation_models",
+        "13_set_policies",
+        "14_why_greedy",
     }
 
 

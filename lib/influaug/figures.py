@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
+from .set_summary import by_share
 from .summary import CURVE, curves_only, with_intervals
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -214,3 +215,103 @@ def training_curves(axes, history):
         axes[1].plot(epochs, np.multiply(100, history["held_out_accuracy"]), label="held out")
         axes[1].legend()
     return axes
+
+
+SET_LOOK = {
+    "random_points": ("#000000", "o", "-", "random points"),
+    "random_copies": ("#777777", "o", ":", "random copies"),
+    "loss": ("#56B4E9", "D", "-", "points of highest loss (paper)"),
+    "influence": ("#009E73", "D", "-", "points of highest influence (paper)"),
+    "one_shot": ("#E69F00", "X", ":", "copies, influence scored once"),
+    "greedy_influence": ("#D55E00", "s", "-", "copies, greedy influence"),
+    "pool_clusters": ("#D55E00", "^", "--", "the same, a quarter generated"),
+    "greedy_loss": ("#CC79A7", "v", "-", "copies, greedy loss"),
+    "greedy_points": ("#0072B2", "P", "-", "points, greedy influence"),
+}
+"""Of policies of copies: colour, marker, line, label. Those not named here are in tables alone."""
+
+
+def set_curves(ax, table, policies, x="share", value="accuracy"):
+    """Accuracy against the share of copies added, or points touched, a line a policy, with 95% bands and references.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `set_study.table`.
+    policies : sequence of str
+        Those of `SET_LOOK` are drawn.
+    x : {'share', 'touched'}
+    """
+    scale = 100 if x == "share" else 1
+    for policy in [name for name in SET_LOOK if name in policies]:
+        colour, marker, line, label = SET_LOOK[policy]
+        rows = table[table["policy"] == policy]
+        means, at = by_share(rows, value), scale * rows.groupby("share")[x].mean()
+        mean, half = 100 * means["mean"].to_numpy(), 100 * means["half_width"].to_numpy()
+        ax.plot(at, mean, color=colour, marker=marker, linestyle=line, label=label)
+        ax.fill_between(at, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+    for reference, style, label in (("none", ":", "no augmentation"), ("full", "--", "all copies")):
+        level = 100 * table.loc[table["policy"] == reference, value].mean()
+        ax.axhline(level, color="0.35", linestyle=style, linewidth=1.2, label=label)
+    ticks = scale * np.unique(table.loc[table["policy"].isin(policies), x]) if x == "share" else None
+    ax.set(xscale="log", ylabel="test accuracy (%)")
+    ax.set_xlabel("copies added (% of all)" if x == "share" else "points whose copies are added")
+    if ticks is not None:
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
+    return ax
+
+
+def grouped_bars(ax, counts, ylabel):
+    """Counts of each policy of `SET_LOOK` (columns), side by side, for each row of a table."""
+    width = 0.8 / counts.shape[1]
+    for place, policy in enumerate(counts):
+        colour, _, _, label = SET_LOOK[policy]
+        at = np.arange(len(counts)) + (place - (counts.shape[1] - 1) / 2) * width
+        ax.bar(at, counts[policy], width, color=colour, label=label, hatch="//" * place, edgecolor="white")
+    turned = {"rotation": 45, "ha": "right"} if len(counts) > 6 else {}
+    ax.set_xticks(np.arange(len(counts)), counts.index, fontsize=8, **turned)
+    ax.set_ylabel(ylabel)
+    ax.legend()
+    return ax
+
+
+def promised_and_real(ax, found):
+    """Promised and real reduction of the target against copies added; of `set_shown.promised_and_real`."""
+    ax.plot(found["copies"], found["promised"], color="#E69F00", marker="X", linestyle=":", label="promised")
+    ax.plot(found["copies"], found["real"], color="#D55E00", marker="s", label="real")
+    ax.set(xscale="log", xlabel="copies added", ylabel="reduction of the target (nats)")
+    ax.axhline(0, color="0.35", linewidth=0.8)
+    ax.legend()
+    return ax
+
+
+def signed_histogram(ax, scores):
+    """Influence of copies with right and with wrong labels, on a symmetric logarithmic axis."""
+    size = scores["influence"].abs().max()
+    least = 1e-4 * size
+    edges = np.geomspace(least, size, 21)
+    bins = np.concatenate([-edges[::-1], edges])
+    for wrong, colour, label in ((False, "#0072B2", "right label"), (True, "#D55E00", "wrong label")):
+        values = scores.loc[scores["wrong"] == wrong, "influence"]
+        weights = np.full(len(values), 100 / max(len(values), 1))
+        ax.hist(values, bins=bins, weights=weights, color=colour, alpha=0.6, label=label)
+    ax.set_xscale("symlog", linthresh=least)
+    ax.set_xticks([-size, 0, size], [f"-{size:.1g}", "0", f"{size:.1g}"])
+    ax.minorticks_off()
+    ax.axvline(0, color="0.35", linewidth=0.8)
+    ax.set(xlabel="in-sample influence (nats)", ylabel="copies (% of their kind)")
+    ax.legend()
+    return ax
+
+
+def wrong_picks(ax, shares, among_all=None):
+    """Share of picks with a wrong label against copies added; of `set_shown.wrong_picks`."""
+    for policy in shares:
+        colour, marker, line, label = SET_LOOK[policy]
+        ax.plot(shares.index, 100 * shares[policy], color=colour, marker=marker, linestyle=line, label=label)
+    if among_all is not None:
+        ax.axhline(100 * among_all, color="0.35", linestyle=":", linewidth=1.2)
+    ax.set(xscale="log", xlabel="copies added", ylabel="wrong labels among them (%)", ylim=(-3, 103))
+    ax.legend()
+    return ax

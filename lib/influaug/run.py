@@ -23,15 +23,18 @@ from . import pages, paths, report, study
 from .augnet.comparison import Comparison
 from .errors import InputError
 from .recipe import Recipe
+from .set_study import SetStudy
 from .toy import Toy
 
-KINDS = {next(iter(model.model_fields)): model for model in (Recipe, Toy, Comparison)}
+KINDS = {next(iter(model.model_fields)): model for model in (Recipe, Toy, Comparison, SetStudy)}
 """Parameters that are no study's, by the first of them, which names the run."""
 MAIN = {
     "09_train_featurizer": "featurizers/cifar10-resnet20",
     "10_toy_influence": "toy/half-circles",
     "11_learned_augmentation": "learned/mnist-1pct",
     "12_transformation_models": "learned/mnist-1pct-networks",
+    "13_set_policies": "sets/mnist-translate",
+    "14_why_greedy": "sets/mnist-translate",
 }
 """Of notebooks that run neither for a study nor across studies: the run, in the outputs folder, that links lead to."""
 MARK = "influaug: "

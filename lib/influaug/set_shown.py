@@ -1,0 +1,189 @@
+"""What the page on greedy selection shows: which copies are picked, promises, and wrong labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from . import heads, logistic, stages
+from .data import Split
+from .errors import InputError
+from .greedy import Candidates, select
+from .influence import factor, point_gradients
+from .set_policies import choose
+from .set_study import PURPOSES, SetStudy, problem
+from .summary import mean_interval
+from .sweep import FeatureSet
+from .transformations import Transformation, expand
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One replicate of a study of sets, with its images.
+
+    Attributes
+    ----------
+    study : SetStudy
+    number : int
+    features : FeatureSet
+        With the study's wrong labels.
+    candidates : Candidates
+    wrong : bool array [n]
+        Points whose label is wrong.
+    sample : Split
+        Images, and labels as they are in the data.
+    transformation : Transformation
+    """
+
+    study: SetStudy
+    number: int
+    features: FeatureSet
+    candidates: Candidates
+    wrong: np.ndarray
+    sample: Split
+    transformation: Transformation
+
+
+def replicates(study):
+    """All replicates of a study, one after the other: iterator of `Replicate`.
+
+    Raises
+    ------
+    InputError
+        A study with a rare class, whose points have lost their places in the sample.
+    """
+    if study.rare_class is not None:
+        raise InputError("Picks can be shown of studies without a rare class only; rare_class must be null.")
+    base = study.base()
+    for number, found in enumerate(stages.features(base)):
+        yield _replicate(study, base, number, found.set)
+
+
+def _replicate(study, base, number, found):
+    features, wrong = problem(study, found, number)
+    wrong = np.zeros(features.n, bool) if wrong is None else wrong
+    sample, transformation = base.split(number), base.augmentation()
+    return Replicate(study, number, features, Candidates.of(features), wrong, sample, transformation)
+
+
+def picks(r, policy, number):
+    """The first copies that a policy adds: int [number]."""
+    seed = r.study.seed_sequence(r.number, PURPOSES[0]).spawn(1)[0]
+    return choose(policy, r.candidates, [number], r.study.settings().options, np.random.default_rng(seed))[0]
+
+
+def images(r, copies):
+    """Images of copies, given by number: uint8 [b, height, width, channels]."""
+    points, place = np.unique(r.candidates.source[copies], return_inverse=True)
+    made = expand(r.sample.images[points], r.sample.labels[points], r.transformation).images
+    return made[place * r.features.k + np.asarray(copies) % r.features.k]
+
+
+def by_change(r, policies, number):
+    """How many of the first picks each of the transformation's changes made: DataFrame, a row a change."""
+    counts = {
+        policy: np.bincount(picks(r, policy, number) % r.features.k, minlength=r.features.k) for policy in policies
+    }
+    return pd.DataFrame(counts, index=list(r.transformation.labels))
+
+
+def target(r, sets):
+    """The target, mean loss of all originals and copies, after fits to the originals and each of some sets: [len]."""
+    weights = np.zeros((len(sets), len(r.features.labels)))
+    weights[:, : r.features.n] = 1.0
+    for row, copies in zip(weights, sets, strict=True):
+        row[r.features.n + copies] = 1.0
+    theta = logistic.fit(r.features.train, r.features.labels, weights, r.study.C).theta
+    x = heads.with_intercept(r.features.train)
+    return np.array([heads.losses(x, r.features.labels, each).mean() for each in theta])
+
+
+def promised_and_real(r, sizes, one_shot):
+    """Reduction of the target that was promised, added up copy by copy, and the real one, by refits.
+
+    Parameters
+    ----------
+    r : Replicate
+    sizes : sequence of int
+        Numbers of copies, rising.
+    one_shot : bool
+        All copies scored once, or again and again.
+
+    Returns
+    -------
+    DataFrame
+        Columns copies, promised, real; nats.
+    """
+    options = {"C": r.study.C, "batch": sizes[-1] if one_shot else None, "refit_every": r.study.refit_every}
+    found = select(r.candidates, budget=sizes[-1], **options)
+    losses = target(r, [found.order[:size] for size in (0, *sizes)])
+    promised = np.cumsum(found.scores)[np.array(sizes) - 1]
+    return pd.DataFrame({"copies": sizes, "promised": promised, "real": losses[0] - losses[1:]})
+
+
+def likeness(r, copies):
+    """Mean cosine between the steps H^-1/2 g of pairs of copies, at the head of the originals: 1 if all pull alike."""
+    n, labels = r.features.n, r.features.labels
+    x, weights = heads.with_intercept(r.features.train), np.ones(r.features.n)
+    theta = logistic.fit(r.features.train[:n], labels[:n], weights[None], r.study.C).theta[0]
+    L = factor(heads.hessian(x[:n], theta, weights, r.study.C))
+    steps = np.linalg.solve(L, point_gradients(x[n + copies], labels[n + copies], theta).T).T
+    steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+    total = np.sum(steps.sum(axis=0) ** 2)
+    return (total - len(steps)) / (len(steps) * (len(steps) - 1))
+
+
+def redundancy(study, policies, number):
+    """Of the first picks in every replicate: points touched and `likeness`. DataFrame: replicate, policy, both."""
+    rows = []
+    for r in replicates(study):
+        for policy in policies:
+            copies = picks(r, policy, number)
+            touched = len(np.unique(r.candidates.source[copies]))
+            rows.append({"replicate": r.number, "policy": policy, "points": touched, "likeness": likeness(r, copies)})
+    return pd.DataFrame(rows)
+
+
+def first_scores(r):
+    """In-sample influence of every copy before any is added, and whether its label is wrong: DataFrame."""
+    m = len(r.candidates.source)
+    found = select(r.candidates, C=r.study.C, batch=m)
+    return pd.DataFrame({"influence": found.scores, "wrong": r.wrong[r.candidates.source[found.order]]})
+
+
+def about(r):
+    """Which data the page has, in a sentence or two of Markdown."""
+    base, provenance = r.study.base(), r.sample.provenance
+    against = " against ".join(r.sample.class_names) if len(r.sample.class_names) == 2 else "all classes"
+    return (
+        f"**{provenance['title']}, {against}, {r.transformation.name}: {r.features.n:,} points, "
+        f"{len(r.candidates.source):,} copies, {base.replicates} replicates, C = {r.study.C:g}.** {provenance['note']}"
+    )
+
+
+def redundancy_table(found):
+    """Means with 95% intervals of `redundancy`, as text by policy."""
+    rows = {}
+    for policy, part in found.groupby("policy", sort=False):
+        points, alike = mean_interval(part["points"]), mean_interval(part["likeness"])
+        rows[policy] = {
+            "points touched": f"{points[0]:.0f} ± {points[1]:.0f}",
+            "mean cosine of steps": f"{alike[0]:.3f} ± {alike[1]:.3f}",
+            "replicates": len(part),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def sizes(r):
+    """Numbers of copies, evenly spaced on a logarithmic scale, up to a quarter of all."""
+    return np.unique(np.geomspace(1, len(r.candidates.source) // 4, 16).round().astype(int)).tolist()
+
+
+def wrong_picks(r, policies, numbers):
+    """Share of the first picks whose label is wrong: DataFrame by number of copies, a column a policy."""
+    of_copies = r.wrong[r.candidates.source]
+    chosen = {policy: picks(r, policy, numbers[-1]) for policy in policies}
+    shares = {
+        policy: np.cumsum(of_copies[copies])[np.array(numbers) - 1] / numbers for policy, copies in chosen.items()
+    }
+    return pd.DataFrame(shares, index=numbers)

@@ -1,0 +1,176 @@
+"""What a table of `influaug.set_study` says: accuracies and paired gains with intervals, and the share that is enough.
+
+Every interval is a 95% Student-t interval over replicates.
+"""
+
+import numpy as np
+import pandas as pd
+
+from . import artifacts, paths
+from .data import load
+from .set_policies import policy_of
+from .set_sweep import REFERENCES
+from .summary import mean_interval
+
+KEYS = ["policy", "share"]
+
+
+def by_share(table, value="accuracy", keys=KEYS):
+    """Mean over replicates of a column: DataFrame of mean, half_width, seeds by policy and share, in its order."""
+    groups = table.groupby(keys, sort=False)[value]
+    return pd.DataFrame(
+        {
+            "mean": groups.mean(),
+            "half_width": groups.agg(lambda values: mean_interval(values)[1]),
+            "seeds": groups.count(),
+        }
+    )
+
+
+def gains(table, than="influence", value="accuracy"):
+    """Gain of every policy over another at the same share, paired by replicate; as `by_share`."""
+    pair = ["replicate", "share"]
+    other = table.loc[table["policy"] == than, [*pair, value]].rename(columns={value: "other"})
+    joined = of_policies(table).merge(other, on=pair)
+    joined = joined[joined["policy"] != than]
+    return by_share(joined.assign(gain=joined[value] - joined["other"]), "gain")
+
+
+def below_full(table, value="accuracy"):
+    """Full augmentation's accuracy less every policy's, paired by replicate; as `by_share`."""
+    full = table[table["policy"] == "full"].set_index("replicate")[value]
+    rows = of_policies(table)
+    return by_share(rows.assign(gap=rows["replicate"].map(full) - rows[value]), "gap")
+
+
+def enough(table, margin=0.001):
+    """Smallest share at which a policy's mean accuracy is within a margin of full augmentation's: Series by policy.
+
+    NaN where no share of the table is enough.
+    """
+    gap = below_full(table)["mean"].reset_index()
+    reached = gap[gap["mean"] <= margin].groupby("policy")["share"].min()
+    return reached.reindex(gap["policy"].unique())
+
+
+def of_policies(table):
+    """The table without its two reference models."""
+    return table[~table["policy"].isin(REFERENCES)]
+
+
+def in_percent(means, digits=2, signed=False):
+    """Policies by shares, each cell the mean and the half width in percent, as text: DataFrame.
+
+    Parameters
+    ----------
+    means : DataFrame
+        Of `by_share`, `gains` or `below_full`.
+    """
+    text = [_text(row, digits, signed) for _, row in means.iterrows()]
+    wide = pd.Series(text, means.index).unstack("share", sort=False).fillna("")
+    return wide.rename(columns=lambda share: f"{100 * share:g}%").rename_axis(columns="share of copies")
+
+
+def costs(table, share):
+    """At one share: accuracy, points touched, copies added and generated, seconds of choosing; means by policy."""
+    rows = table[(table["share"] == share) & ~table["policy"].isin(REFERENCES)]
+    if rows.empty:
+        return pd.DataFrame()
+    means = rows.groupby("policy", sort=False)[["touched", "added", "generated", "seconds"]].mean()
+    accuracy = in_percent(by_share(rows)).iloc[:, 0]
+    means.insert(0, "accuracy (%)", accuracy)
+    shown = {"touched": "points touched", "added": "copies added", "generated": "copies generated"}
+    return means.rename(columns=shown).round(2)
+
+
+def studies_found():
+    """Tables of all studies of set policies that have been run, by name."""
+    found = sorted((paths.outputs() / "sets").glob("*/sets.parquet"))
+    return {path.parent.name: artifacts.read_table(path) for path in found}
+
+
+def across(tables, policy="greedy_influence", than="influence", share=0.05):
+    """One row a study: what a share of copies brings by one policy and by another, beside no and full augmentation.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        Of `studies_found`.
+
+    Returns
+    -------
+    DataFrame
+        Text, in percent: accuracies of none, `than`, `policy`, full; the paired gain and what is missing to full; the
+        smallest shares within 0.1 of full; replicates.
+    """
+    rows = {
+        name: _row(table, policy, than, share) for name, table in tables.items() if _has(table, policy, than, share)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _has(table, policy, than, share):
+    there = set(table.loc[table["share"] == share, "policy"])
+    return {policy, than} <= there
+
+
+def _row(table, policy, than, share):
+    accuracy, gain, gap = by_share(table), gains(table, than), below_full(table)
+    reached = enough(table)
+    return {
+        "none": _text(accuracy.loc[("none", 0.0)]),
+        than: _text(accuracy.loc[(than, share)]),
+        policy: _text(accuracy.loc[(policy, share)]),
+        "full": _text(accuracy.loc[("full", 1.0)]),
+        "gain": _text(gain.loc[(policy, share)], signed=True),
+        "below full": _text(gap.loc[(policy, share)], signed=True),
+        f"enough, {than}": _share(reached[than]),
+        f"enough, {policy}": _share(reached[policy]),
+        "replicates": int(accuracy.loc[("full", 1.0), "seeds"]),
+    }
+
+
+def _text(row, digits=2, signed=False):
+    half = "" if np.isnan(row["half_width"]) else f" ± {100 * row['half_width']:.{digits}f}"
+    return f"{100 * row['mean']:{'+' if signed else ''}.{digits}f}{half}"
+
+
+def _share(share):
+    return "none" if np.isnan(share) else f"{100 * share:g}%"
+
+
+def about(study, table):
+    """Which data a page has, in a sentence or two of Markdown."""
+    base = study.base()
+    errors = f", {study.wrong_labels:.0%} of the training labels wrong" if study.wrong_labels else ""
+    rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
+    classes = sum(name.removeprefix("accuracy_").isdecimal() for name in table)
+    dataset = load(base.dataset, base.data_folder)
+    return (
+        f"**{dataset.provenance['title']}, {classes} classes, {base.transformation}, frozen features{errors}{rare}.** "
+        f"{dataset.provenance['note']}"
+    )
+
+
+def caption(study, table):
+    """What the figure of accuracies shows."""
+    base, replicates = study.base(), table["replicate"].nunique()
+    copies = int(table.loc[table["policy"] == "full", "added"].max())
+    return (
+        f"*Test accuracy, originals and copies together, against the share of the {copies:,} copies of the training "
+        f"points that are added. Lines are means over {replicates} replicates, bands 95% intervals (Student's t); "
+        f"logistic regression with C = {study.C:g} on the features of "
+        f"{base.trained_network.stem if base.trained_network else base.network}.*"
+    )
+
+
+def meanings(policies):
+    """What each policy does: DataFrame of text by policy."""
+    rows = {name: _meaning(name) for name in policies}
+    return pd.DataFrame.from_dict(rows, orient="index").style.set_properties(**{"text-align": "left"})
+
+
+def _meaning(name):
+    policy, balanced = policy_of(name)
+    turns = ", the classes taking turns" if balanced else ""
+    return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.paper else ""}
