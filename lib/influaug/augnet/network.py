@@ -127,7 +127,8 @@ class AugmentationNetwork(BaseEstimator):
                 learned.set_weights(start.get_weights())
             elif self.pretraining is not None:
                 pool = images if unlabelled is None else _checked_images(unlabelled)
-                F = self._pretraining_classifier(images, labels, classifier, base, learning, of_pretraining)
+                given = images, labels, classifier, base, learning, of_pretraining
+                F = self._pretraining_classifier(*given) if self.pretraining.game == "ragan" else None
                 self.game_ = pretrain(learned, base, pool, F, self.pretraining, of_pretraining)
             layer, self.layer_ = (AfterBase(base, learned, share, of_chain) for share in (1.0, self.share))
         else:
