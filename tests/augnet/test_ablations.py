@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from influaug.augnet import arms, comparison
@@ -71,6 +72,7 @@ def test_an_ablation_changes_exactly_what_it_says(arm, grey):
     plain, changed = (settings(arms._options(grey, form)) for form in ("network", arm))
     assert {name: value for name, value in changed.items() if plain[name] != value} == EXPECTED[arm]
     assert ABLATIONS[arm].colours == (arm in OF_COLOURS)
+    assert 0 < len(ABLATIONS[arm].meaning) <= pd.get_option("display.max_colwidth")
     assert ABLATIONS[arm].anew == (not ABLATIONS[arm].learning)
 
 

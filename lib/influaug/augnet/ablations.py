@@ -15,7 +15,7 @@ class Ablation:
     Attributes
     ----------
     meaning : str
-        A line for a table of arms.
+        A line for a table of arms, short enough for a page to show it whole.
     design, learning, pretraining : dict
         What differs from the fields of its `models.Design`, `learning.Learning` and `pretraining.Pretraining`.
     series : bool
@@ -45,19 +45,19 @@ class Ablation:
 
 
 ABLATIONS = {
-    "tau-32": Ablation("tau has 32 components instead of 128", design={"tau": 32}),
+    "tau-32": Ablation("tau has 32 components, not 128", design={"tau": 32}),
     "tau-64": Ablation("tau has 64 components", design={"tau": 64}),
     "tau-256": Ablation("tau has 256 components", design={"tau": 256}),
-    "no-limit": Ablation("nothing bounds the displacement", design={"limit": None}),
-    "no-grid": Ablation("a displacement for each pixel, without control points", design={"grid": None}),
-    "no-squash": Ablation("the influence of a copy counts however large it is", learning={"squash": None}),
-    "no-hinge": Ablation("copies that the classifier takes for another class cost nothing", learning={"hinge": 0.0}),
-    "no-refresh": Ablation("the last layer and S are kept during a round, not refitted", learning={"refresh": False}),
+    "no-limit": Ablation("no bound on the displacement", design={"limit": None}),
+    "no-grid": Ablation("a displacement a pixel, without control points", design={"grid": None}),
+    "no-squash": Ablation("influence counts in full, however large it is", learning={"squash": None}),
+    "no-hinge": Ablation("no price on copies that the classifier gets wrong", learning={"hinge": 0.0}),
+    "no-refresh": Ablation("the last layer and S are kept within a round", learning={"refresh": False}),
     "no-folds": Ablation("one split into training and validation points", learning={"all_folds": False}),
     "no-base-draws": Ablation("the last layer is fitted to learned copies alone", learning={"base_draws": 0}),
     "wgan-gp": Ablation("pretrained as in the submission of 2019, G alone", pretraining={"game": "wgan-gp"}),
     "spatial": Ablation("warps alone (colour images)", design={"parts": "spatial"}),
     "appearance": Ablation("changes of colours alone (colour images)", design={"parts": "appearance"}),
-    "series": Ablation("warps, then colours with an E and a tau of their own (colour images)", series=True),
+    "series": Ablation("warps and then colours, a tau each (colour images)", series=True),
 }
 """By the name of the arm."""
