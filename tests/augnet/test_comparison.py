@@ -8,6 +8,7 @@ from scipy import stats
 
 from influaug import artifacts, paths, study
 from influaug.augnet import arms, comparison, guessed
+from influaug.augnet.ablations import ABLATIONS
 from influaug.augnet.comparison import ARMS, Comparison, main, result, results, summary, trajectory
 from influaug.backend import keras
 from influaug.errors import InputError
@@ -21,12 +22,24 @@ QUICK = {
     "pretraining_steps": 1,
     "network_steps": 2,
 }
+PLAIN = [arm for arm in ARMS if arm not in ABLATIONS]
+SEEDS = {
+    "sample": 2044266242,
+    "classifier": 1790637272,
+    "augmentation": 504456060,
+    "permutation": 2011874460,
+    "ranges": 191692056,
+    "image-ranges": 440481839,
+    "pretrained": 488514470,
+    "network": 128582404,
+    "as_published": 229099039,
+}
 FILES = sorted((paths.PARAMS / "learned").glob("*.yaml"))
 
 
 @pytest.fixture
 def quick():
-    return Comparison(**QUICK, arms=list(ARMS))
+    return Comparison(**QUICK, arms=PLAIN)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -43,10 +56,10 @@ def test_the_defaults_are_the_small_embedded_case():
 
 
 def test_every_arm_runs_once_and_is_read_again(quick, monkeypatch):
-    first = {arm: result(quick, 0, arm) for arm in ARMS}
+    first = {arm: result(quick, 0, arm) for arm in PLAIN}
     assert all(0 <= found["error"] <= 100 and found["loss"] > 0 and found["arm"] == arm for arm, found in first.items())
     monkeypatch.setattr(arms, "train_classifier", None)
-    again = {arm: result(quick, 0, arm) for arm in ARMS}
+    again = {arm: result(quick, 0, arm) for arm in PLAIN}
     assert again == first
     for form, steps in (("ranges", 2), ("image-ranges", 2), ("network", 2), ("as_published", 2), ("pretrained", 0)):
         rows, seconds = trajectory(quick, 0, form)
@@ -59,6 +72,23 @@ def test_arms_share_the_images_and_the_classifiers_seed_but_replicates_do_not(qu
     assert not np.array_equal(points[0].indices, points[2].indices)
     seeds = {quick.seed_of(replicate, purpose) for replicate in (0, 1) for purpose in comparison.PURPOSES}
     assert len(seeds) == 2 * len(comparison.PURPOSES)
+
+
+def test_seeds_stay_those_of_the_committed_comparisons():
+    assert {purpose: Comparison().seed_of(0, purpose) for purpose in comparison.PURPOSES} == SEEDS
+
+
+def test_keys_of_other_arms_know_nothing_of_ablations(quick, monkeypatch):
+    monkeypatch.setattr(artifacts, "key", lambda **depends_on: depends_on)
+    monkeypatch.setattr(artifacts, "code_key", lambda *modules: [name.split(".")[-1] for name in modules])
+    points = quick.split(0)
+    keys = {arm: comparison._key(quick, 0, arm, points) for arm in ARMS}
+    assert all(set(keys[arm]) == {"arm", "parameters", "replicate", "data", "code"} for arm in PLAIN)
+    assert keys["ranges"]["code"] == ["learning", "guessed"]
+    assert keys["network"]["code"] == keys["tau-32"]["code"] == ["learning", "guessed", "pretraining", "as_published"]
+    assert keys["series"]["code"] == [*keys["network"]["code"], "series"]
+    assert keys["tau-32"]["changes"] == ABLATIONS["tau-32"].changes and "meaning" not in keys["tau-32"]["changes"]
+    assert keys["tau-32"]["parameters"] == keys["network"]["parameters"]
 
 
 def test_what_depends_on_other_parameters_is_not_served(quick):

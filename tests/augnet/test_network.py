@@ -94,6 +94,13 @@ def test_a_trained_classifier_is_taken_as_it_is():
     assert len(network.trajectory_) == 2
 
 
+def test_the_game_of_the_submission_needs_no_classifier():
+    game = Pretraining("wgan-gp", steps=2, batch_size=16)
+    network = AugmentationNetwork("network", "pretrained", family=FAMILY, design=SMALL, pretraining=game)
+    network.fit(IMAGES, LABELS, classifier="never asked for")
+    assert len(network.game_) == 2 and np.isfinite([row["generator"] for row in network.game_]).all()
+
+
 def test_a_pretrained_model_can_be_the_start():
     first = fitted("network", "pretrained", seed=1)
     start = first.layer_.learned

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from influaug.augnet import shown
+from influaug.augnet.ablations import ABLATIONS
 from influaug.augnet.comparison import Comparison, summary
 from influaug.augnet.models import Design, TransformationModel
 
@@ -49,6 +50,36 @@ def test_filled_marks_are_of_intervals_that_exclude_zero(found):
     assert set(marks) == {"ranges", "none"}
     assert marks["ranges"][0].get_markerfacecolor() == shown.COLOURS["better"]
     assert marks["none"][0].get_markerfacecolor() == shown.COLOURS["worse"]
+    plt.close(fig)
+
+
+def with_ablations(found):
+    """The same with 'no-grid' (worse than network), network and 'tau-32' (like it), the ablations not last."""
+    control = found[found["arm"] == "control"]
+    gaps = {"no-grid": [0.9, 1.0, 1.1] * 2, "network": [0.0] * 6, "tau-32": [0.1, -0.1] * 3}
+    more = [control.assign(arm=arm, error=control["error"] - 0.3 + gap) for arm, gap in gaps.items()]
+    return pd.concat([*more, found])
+
+
+def test_ablations_say_what_is_changed_and_are_paired_with_network(found):
+    table = shown.ablations(with_ablations(found))
+    assert list(table.index) == ["tau-32", "no-grid"] and list(table[""]) == ["open", "worse"]
+    assert table.loc["no-grid", "what is changed"] == ABLATIONS["no-grid"].meaning
+    low, high = stats.t.interval(0.95, 5, 1, np.std([0.9, 1.0, 1.1] * 2, ddof=1) / np.sqrt(6))
+    assert table.loc["no-grid", "difference from network"] == f"1.00 ± {(high - low) / 2:.2f}"
+    alone = with_ablations(found).query("arm != 'network'")
+    assert list(shown.ablations(alone).columns) == ["what is changed"]
+
+
+def test_ablations_come_last_and_below_a_line(found):
+    means = summary(with_ablations(found))
+    assert list(means.index) == ["network", "control", "ranges", "none", "no-grid", "tau-32"]
+    fig, (ax, plain) = plt.subplots(2)
+    shown.differences(ax, means, "control")
+    shown.differences(plain, summary(found), "control")
+    assert [tick.get_text() for tick in ax.get_yticklabels()][:3] == ["tau-32", "no-grid", "none"]
+    across = [[line.get_ydata() for line in axes.lines if list(line.get_xdata()) == [0, 1]] for axes in (ax, plain)]
+    assert [list(y) for y in across[0]] == [[1.5, 1.5]] and across[1] == []
     plt.close(fig)
 
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from ..data import load
+from ..errors import InputError
 from ..featurizers import _without_tracing_warnings
+from .ablations import ABLATIONS
 from .classifiers import Schedule, error_and_loss, train_classifier
 from .guessed import heuristic, ranges_by_hand
 from .learning import DEFAULTS
-from .network import AugmentationNetwork
+from .network import SAFE, AugmentationNetwork
 from .pretraining import Pretraining
 from .ranges import Family, GlobalRanges
 
@@ -66,20 +68,40 @@ def augmentation_of(comparison, replicate, arm, shape, learned_file):
 
 
 def learn_form(comparison, replicate, form, points, path, learned_file):
-    """Learn one of `comparison.LEARNED`, and save it; its trajectory."""
-    seed = comparison.seed_of(replicate, form)
-    network = AugmentationNetwork(**_options(comparison, form), family=family_of(comparison), seed=seed)
-    start = None
-    if form == "network":
-        start = AugmentationNetwork.load(learned_file(comparison, replicate, "pretrained")).layer_.learned
+    """Learn one of `comparison.LEARNED`, and save it; its trajectory.
+
+    Raises
+    ------
+    InputError
+        An ablation that is of colour images alone, and grey images.
+    """
+    ablation = ABLATIONS.get(form)
+    if ablation is not None and ablation.colours and points.images.shape[-1] == 1:
+        raise InputError(f"The arm {form!r} needs colour images, and those of {comparison.dataset} are grey.")
     pool = load(comparison.dataset, comparison.data_folder).images_train[: comparison.unlabelled]
-    network.fit(points.images, points.labels, comparison.classifier, pool, start)
+    given = points.images, points.labels, comparison.classifier, pool
+    options, start = {**_options(comparison, form), "family": family_of(comparison)}, None
+    if ablation is not None and ablation.anew:
+        first = AugmentationNetwork(
+            **{**options, "mode": "pretrained"}, seed=_seed(comparison, replicate, "pretrained")
+        )
+        start = first.fit(*given).layer_.learned
+    elif form == "network" or ablation is not None:
+        start = AugmentationNetwork.load(learned_file(comparison, replicate, "pretrained")).layer_.learned
+    network = AugmentationNetwork(**options, seed=_seed(comparison, replicate, form)).fit(*given, start)
     network.save(path)
     return network.trajectory_
 
 
+def _seed(comparison, replicate, form):
+    """Of the learning of a form; an ablation has the seed of what it is compared with."""
+    return comparison.seed_of(replicate, "network" if form in ABLATIONS else form)
+
+
 def _options(c, form):
     """Parameters of `AugmentationNetwork` for a form of a comparison c."""
+    if form in ABLATIONS:
+        return _changed(_options(c, "network"), ABLATIONS[form])
     schedule = Schedule(c.fold_steps, c.batch_size, c.rate)
     pretraining = Pretraining(steps=c.pretraining_steps)
     if form in ("ranges", "image-ranges"):
@@ -89,6 +111,12 @@ def _options(c, form):
     steps = {"rounds": c.rounds, "steps": c.network_steps}
     learning = replace(DEFAULTS["network"], schedule=schedule, folds=c.folds, **steps)
     return {"form": "network", "mode": mode, "learning": learning, "pretraining": pretraining}
+
+
+def _changed(options, ablation):
+    """Options of the arm 'network' as an ablation changes them."""
+    changed = {name: replace(options[name], **getattr(ablation, name)) for name in ("learning", "pretraining")}
+    return {**options, **changed, "design": replace(SAFE, **ablation.design), "series": ablation.series}
 
 
 def family_of(comparison):

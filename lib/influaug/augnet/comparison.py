@@ -19,6 +19,7 @@ from ..data import load, split
 from ..errors import InputError
 from ..study import Classes, folder_of, read
 from ..summary import mean_interval
+from .ablations import ABLATIONS
 
 ARMS = (
     "none",
@@ -32,10 +33,22 @@ ARMS = (
     "pretrained",
     "network",
     "as_published",
+    *ABLATIONS,
 )
-LEARNED = ("ranges", "image-ranges", "pretrained", "network", "as_published")
-OF_NETWORKS = ("pretrained", "network", "as_published")
-PURPOSES = ("sample", "classifier", "augmentation", "permutation", *LEARNED)
+OF_NETWORKS = ("pretrained", "network", "as_published", *ABLATIONS)
+LEARNED = ("ranges", "image-ranges", *OF_NETWORKS)
+PURPOSES = (
+    "sample",
+    "classifier",
+    "augmentation",
+    "permutation",
+    "ranges",
+    "image-ranges",
+    "pretrained",
+    "network",
+    "as_published",
+)
+"""What has a seed of its own; the position makes the seed. Ablations have those of 'pretrained' and 'network'."""
 
 
 class Comparison(BaseModel):
@@ -176,9 +189,10 @@ def summary(table, against="control", measure="error"):
     Returns
     -------
     DataFrame
-        A row an arm: mean, half_width, difference, difference_half_width, seeds.
+        A row an arm, ablations last: mean, half_width, difference, difference_half_width, seeds.
     """
-    wide = table.pivot(index="replicate", columns="arm", values=measure)[list(dict.fromkeys(table["arm"]))]
+    arms = sorted(dict.fromkeys(table["arm"]), key=lambda arm: arm in ABLATIONS)
+    wide = table.pivot(index="replicate", columns="arm", values=measure)[arms]
     if against not in wide:
         raise InputError(f"There is no arm {against!r} to compare with; there are {', '.join(wide)}.")
     rows = {}
@@ -202,7 +216,10 @@ def _folder(comparison, replicate):
 def _key(comparison, replicate, arm, points):
     """Key of everything that an arm depends on; the games' code matters to the arms that have played one alone."""
     modules = ["learning", "guessed", *(["pretraining", "as_published"] if arm in OF_NETWORKS else [])]
-    left_out = {"comparison", "data_folder", "arms", "replicates"}
+    left_out, changes = {"comparison", "data_folder", "arms", "replicates"}, {}
+    if arm in ABLATIONS:
+        changes = {"changes": ABLATIONS[arm].changes}
+        modules += ["series"] if ABLATIONS[arm].series else []
     if arm not in OF_NETWORKS:
         left_out |= {"pretraining_steps", "network_steps", "unlabelled"}
     return artifacts.key(
@@ -211,6 +228,7 @@ def _key(comparison, replicate, arm, points):
         replicate=replicate,
         data=points.provenance["sha256"],
         code=artifacts.code_key(*(f"influaug.augnet.{module}" for module in modules)),
+        **changes,
     )
 
 

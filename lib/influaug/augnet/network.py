@@ -16,15 +16,17 @@ from .as_published import learn_as_published
 from .chain import AfterBase, base_augmentation
 from .classifiers import train_classifier
 from .learning import DEFAULTS, learn
-from .models import Design, TransformationModel, _seeds
+from .models import Design, _seeds
 from .pretraining import pretrain
 from .ranges import Family, GlobalRanges, ImageRanges
+from .series import transformation_model
 
 FORMS = ("ranges", "image-ranges", "network")
 MODES = ("refreshed", "as_published", "pretrained")
 BATCH = 500
 _ABOUT = "influaug-augmentation.json"
-_SAFE = Design(grid=4, limit=3.0)
+SAFE = Design(grid=4, limit=3.0)
+"""E and G with 4 x 4 control points, and displacements below 3 px."""
 
 
 class AugmentationNetwork(BaseEstimator):
@@ -48,6 +50,8 @@ class AugmentationNetwork(BaseEstimator):
         Of the form 'network'; None leaves it out.
     share : float
         Part of the copies that are transformed by E and G; the others are base-augmented alone.
+    series : bool
+        Whether warps and colours have an E, a G and a tau each, one after the other; only for colour images.
     seed : int
 
     Attributes
@@ -77,6 +81,7 @@ class AugmentationNetwork(BaseEstimator):
         learning=None,
         pretraining=None,
         share=0.5,
+        series=False,
         seed=0,
     ):
         self.form = form
@@ -86,6 +91,7 @@ class AugmentationNetwork(BaseEstimator):
         self.learning = learning
         self.pretraining = pretraining
         self.share = share
+        self.series = series
         self.seed = seed
 
     @_without_tracing_warnings()
@@ -101,7 +107,7 @@ class AugmentationNetwork(BaseEstimator):
             See `learning.learn`.
         unlabelled : array of uint8 [m, height, width, channels], optional
             Images to pretrain the form 'network' with (default: `images`).
-        start : models.TransformationModel, optional
+        start : models.TransformationModel or series.Series, optional
             A pretrained one to go on from, of the same design; it is not changed.
 
         Returns
@@ -116,12 +122,13 @@ class AugmentationNetwork(BaseEstimator):
         family, shape = self.family or Family(), images.shape[1:]
         base, self.game_ = base_augmentation(shape, family, of_base), []
         if self.form == "network":
-            learned = TransformationModel(shape, design, of_layer)
+            learned = transformation_model(shape, design, of_layer, self.series)
             if start is not None:
                 learned.set_weights(start.get_weights())
             elif self.pretraining is not None:
                 pool = images if unlabelled is None else _checked_images(unlabelled)
-                F = self._pretraining_classifier(images, labels, classifier, base, learning, of_pretraining)
+                given = images, labels, classifier, base, learning, of_pretraining
+                F = self._pretraining_classifier(*given) if self.pretraining.game == "ragan" else None
                 self.game_ = pretrain(learned, base, pool, F, self.pretraining, of_pretraining)
             layer, self.layer_ = (AfterBase(base, learned, share, of_chain) for share in (1.0, self.share))
         else:
@@ -209,7 +216,10 @@ class AugmentationNetwork(BaseEstimator):
         learning = self.learning or DEFAULTS[self.form]
         if self.mode != "refreshed" and self.form != "network":
             raise InputError(f"mode {self.mode!r} is of the form 'network' alone.")
-        return learning, self.design or (Design() if self.mode == "as_published" else _SAFE)
+        design = self.design or (Design() if self.mode == "as_published" else SAFE)
+        if (self.series or design.parts == "appearance") and getattr(self.pretraining, "game", None) == "wgan-gp":
+            raise InputError("The game 'wgan-gp' needs warps by one G; in series, or for colours alone, it is 'ragan'.")
+        return learning, design
 
     @staticmethod
     def _pretraining_classifier(images, labels, classifier, base, learning, seed):

@@ -7,6 +7,7 @@ from matplotlib.colors import hsv_to_rgb
 from ..backend import keras
 from ..data import load
 from ..published import lee_costs, lee_table_1
+from .ablations import ABLATIONS
 from .arms import augmentation_of, family_of, trained_classifier
 from .comparison import LEARNED, learned_file, summary, trajectory
 from .guessed import ranges_by_hand
@@ -38,14 +39,10 @@ def table(means, comparison, digits=2):
     digits : int
         Behind the point; two for errors in percent, more for losses.
     """
-
-    def text(mean, half):
-        return "" if np.isnan(mean) else f"{mean:.{digits}f} ± {half:.{digits}f}"
-
     rows = {
         arm: {
-            "mean" if digits > 2 else "test error (%)": text(row["mean"], row["half_width"]),
-            "difference from the control": text(row["difference"], row["difference_half_width"]),
+            "mean" if digits > 2 else "test error (%)": _interval(row["mean"], row["half_width"], digits),
+            "difference from the control": _interval(row["difference"], row["difference_half_width"], digits),
             "replicates": str(int(row["seeds"])),
         }
         for arm, row in means.iterrows()
@@ -71,13 +68,19 @@ def caption(comparison, means):
 
 
 def differences(ax, means, against):
-    """Each arm's paired difference with its 95% interval; filled where the interval excludes zero."""
+    """Each arm's paired difference with its 95% interval; filled where the interval excludes zero.
+
+    Ablations of the arm 'network' stand below a line.
+    """
     rows = means.drop(index=against).iloc[::-1]
     for y, (mean, half) in enumerate(rows[["difference", "difference_half_width"]].to_numpy()):
-        verdict = "open" if abs(mean) <= half else ("better" if mean < 0 else "worse")
+        verdict = _verdict(mean, half)
         face = "white" if verdict == "open" else COLOURS[verdict]
         ax.errorbar(mean, y, xerr=half, fmt="o", color=COLOURS[verdict], markerfacecolor=face, markersize=6)
     ax.axvline(0, color="0.35", linestyle="--", linewidth=1.2)
+    below = sum(arm in ABLATIONS for arm in rows.index)
+    if 0 < below < len(rows):
+        ax.axhline(below - 0.5, color="0.6", linewidth=0.8)
     ax.set_yticks(range(len(rows)), rows.index)
     ax.set(xlabel=f"difference in test error from {against} (percentage points)", ylim=(-0.6, len(rows) - 0.4))
     return ax
@@ -245,6 +248,36 @@ def against_others(found, arm="ranges"):
     for other in others:
         row = summary(found, other).loc[arm]
         mean, half = row["difference"], row["difference_half_width"]
-        verdict = "open" if abs(mean) <= half else ("better" if mean < 0 else "worse")
-        rows[other] = {f"{arm}, less it": f"{mean:.2f} ± {half:.2f}", "": verdict}
+        rows[other] = {f"{arm}, less it": _interval(mean, half), "": _verdict(mean, half)}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def ablations(found):
+    """What each ablation changes and, if 'network' is an arm, its paired difference in test error from that: text.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `comparison.results`.
+
+    Returns
+    -------
+    DataFrame
+        A row an ablation that was compared, in their own order.
+    """
+    arms = [arm for arm in ABLATIONS if arm in set(found["arm"])]
+    rows = {arm: {"what is changed": ABLATIONS[arm].meaning} for arm in arms}
+    if "network" in set(found["arm"]):
+        differences = summary(found, "network")[["difference", "difference_half_width"]]
+        for arm in arms:
+            mean, half = differences.loc[arm]
+            rows[arm] |= {"difference from network": _interval(mean, half), "": _verdict(mean, half)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _interval(mean, half, digits=2):
+    return "" if np.isnan(mean) else f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def _verdict(mean, half):
+    return "open" if abs(mean) <= half else ("better" if mean < 0 else "worse")

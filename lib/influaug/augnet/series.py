@@ -1,0 +1,93 @@
+"""The transformation models in series, as one layer that is pretrained, learned and saved like the parallel one."""
+
+from dataclasses import asdict, replace
+
+from ..backend import keras
+from .models import Design, TransformationModel, _check_whole, _seeds, in_series
+
+ops = keras.ops
+
+
+@keras.saving.register_keras_serializable("influaug")
+class Series(keras.Model):
+    """A spatial model and then an appearance model, `models.in_series`, offering what a `TransformationModel` offers.
+
+    Its tau is the first model's followed by the second's, whose E sees the warped image. So the two are pretrained
+    together, as one generator in one game: what the critics see is the warped and recoloured copy, as in parallel. The
+    game 'wgan-gp', which feeds one G with random tau, and training of E alone are not of it.
+
+    Parameters
+    ----------
+    image_shape : tuple of int (height, width, channels)
+        Of colour images.
+    design : models.Design
+        Of both models, but for `parts`; each has `tau` components of its own.
+    seed : int
+        Of the initial weights and the dropout.
+
+    Attributes
+    ----------
+    spatial, appearance : models.TransformationModel
+    design : models.Design
+        As it came out for these images.
+
+    Raises
+    ------
+    InputError
+        Unfit image_shape, or grey images.
+    """
+
+    def __init__(self, image_shape, design=None, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = _check_whole("seed", seed, 0)
+        self.spatial, self.appearance = in_series(image_shape, design, seed).layers
+        self.image_shape = self.spatial.image_shape
+        self.design = replace(self.spatial.design, parts="both")
+        self.built = True
+
+    def encode(self, images, drop=None, seed=None):
+        """Both models' tau of images, one after the other: float tensor [n, 2 tau]; see `TransformationModel`."""
+        of_warps, of_colours = (None, None) if seed is None else _seeds(seed, 2)
+        first = self.spatial.encode(images, drop, of_warps)
+        second = self.appearance.encode(self.spatial.transform(images, first), drop, of_colours)
+        return ops.concatenate([first, second], axis=-1)
+
+    def fields(self, tau):
+        """What both G make of their parts of tau [n, 2 tau]: dict of 'displacement', 'filter' and 'bias'."""
+        first, second = ops.split(tau, 2, axis=-1)
+        return {**self.spatial.fields(first), **self.appearance.fields(second)}
+
+    def transform(self, images, tau):
+        """Images as both transform them, given both tau: float tensor [n, height, width, channels]."""
+        return self.apply(images, self.fields(tau))
+
+    def apply(self, images, fields):
+        """Images transformed by what `fields` gave: float tensor [n, height, width, channels]."""
+        return self.appearance.apply(images, fields)
+
+    def call(self, images, training=None, seed=None):
+        """Transform images, with part of tau dropped in training and, if the design is `diverse`, always."""
+        return self.transform(images, self.encode(images, drop=bool(training) or self.design.diverse, seed=seed))
+
+    def learned_displacement(self, images, seed=None):
+        """Displacement of one copy of each image, part of tau dropped: float tensor [n, height, width, 2], in px."""
+        return self.fields(self.encode(images, drop=True, seed=seed))["displacement"]
+
+    def compute_output_shape(self, input_shape):
+        """The images' own shape."""
+        return tuple(input_shape)
+
+    def get_config(self):
+        """What `from_config` needs, ready for JSON."""
+        about = {"image_shape": list(self.image_shape), "design": asdict(self.design), "seed": self.seed}
+        return {**super().get_config(), **about}
+
+    @classmethod
+    def from_config(cls, config):
+        """A model, its weights at their initial values."""
+        return cls(**{**config, "design": Design(**config["design"])})
+
+
+def transformation_model(image_shape, design, seed, series=False):
+    """A `TransformationModel` or, in series, a `Series`."""
+    return (Series if series else TransformationModel)(image_shape, design, seed)
