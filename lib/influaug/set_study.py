@@ -17,6 +17,7 @@ from .set_policies import SetOptions, policy_of
 from .study import Study, folder_of, read
 
 PURPOSES = ["policies", "wrong labels", "rare class"]
+OF_RETRAINED = ("retrained", "retrained_share")
 
 
 class SetStudy(BaseModel):
@@ -44,16 +45,18 @@ class SetStudy(BaseModel):
     clusters: int = Field(50, ge=1, description="k of the clustered policies")
     kernel: str = Field("cosine", description="linear, cosine or gaussian; of the k-DPP")
     refit_every: int = Field(64, ge=1, description="added copies between two exact fits of the greedy policies")
+    retrained: list[str] = Field([], description="policies whose choices a network is trained anew on")
+    retrained_share: float = Field(0.05, gt=0, le=1, description="of all copies, where that is done")
     seed: int = Field(0, ge=0, description="all randomness but that of the study comes from here")
 
-    @field_validator("shares", "C", "wrong_labels", "rare_share", "pool", mode="before")
+    @field_validator("shares", "C", "wrong_labels", "rare_share", "pool", "retrained_share", mode="before")
     @classmethod
     def _whole_numbers_are_numbers(cls, value):
         if isinstance(value, list):
             return [float(v) if type(v) is int else v for v in value]
         return float(value) if type(value) is int else value
 
-    @field_validator("policies")
+    @field_validator("policies", "retrained")
     @classmethod
     def _known(cls, names):
         for name in names:
@@ -128,7 +131,7 @@ def table(study):
 
 def _key(study, base, dataset, replicate):
     return artifacts.key(
-        parameters=study.model_dump(exclude={"sets"}),
+        parameters=study.model_dump(exclude={"sets", *OF_RETRAINED}),
         replicate=replicate,
         features=stages.features_key(base, dataset, replicate),
         code=artifacts.code_key("influaug.set_sweep", functions=(problem, _computed, SetStudy.settings)),

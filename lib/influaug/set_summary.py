@@ -174,3 +174,28 @@ def _meaning(name):
     policy, balanced = policy_of(name)
     turns = ", the classes taking turns" if balanced else ""
     return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.paper else ""}
+
+
+def retrained(table):
+    """Retrained networks' accuracies and paired differences from the paper's influence and full augmentation, as text.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `set_retrained.table`.
+    """
+    wide = table.pivot(index="replicate", columns="policy", values="accuracy")
+    rows = {}
+    for policy in table["policy"].unique():
+        rows[policy] = {"copies added": int(table.loc[table["policy"] == policy, "added"].mean())}
+        rows[policy]["accuracy (%)"] = _text(_interval(wide[policy]))
+        for other in [name for name in ("influence", "full") if name in wide]:
+            gap = _text(_interval(wide[policy] - wide[other]), signed=True)
+            rows[policy][f"less {other}"] = gap if policy != other else ""
+        rows[policy]["replicates"] = len(wide)
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _interval(values):
+    mean, half_width = mean_interval(values)
+    return {"mean": mean, "half_width": half_width}
