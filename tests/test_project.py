@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from influaug import __version__, paths
 from influaug.augnet.comparison import Comparison
+from influaug.own_data import OwnData
 from influaug.recipe import Recipe
 from influaug.study import Study
 from influaug.toy import Toy
@@ -22,7 +23,7 @@ PYPROJECT = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text("utf-8"))
 LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")
 MAKEFILE = (paths.PROJECT / "Makefile").read_text("utf-8")
 NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in sorted(paths.NOTEBOOKS.glob("*.ipynb"))}
-KINDS = {"09": (Recipe, "r"), "10": (Toy, "t"), "11": (Comparison, "c"), "12": (Comparison, "c")}
+KINDS = {"09": (Recipe, "r"), "10": (Toy, "t"), "11": (Comparison, "c"), "12": (Comparison, "c"), "15": (OwnData, "o")}
 """Parameters of the notebooks that are not of studies, and the name that each gives them."""
 VARIED = {"12_transformation_models": {"comparison", "arms"}}
 """Parameters that a notebook gives other defaults than its model."""

@@ -188,6 +188,7 @@ def test_the_stages_have_the_notebooks_names():
         "10_toy_influence",
         "11_learned_augmentation",
         "12_transformation_models",
+        "15_your_own_data",
     }
 
 

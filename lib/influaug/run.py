@@ -22,16 +22,18 @@ from PIL import Image
 from . import pages, paths, report, study
 from .augnet.comparison import Comparison
 from .errors import InputError
+from .own_data import OwnData
 from .recipe import Recipe
 from .toy import Toy
 
-KINDS = {next(iter(model.model_fields)): model for model in (Recipe, Toy, Comparison)}
+KINDS = {next(iter(model.model_fields)): model for model in (Recipe, Toy, Comparison, OwnData)}
 """Parameters that are no study's, by the first of them, which names the run."""
 MAIN = {
     "09_train_featurizer": "featurizers/cifar10-resnet20",
     "10_toy_influence": "toy/half-circles",
     "11_learned_augmentation": "learned/mnist-1pct",
     "12_transformation_models": "learned/mnist-1pct-networks",
+    "15_your_own_data": "own/digits",
 }
 """Of notebooks that run neither for a study nor across studies: the run, in the outputs folder, that links lead to."""
 MARK = "influaug: "
@@ -49,7 +51,7 @@ def run(notebook, parameters, executed=None, page=None):
     ----------
     notebook : path
     parameters : path
-        The YAML file of the study, recipe, toy or comparison.
+        The YAML file of the study, recipe, toy, comparison or own data.
     executed : path, optional
         Where the executed notebook goes (default: ``notebooks/`` in the study's folder).
     page : path, optional
