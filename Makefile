@@ -13,7 +13,7 @@ COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets featurizer toy learned bench lab test test-fast lint
+.PHONY: help setup run study studies sets featurizer toy learned own bench lab test test-fast lint
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,11 @@ learned: $(READY) ## compare learned augmentations, or go on: make learned NAME=
 	@test -f "params/learned/$(NAME).yaml" || { echo "Which one? make learned NAME=... with one of: $(COMPARISONS)"; exit 2; }
 	@$(BIN)/python -m influaug.augnet.comparison params/learned/$(NAME).yaml
 	@$(BIN)/python -m influaug.run notebooks/11_learned_augmentation.ipynb params/learned/$(NAME).yaml
+	@$(BIN)/python -m influaug.pages outputs
+
+own: $(READY) ## choose what to augment of your own data: make own PARAMS=params/own/digits.yaml
+	@test -f "$(PARAMS)" || { echo "Which one? make own PARAMS=..., a file like params/own/digits.yaml"; exit 2; }
+	@$(BIN)/python -m influaug.run notebooks/15_your_own_data.ipynb $(PARAMS)
 	@$(BIN)/python -m influaug.pages outputs
 
 bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)

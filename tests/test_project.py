@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from influaug import __version__, paths
 from influaug.augnet.comparison import Comparison
+from influaug.own_data import OwnData
 from influaug.recipe import Recipe
 from influaug.set_study import SetStudy
 from influaug.study import Study
@@ -24,7 +25,7 @@ LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")
 MAKEFILE = (paths.PROJECT / "Makefile").read_text("utf-8")
 NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in sorted(paths.NOTEBOOKS.glob("*.ipynb"))}
 KINDS = {"09": (Recipe, "r"), "10": (Toy, "t"), "11": (Comparison, "c"), "12": (Comparison, "c")}
-KINDS |= {"13": (SetStudy, "s"), "14": (SetStudy, "s")}
+KINDS |= {"13": (SetStudy, "s"), "14": (SetStudy, "s"), "15": (OwnData, "o")}
 """Parameters of the notebooks that are not of studies, and the name that each gives them."""
 VARIED = {"12_transformation_models": {"comparison", "arms"}, "14_why_greedy": {"wrong_labels"}}
 """Parameters that a notebook gives other defaults than its model."""

@@ -190,6 +190,7 @@ def test_the_stages_have_the_notebooks_names():
         "12_transformation_models",
         "13_set_policies",
         "14_why_greedy",
+        "15_your_own_data",
     }
 
 

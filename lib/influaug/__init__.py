@@ -6,3 +6,13 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __version__ = "0.1.0"
+__all__ = ["AugmentationSelector", "__version__"]
+
+
+def __getattr__(name):
+    # Imported when it is asked for: scikit-learn takes seconds.
+    if name == "AugmentationSelector":
+        from .selection import AugmentationSelector
+
+        return AugmentationSelector
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

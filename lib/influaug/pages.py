@@ -31,7 +31,13 @@ SHOWN = ["text/html", "text/markdown", *PICTURES, "text/latex", "text/plain"]
 LIVE = ("application/javascript", "application/vnd.jupyter.widget-view+json")
 FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
 ACROSS = ("pages", "notebooks", "variations")
-OTHERS = {"sets": "Sets of copies", "learned": "Learned augmentations", "toy": "Toys", "featurizers": "Featurizers"}
+OTHERS = {
+    "sets": "Sets of copies",
+    "learned": "Learned augmentations",
+    "toy": "Toys",
+    "own": "Your own data",
+    "featurizers": "Featurizers",
+}
 """Folders of what is no study, a folder each, and what the index calls them."""
 REMOTE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them

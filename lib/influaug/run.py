@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from base64 import b64decode, b64encode
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
@@ -20,14 +21,16 @@ from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
 from . import pages, paths, report, study
-from .augnet.comparison import Comparison
 from .errors import InputError
-from .recipe import Recipe
-from .set_study import SetStudy
-from .toy import Toy
 
-KINDS = {next(iter(model.model_fields)): model for model in (Recipe, Toy, Comparison, SetStudy)}
-"""Parameters that are no study's, by the first of them, which names the run."""
+KINDS = {
+    "recipe": ("recipe", "Recipe"),
+    "toy": ("toy", "Toy"),
+    "comparison": ("augnet.comparison", "Comparison"),
+    "sets": ("set_study", "SetStudy"),
+    "own": ("own_data", "OwnData"),
+}
+"""Module and class of parameters that are no study's, by the first of them, which names the run."""
 MAIN = {
     "09_train_featurizer": "featurizers/cifar10-resnet20",
     "10_toy_influence": "toy/half-circles",
@@ -35,6 +38,7 @@ MAIN = {
     "12_transformation_models": "learned/mnist-1pct-networks",
     "13_set_policies": "sets/mnist-translate",
     "14_why_greedy": "sets/mnist-translate",
+    "15_your_own_data": "own/digits",
 }
 """Of notebooks that run neither for a study nor across studies: the run, in the outputs folder, that links lead to."""
 MARK = "influaug: "
@@ -52,7 +56,7 @@ def run(notebook, parameters, executed=None, page=None):
     ----------
     notebook : path
     parameters : path
-        The YAML file of the study, recipe, toy or comparison.
+        The YAML file of the study, recipe, toy, comparison or own data.
     executed : path, optional
         Where the executed notebook goes (default: ``notebooks/`` in the study's folder).
     page : path, optional
@@ -82,8 +86,15 @@ def run(notebook, parameters, executed=None, page=None):
 def _read(path):
     """The study of a YAML file or, if it names one, the parameters of another kind."""
     parameters = study.mapping(path)
-    (model,) = [KINDS[name] for name in KINDS if name in parameters] or [study.Study]
-    return study.from_parameters(parameters, model)
+    return study.from_parameters(parameters, _model(parameters))
+
+
+def _model(parameters):
+    # Imported when it is asked for: some come with Keras, which takes many seconds.
+    for name, (module, model) in KINDS.items():
+        if name in parameters:
+            return getattr(import_module(f"influaug.{module}"), model)
+    return study.Study
 
 
 def _links(notebook, page):

@@ -1,0 +1,436 @@
+r"""A person's own data: what to augment, and how much of it is enough, by cross-validation on the training part.
+
+In each fold the network is trained on the fold's training points alone; the head is tested on the held-out points and
+all their copies. Differences from full augmentation are paired by fold. Folds share training points, so the half width
+of an interval over J of them is that of Nadeau & Bengio (2003, *Inference for the generalization error*),
+
+.. math:: t_{J-1} \, s \, \sqrt{\frac 1J + \frac 1{J-1}},
+
+with s the standard deviation over folds and 1 / (J - 1) the ratio of held-out to training points. Wide intervals reach
+far: with few points or folds, a small budget may be called enough because nothing was shown against it.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from scipy.stats import t as student
+from sklearn.model_selection import StratifiedKFold
+from tqdm.auto import tqdm
+
+from . import artifacts, figures, paths, set_sweep
+from .data import Split, load, split
+from .errors import InputError
+from .selection import AugmentationSelector, ChosenCopies
+from .set_policies import SetOptions, policy_of
+from .study import EVEN_AND_ODD, Classes, Study, folder_of
+from .summary import mean_interval
+from .sweep import FeatureSet
+from .transformations import Transformation, expand
+
+PURPOSES = ("sample", "folds", "network", "policies")
+BESIDE = "random_copies"
+"""The policy that the chosen one is shown beside."""
+CHOSEN, OTHERS = "#009E73", "#999999"
+
+
+class OwnData(BaseModel):
+    """Parameters of the page on a person's own data; the defaults are the small embedded case. See params/own/.
+
+    Its folder is ``outputs/own/<own>`` if its parameters are those of ``params/own/<own>.yaml``; with any other
+    parameters it is in ``outputs/variations/``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    own: str = Field("digits", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="its name")
+    data: str = Field("digits", description="an .npz, a folder of images, or digits, mnist, cifar10, small-norb")
+    data_folder: str | None = Field(None, description="where data files lie; else INFLUAUG_DATA, else a cache folder")
+    classes: Classes | None = Field(EVEN_AND_ODD, description="what becomes label 0, 1, ...; null for all classes")
+    n_train: int | None = Field(600, ge=2, description="training points, stratified; null for all")
+    transformation: Literal["translate", "rotate", "crop"] = Field("translate", description="how copies are made")
+    magnitudes: list[float] | None = Field(None, description="pixels or degrees; null for the paper's appendix B")
+    network: str = Field("lenet", description="lenet, released-cnn, resnet20, resnet56, or a trained network (.keras)")
+    epochs: int = Field(45, ge=1, description="epochs that the network trains, in every fold")
+    policy: str = Field("greedy_influence", description="what chooses; see influaug.set_policies")
+    shares: list[float] = Field([0.01, 0.03, 0.05, 0.1, 0.25], min_length=1, description="of all copies, rising")
+    C: float = Field(10.0, gt=0, description="inverse regularisation strength of the logistic regression")
+    folds: int = Field(5, ge=3, description="of the cross-validation on the training points")
+    seed: int = Field(0, ge=0, description="all randomness comes from here")
+
+    @field_validator("magnitudes", "shares", "C", mode="before")
+    @classmethod
+    def _whole_numbers_are_numbers(cls, value):
+        if isinstance(value, list):
+            return [float(v) if type(v) is int else v for v in value]
+        return float(value) if type(value) is int else value
+
+    @field_validator("magnitudes", "network")
+    @classmethod
+    def _as_in_a_study(cls, value, info):
+        given = {"transformation": info.data.get("transformation", "translate"), info.field_name: value}
+        try:
+            Study(**given)
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        return value
+
+    @field_validator("policy")
+    @classmethod
+    def _known(cls, name):
+        policy_of(name)
+        return name
+
+    @field_validator("shares")
+    @classmethod
+    def _rising(cls, shares):
+        if shares != sorted(set(shares)) or not 0 < shares[0] <= shares[-1] < 1:
+            raise ValueError("must rise, above 0 and below 1")
+        return shares
+
+    @property
+    def folder(self):
+        """Where everything is written; see the class's docstring."""
+        return folder_of(self, paths.PARAMS / "own" / f"{self.own}.yaml", paths.outputs() / "own")
+
+    def points(self):
+        """The training points and the test images: `data.Split`."""
+        return split(
+            load(self.data, self.data_folder), self.classes, self.n_train, "stratified", self.seed_of("sample")
+        )
+
+    def augmentation(self):
+        """The `transformations.Transformation`."""
+        return self._study().augmentation()
+
+    def featurizer(self, fold):
+        """An unfitted featurizer with the fold's seed (-1: for all training points), or the trained network."""
+        # Keras takes many seconds to import, and a page that finds its table on disk needs it only at the end.
+        from .featurizers import KerasFeaturizer
+
+        trained = self._study().trained_network
+        if trained:
+            return KerasFeaturizer.load(trained)
+        return KerasFeaturizer(self.network, self.epochs, seed=self.seed_of("network", fold))
+
+    def seeds(self, purpose, fold=-1):
+        """Seeds of a fold for one of `PURPOSES`: numpy.random.SeedSequence."""
+        return np.random.SeedSequence(self.seed, spawn_key=(fold + 1, PURPOSES.index(purpose)))
+
+    def seed_of(self, purpose, fold=-1):
+        """As `seeds`, as one whole number below 2^31."""
+        return int(self.seeds(purpose, fold).generate_state(1)[0] >> 1)
+
+    def data_key(self):
+        """Key of everything that the cross-validation depends on."""
+        trained = self._study().trained_network
+        modules = ("data", "transformations", "featurizers", "set_sweep")
+        return artifacts.key(
+            parameters=self.model_dump(exclude={"own", "data_folder"}),
+            data=load(self.data, self.data_folder).provenance["sha256"],
+            network=sha256(trained.read_bytes()).hexdigest() if trained else None,
+            code=artifacts.code_key(*(f"influaug.{module}" for module in modules), functions=(_folds, _features)),
+        )
+
+    def _study(self):
+        given = ("data_folder", "transformation", "magnitudes", "network", "epochs", "C", "seed")
+        return Study(dataset=self.data, **{name: getattr(self, name) for name in given})
+
+
+def about(own):
+    """Which data a page has, in a sentence or two of Markdown."""
+    points, provenance = own.points(), load(own.data, own.data_folder).provenance
+    return (
+        f"**{provenance['title']}: {len(points.labels)} training points of {len(points.class_names)} classes, "
+        f"{len(own.augmentation())} copies of each, {len(points.labels_test):,} test images.** {provenance['note']}"
+    )
+
+
+def cross_validated(own):
+    """Accuracy on held-out points and their copies, by fold, policy and share; computed if it is missing.
+
+    Returns
+    -------
+    DataFrame
+        As `set_sweep.run`, with the column fold before. Kept in ``curve.parquet``.
+    """
+    wanted, path = own.data_key(), own.folder / "curve.parquet"
+    found = artifacts.read_table(path, wanted)
+    if found is None:
+        found = pd.concat(_folds(own, own.points()), ignore_index=True)
+        made = artifacts.manifest(wanted, parameters=own.model_dump(), data=own.points().provenance)
+        artifacts.write_table(path, made, found)
+    return found
+
+
+def _folds(own, points):
+    fewest = np.bincount(points.labels).min()
+    if fewest < own.folds:
+        raise InputError(
+            f"Every class needs a point in each of the {own.folds} folds, but one has {fewest}; take fewer folds (3 or "
+            "more) or more training points."
+        )
+    settings = set_sweep.SetSweepSettings(
+        tuple(dict.fromkeys([own.policy, BESIDE])), tuple(own.shares), SetOptions(C=own.C)
+    )
+    parts = StratifiedKFold(own.folds, shuffle=True, random_state=own.seed_of("folds"))
+    parts = parts.split(np.zeros(len(points.labels)), points.labels)
+    for fold, (train, held_out) in enumerate(tqdm(parts, "folds", total=own.folds, leave=False)):
+        network = own.featurizer(fold).fit(points.images[train], points.labels[train])
+        x, y, _ = _features(own, network, points.images[train], points.labels[train])
+        x_test, y_test, _ = _features(own, network, points.images[held_out], points.labels[held_out])
+        features = FeatureSet(x, y, len(train), x_test, y_test, len(held_out))
+        found = set_sweep.run(features, settings, own.seeds("policies", fold))
+        found.insert(0, "fold", fold)
+        yield found
+
+
+def _features(own, network, images, labels):
+    """Features and labels of points and then of their copies, and the points of the copies."""
+    copies = expand(images, labels, own.augmentation())
+    both = np.concatenate([network.transform(images), network.transform(copies.images)])
+    return both, np.append(labels, copies.labels), copies.source
+
+
+def budgets(table, policy):
+    """What each share of copies gives, over folds, and how far it is from full augmentation.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `cross_validated`.
+    policy : str
+
+    Returns
+    -------
+    DataFrame
+        By share, with no augmentation at 0 and full at 1: copies, points (means over folds), mean, half_width,
+        difference, difference_half_width (95%, see above), and reaches: whether the interval of the difference does.
+    """
+    full = table[table["policy"] == "full"].set_index("fold")["accuracy"]
+    rows = {}
+    for share, part in table[table["policy"].isin([policy, "none", "full"])].groupby("share"):
+        part = part.set_index("fold")
+        (mean, half), (gap, gap_half) = (corrected_interval(v) for v in (part["accuracy"], part["accuracy"] - full))
+        rows[share] = {
+            "copies": part["added"].mean(),
+            "points": part["touched"].mean(),
+            "mean": mean,
+            "half_width": half,
+            "difference": gap,
+            "difference_half_width": gap_half,
+            "reaches": gap + gap_half >= 0,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("share")
+
+
+def corrected_interval(values, level=0.95):
+    """Mean over folds, and the half width of its interval with Nadeau & Bengio's correction; see above."""
+    values = np.asarray(values, dtype=np.float64)
+    m = len(values)
+    return values.mean(), student.ppf(0.5 + level / 2, m - 1) * values.std(ddof=1) * np.sqrt(1 / m + 1 / (m - 1))
+
+
+def enough(found):
+    """The smallest share of `budgets` whose interval reaches full augmentation's accuracy."""
+    return float(found.index[found["reaches"]].min())
+
+
+def shown(found):
+    """`budgets` as text, in percent."""
+
+    def text(mean, half):
+        return [f"{100 * m:.2f} ± {100 * h:.2f}" for m, h in zip(found[mean], found[half], strict=True)]
+
+    return pd.DataFrame(
+        {
+            "share of copies": [f"{share:.0%}" if share >= 0.01 else f"{share:.1%}" for share in found.index],
+            "copies": found["copies"].round().astype(int).to_numpy(),
+            "points": found["points"].round().astype(int).to_numpy(),
+            "accuracy (%)": text("mean", "half_width"),
+            "less full augmentation's": text("difference", "difference_half_width"),
+            "reaches it": np.where(found["reaches"], "yes", "no"),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen of all training points.
+
+    Attributes
+    ----------
+    points : data.Split
+    transformation : transformations.Transformation
+    network : featurizers.KerasFeaturizer
+        Trained on all training points.
+    selector : AugmentationSelector
+        Fitted.
+    ranked : AugmentationSelector
+        With a score for each point, or each copy, as the first model sees it.
+    """
+
+    points: Split
+    transformation: Transformation
+    network: object
+    selector: AugmentationSelector
+    ranked: AugmentationSelector
+
+    @property
+    def of(self):
+        """What is chosen, in a word."""
+        return "points" if self.selector.of_points_ else "copies"
+
+    def images(self, places):
+        """Images of points, or of copies, by number."""
+        if self.selector.of_points_:
+            return self.points.images[places]
+        return ChosenCopies(self.points.images, self.transformation).of(*divmod(places, len(self.transformation)))
+
+
+def chosen(own, share):
+    """Choose among all training points.
+
+    Parameters
+    ----------
+    own : OwnData
+    share : float
+        Of the copies, or of the points for a policy of points.
+
+    Returns
+    -------
+    Chosen
+    """
+    points = own.points()
+    network = own.featurizer(-1).fit(points.images, points.labels)
+    x, _, source = _features(own, network, points.images, points.labels)
+    n, seed = len(points.labels), own.seed_of("policies")
+    given = {"copies": x[n:], "source": source}
+    selector = AugmentationSelector(own.policy, share, C=own.C, random_state=seed).fit(x[:n], points.labels, **given)
+    ranked = selector
+    if not selector.of_points_:
+        ranked = AugmentationSelector("one_shot", 1.0, C=own.C).fit(x[:n], points.labels, **given)
+    return Chosen(points, own.augmentation(), network, selector, ranked)
+
+
+def counted(found):
+    """What was chosen, in a sentence of Markdown."""
+    selector, n = found.selector, found.selector.n_points_
+    changes = f"{len(selector.source_):,} of {n * selector.n_copies_:,} copies"
+    return f"**{len(selector.points_):,} of {n:,} points are augmented, with {changes}.**"
+
+
+def verdict(found):
+    """Which budget is enough, in a sentence or two of Markdown."""
+    row = found.loc[enough(found)]
+    numbers = f"{100 * row['difference']:+.2f} ± {100 * row['difference_half_width']:.2f} percentage points"
+    if row.name == 0:
+        return f"**No augmentation is enough**: without any copy the difference from full is {numbers}."
+    if row.name == 1:
+        return "**None of these shares is enough**: each is less accurate than full augmentation."
+    return (
+        f"**{row.name:.1%} of the copies are enough**: {row['copies']:.0f} copies of {row['points']:.0f} points; the "
+        f"difference from full augmentation is {numbers}."
+    )
+
+
+def tested(own, found):
+    """The accuracy on the test images, in a sentence of Markdown."""
+    mean, half = accuracy_on_test(own, found)
+    return (
+        f"**{100 * mean:.2f} ± {100 * half:.2f}%** of the {len(found.points.labels_test):,} test images and all their "
+        f"copies are classified rightly after adding the {len(found.selector.source_):,} chosen copies (95% interval "
+        "over test images)."
+    )
+
+
+def accuracy_on_test(own, found):
+    """Accuracy on test images and all their copies, with its 95% interval over test images: mean, half width."""
+    points = found.points
+    x, y, source = _features(own, found.network, points.images_test, points.labels_test)
+    hits = found.selector.head_.predict(x) == y
+    of_image = np.append(np.arange(len(points.labels_test)), source)
+    return mean_interval(np.bincount(of_image, hits) / np.bincount(of_image))
+
+
+def write(path, augmented, points):
+    """Write an augmented training set and the test images to an .npz that `data.load` reads, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    augmented : tuple
+        Of `AugmentationSelector.augment`.
+    points : data.Split
+    """
+    images, labels, weights, source = augmented
+    names = np.array(points.class_names)
+    arrays = {"x_train": images, "y_train": names[labels], "weights": weights, "source": source}
+    with artifacts.replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays, x_test=points.images_test, y_test=names[points.labels_test])
+
+
+def curves(ax, table, own):
+    """Accuracy against the share of copies, of the policy and of random copies, with 95% bands."""
+    for policy, colour, marker in ((own.policy, CHOSEN, "D"), (BESIDE, "#000000", "o")):
+        found = budgets(table, policy).drop(index=[0.0, 1.0])
+        x, mean, half = 100 * found.index, 100 * found["mean"], 100 * found["half_width"]
+        ax.plot(x, mean, color=colour, marker=marker, label=policy.replace("_", " "))
+        ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+    for share, style, label in ((0.0, ":", "no copies"), (1.0, "--", "all copies")):
+        level = 100 * budgets(table, own.policy).loc[share, "mean"]
+        ax.axhline(level, color="0.35", linestyle=style, linewidth=1.2, label=label)
+    ax.set(xscale="log", xlabel="added copies (% of all)", ylabel="held-out accuracy (%)")
+    ax.set_xticks(100 * np.array(own.shares), [f"{100 * share:g}" for share in own.shares])
+    ax.minorticks_off()
+    return figures.outside_legend(ax)
+
+
+def differences(ax, found):
+    """Each share's difference from full augmentation with its 95% interval; the smallest that reaches it is filled."""
+    rows = found.drop(index=1.0)
+    for place, (share, row) in enumerate(rows.iterrows()):
+        face = CHOSEN if share == enough(found) else "white"
+        values = {"y": 100 * row["difference"], "yerr": 100 * row["difference_half_width"]}
+        ax.errorbar(place, **values, fmt="D", color=CHOSEN if row["reaches"] else "#D55E00", markerfacecolor=face)
+    ax.axhline(0, color="0.35", linestyle="--", linewidth=1.2)
+    ax.set_xticks(range(len(rows)), [f"{100 * share:g}" for share in rows.index])
+    ax.set(xlabel="added copies (% of all)", ylabel="accuracy less full's (points)")
+    return ax
+
+
+def histogram(ax, found):
+    """Scores of all points, or all copies, as the first model sees them, and of those chosen."""
+    scores, name = found.ranked.scores_, found.selector.score if found.of == "points" else "promised reduction (nats)"
+    edges = np.histogram_bin_edges(scores, 60)
+    ax.hist(scores, bins=edges, color=OTHERS, label=f"all {found.of}")
+    ax.hist(scores[found.selector.support_], bins=edges, color=CHOSEN, label=f"chosen {found.of}")
+    ax.set(yscale="log", xlabel=name, ylabel=found.of)
+    ax.legend()
+    return ax
+
+
+def counts(axes, found):
+    """How many were chosen of each change, and of each class: two Axes."""
+    selector = found.selector
+    labels = found.points.labels[selector.source_]
+    names = found.transformation.labels, found.points.class_names
+    for ax, numbers, of in zip(axes, (selector.which_, labels), names, strict=True):
+        ax.barh(of, np.bincount(numbers, minlength=len(of)), color=CHOSEN)
+        ax.invert_yaxis()
+        ax.set(xlabel="chosen copies")
+    return axes
+
+
+def faces(axes, found, most=12):
+    """The first of the ranking, the points that they are of, and the last of all: three Axes."""
+    first = found.selector.ranking_[:most]
+    last = found.ranked.ranking_[::-1][:most]
+    k = 1 if found.of == "points" else len(found.transformation)
+    figures.image_row(axes[0], found.images(first), f"{found.of}, the first chosen")
+    figures.image_row(axes[1], found.points.images[first // k], "the points of these")
+    figures.image_row(axes[2], found.images(last), f"{found.of}, those that promise least")
+    return axes
