@@ -6,8 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
-from .set_summary import by_share
-from .summary import CURVE, curves_only, with_intervals
+from .summary import CURVE, by_share, curves_only, with_intervals
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 LOOK = {

@@ -9,22 +9,7 @@ import pandas as pd
 from . import artifacts, paths
 from .data import load
 from .set_policies import policy_of
-from .set_sweep import REFERENCES
-from .summary import mean_interval
-
-KEYS = ["policy", "share"]
-
-
-def by_share(table, value="accuracy", keys=KEYS):
-    """Mean over replicates of a column: DataFrame of mean, half_width, seeds by policy and share, in its order."""
-    groups = table.groupby(keys, sort=False)[value]
-    return pd.DataFrame(
-        {
-            "mean": groups.mean(),
-            "half_width": groups.agg(lambda values: mean_interval(values)[1]),
-            "seeds": groups.count(),
-        }
-    )
+from .summary import REFERENCES, by_share, mean_interval
 
 
 def gains(table, than="influence", value="accuracy"):

@@ -122,3 +122,15 @@ def refinement_gain(table, value="accuracy"):
     plain = curves[~refined][[*pair, value]].rename(columns={value: "plain"})
     joined = curves[refined].merge(plain, on=pair)
     return with_intervals(joined.assign(gain=joined[value] - joined["plain"]), "gain", [*CURVE, "budget"])
+
+
+def by_share(table, value="accuracy", keys=("policy", "share")):
+    """Mean over replicates of a column: DataFrame of mean, half_width, seeds by policy and share, in its order."""
+    groups = table.groupby(list(keys), sort=False)[value]
+    return pd.DataFrame(
+        {
+            "mean": groups.mean(),
+            "half_width": groups.agg(lambda values: mean_interval(values)[1]),
+            "seeds": groups.count(),
+        }
+    )
