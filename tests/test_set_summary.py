@@ -1,10 +1,13 @@
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from influaug import artifacts, paths, set_summary
+from influaug import artifacts, figures, paths, set_summary
+from influaug.set_study import SetStudy
 from influaug.set_summary import across, below_full, by_share, costs, enough, gains, in_percent, studies_found
+from influaug.study import read
 
 ACCURACY = {
     ("none", 0.0): [0.80, 0.82, 0.81],
@@ -93,3 +96,22 @@ def test_meanings_are_told_of_every_policy():
     shown = set_summary.meanings(["influence", "greedy_influence_balanced"]).data
     assert shown.loc["influence", "of the paper or its code"] == "yes"
     assert shown.loc["greedy_influence_balanced", "adds"].endswith("the classes taking turns")
+
+
+def test_studies_that_differ_in_the_transformation_alone_are_alike(table, tmp_path, monkeypatch):
+    folder = tmp_path / "params"
+    (folder / "sets").mkdir(parents=True)
+    monkeypatch.setattr(paths, "PARAMS", folder)
+    bases = {"a": "translate", "b": "rotate"}
+    for name, transformation in bases.items():
+        (folder / f"{name}.yaml").write_text(f"study: {name}\ntransformation: {transformation}\n")
+    for name, more in {"a": "", "b": "", "noisy": "wrong_labels: 0.1\n"}.items():
+        (folder / "sets" / f"{name}.yaml").write_text(f"sets: {name}\nstudy: {name[0].replace('n', 'a')}\n{more}")
+        path = paths.outputs() / "sets" / name / "sets.parquet"
+        artifacts.write_table(path, artifacts.manifest("key"), table)
+    found = set_summary.alike(read(folder / "sets" / "a.yaml", SetStudy))
+    assert set(found) == {"translate", "rotate"}
+    fig, axes = plt.subplots(1, 2)
+    figures.sets_side_by_side(axes, found)
+    assert [ax.get_title() for ax in axes] == list(found) and len(fig.legends) == 1
+    plt.close(fig)

@@ -314,3 +314,27 @@ def wrong_picks(ax, shares, among_all=None):
     ax.set(xscale="log", xlabel="copies added", ylabel="wrong labels among them (%)", ylim=(-3, 103))
     ax.legend()
     return ax
+
+
+HEADLINE = ("random_points", "influence", "greedy_points", "greedy_influence")
+"""Policies in the figure that lays studies of sets side by side."""
+
+
+def sets_side_by_side(axes, tables):
+    """Accuracy against the share of copies in several studies, an Axes each, with one legend.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        As many as `tables`.
+    tables : dict of str to DataFrame
+        Of `set_study.table`; the names are titles.
+    """
+    for ax, (title, table) in zip(axes, tables.items(), strict=True):
+        set_curves(ax, table, [name for name in HEADLINE if name in set(table["policy"])])
+        ax.set_title(title)
+        ax.tick_params(axis="x", labelsize=8)
+    for ax in axes[1:]:
+        ax.set_ylabel("")
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return axes

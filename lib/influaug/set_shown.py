@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from . import heads, logistic, stages
+from .artifacts import replacing
 from .data import Split
 from .errors import InputError
 from .greedy import Candidates, select
@@ -187,3 +188,9 @@ def wrong_picks(r, policies, numbers):
         policy: np.cumsum(of_copies[copies])[np.array(numbers) - 1] / numbers for policy, copies in chosen.items()
     }
     return pd.DataFrame(shares, index=numbers)
+
+
+def keep(figure, study):
+    """Write a figure beside the study's tables, as ``curves.png``, whole or not at all."""
+    with replacing(study.folder / "curves.png") as temporary:
+        figure.savefig(temporary)

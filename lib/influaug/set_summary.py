@@ -9,6 +9,7 @@ import pandas as pd
 from . import artifacts, paths
 from .data import load
 from .set_policies import policy_of
+from .study import read
 from .summary import REFERENCES, by_share, mean_interval
 
 
@@ -184,3 +185,29 @@ def retrained(table):
 def _interval(values):
     mean, half_width = mean_interval(values)
     return {"mean": mean, "half_width": half_width}
+
+
+def alike(study):
+    """Tables of the studies that differ from one in the transformation alone, by transformation.
+
+    Parameters
+    ----------
+    study : set_study.SetStudy
+
+    Returns
+    -------
+    dict of str to DataFrame
+    """
+    found = {}
+    for name, table in studies_found().items():
+        path = paths.PARAMS / "sets" / f"{name}.yaml"
+        other = read(path, type(study)) if path.exists() else None
+        if other is not None and _apart_from_transformation(other) == _apart_from_transformation(study):
+            found[other.base().transformation] = table
+    return found
+
+
+def _apart_from_transformation(study):
+    base = study.base()
+    chosen = study.model_dump(include={"C", "wrong_labels", "rare_class"})
+    return chosen, base.dataset, base.classes, base.network
