@@ -207,7 +207,7 @@ def test_the_place_of_an_error_in_a_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["nosuch.yaml", ""])
 def test_a_missing_file_is_answered_with_the_studies_there_are(tmp_path, name):
-    with pytest.raises(InputError, match="digits-crop, digits-rotate, digits-translate"):
+    with pytest.raises(InputError, match="digits-crop, digits-rotate, digits-ten-translate, digits-translate"):
         study.read(tmp_path / name)
 
 

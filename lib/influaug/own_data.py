@@ -26,7 +26,7 @@ from .data import Split, load, split
 from .errors import InputError
 from .selection import AugmentationSelector, ChosenCopies
 from .set_policies import SetOptions, policy_of
-from .study import EVEN_AND_ODD, Classes, Study, folder_of
+from .study import EVEN_AND_ODD, Classes, Study, folder_of, numbers
 from .summary import mean_interval
 from .sweep import FeatureSet
 from .transformations import Transformation, expand
@@ -61,12 +61,7 @@ class OwnData(BaseModel):
     folds: int = Field(5, ge=3, description="of the cross-validation on the training points")
     seed: int = Field(0, ge=0, description="all randomness comes from here")
 
-    @field_validator("magnitudes", "shares", "C", mode="before")
-    @classmethod
-    def _whole_numbers_are_numbers(cls, value):
-        if isinstance(value, list):
-            return [float(v) if type(v) is int else v for v in value]
-        return float(value) if type(value) is int else value
+    _numbers = numbers("magnitudes", "shares", "C")
 
     @field_validator("magnitudes", "network")
     @classmethod
@@ -418,8 +413,8 @@ def counts(axes, found):
     selector = found.selector
     labels = found.points.labels[selector.source_]
     names = found.transformation.labels, found.points.class_names
-    for ax, numbers, of in zip(axes, (selector.which_, labels), names, strict=True):
-        ax.barh(of, np.bincount(numbers, minlength=len(of)), color=CHOSEN)
+    for ax, picked, of in zip(axes, (selector.which_, labels), names, strict=True):
+        ax.barh(of, np.bincount(picked, minlength=len(of)), color=CHOSEN)
         ax.invert_yaxis()
         ax.set(xlabel="chosen copies")
     return axes

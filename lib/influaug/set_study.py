@@ -14,7 +14,7 @@ from . import artifacts, paths, set_sweep, stages
 from .data import load
 from .errors import InputError
 from .set_policies import SetOptions, policy_of
-from .study import Study, folder_of, read
+from .study import Study, folder_of, numbers, read
 
 PURPOSES = ["policies", "wrong labels", "rare class"]
 OF_RETRAINED = ("retrained", "retrained_share")
@@ -49,12 +49,7 @@ class SetStudy(BaseModel):
     retrained_share: float = Field(0.05, gt=0, le=1, description="of all copies, where that is done")
     seed: int = Field(0, ge=0, description="all randomness but that of the study comes from here")
 
-    @field_validator("shares", "C", "wrong_labels", "rare_share", "pool", "retrained_share", mode="before")
-    @classmethod
-    def _whole_numbers_are_numbers(cls, value):
-        if isinstance(value, list):
-            return [float(v) if type(v) is int else v for v in value]
-        return float(value) if type(value) is int else value
+    _numbers = numbers("shares", "C", "wrong_labels", "rare_share", "pool", "retrained_share")
 
     @field_validator("policies", "retrained")
     @classmethod

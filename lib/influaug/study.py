@@ -24,6 +24,17 @@ TRAINED = ".keras"
 Classes = list[int | str | list[int | str]]
 
 
+def numbers(*names):
+    """A model's validator: in these parameters, and in lists there, whole numbers are numbers too."""
+
+    def as_numbers(value):
+        if isinstance(value, list):
+            return [float(v) if type(v) is int else v for v in value]
+        return float(value) if type(value) is int else value
+
+    return field_validator(*names, mode="before")(as_numbers)
+
+
 class Study(BaseModel):
     """Parameters of a study; the defaults are the small embedded case. See params/ for the full ones.
 
@@ -116,12 +127,7 @@ class Study(BaseModel):
             raise ValueError(f"{budgets[-1]} is more than the {n} training points")
         return budgets
 
-    @field_validator("magnitudes", "learning_rate", "C", "damping", "patience", mode="before")
-    @classmethod
-    def _whole_numbers_are_numbers(cls, value):
-        if isinstance(value, list):
-            return [float(v) if type(v) is int else v for v in value]
-        return float(value) if type(value) is int else value
+    _numbers = numbers("magnitudes", "learning_rate", "C", "damping", "patience")
 
     @property
     def folder(self):

@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.linalg import cho_solve
 from scipy.special import expit
 from sklearn.datasets import make_moons
@@ -33,7 +33,7 @@ from tqdm.auto import tqdm
 from . import heads, paths
 from .errors import InputError
 from .influence import ValidationInfluence, factor
-from .study import folder_of
+from .study import folder_of, numbers
 from .summary import mean_interval
 
 SCENARIOS = ("matched", "moved")
@@ -62,12 +62,7 @@ class Toy(BaseModel):
     seeds: int = Field(10, ge=2, description="repetitions of everything")
     seed: int = Field(0, ge=0, description="the one seed that all others come from")
 
-    @field_validator("noise", "C", "bound", "rate", "move", mode="before")
-    @classmethod
-    def _whole_numbers_are_numbers(cls, value):
-        if isinstance(value, list):
-            return [float(v) if type(v) is int else v for v in value]
-        return float(value) if type(value) is int else value
+    _numbers = numbers("noise", "C", "bound", "rate", "move")
 
     @property
     def folder(self):

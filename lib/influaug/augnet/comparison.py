@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from .. import artifacts, paths
 from ..data import load, split
 from ..errors import InputError
-from ..study import Classes, folder_of, read
+from ..study import Classes, folder_of, numbers, read
 from ..summary import mean_interval
 from .ablations import ABLATIONS
 
@@ -83,10 +83,7 @@ class Comparison(BaseModel):
     replicates: int = Field(2, ge=2, description="repetitions of everything, each with its own labelled images")
     seed: int = Field(0, ge=0, description="all randomness comes from here")
 
-    @field_validator("rate", "start", mode="before")
-    @classmethod
-    def _whole_numbers_are_numbers(cls, value):
-        return float(value) if type(value) is int else value
+    _numbers = numbers("rate", "start")
 
     @field_validator("arms")
     @classmethod
