@@ -92,6 +92,17 @@ def test_every_figure_draws_what_it_is_given(r):
     plt.close(fig)
 
 
+def test_clusters_are_swept_over_the_released_codes_numbers(r):
+    found = set_shown.cluster_sweep(r.study)
+    assert list(found["k"]) == [1, 4, 8, 20, 40, 60, 80]
+    one = r.features.train[:80].astype(float)
+    assert found["inertia"].iloc[0] == pytest.approx(((one - one.mean(axis=0)) ** 2).sum(), rel=1e-4)
+    fig, axes = plt.subplots(1, 2)
+    figures.cluster_sweep(axes, found)
+    np.testing.assert_array_equal(axes[0].lines[0].get_ydata(), found["inertia"])
+    plt.close(fig)
+
+
 def test_a_study_with_a_rare_class_has_no_pictures(r):
     with pytest.raises(InputError, match="rare_class must be null"):
         next(set_shown.replicates(r.study.model_copy(update={"rare_class": 1})))

@@ -338,3 +338,11 @@ def sets_side_by_side(axes, tables):
         ax.set_ylabel("")
     axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return axes
+
+
+def cluster_sweep(axes, found):
+    """Inertia and mean silhouette against the number of clusters: two Axes; of `clusters.k_sweep`."""
+    for ax, name, label in zip(axes, ("inertia", "silhouette"), ("inertia", "mean silhouette"), strict=True):
+        ax.plot(found["k"], found[name], color="#0072B2", marker="o")
+        ax.set(xscale="log", xlabel="clusters", ylabel=label)
+    return axes

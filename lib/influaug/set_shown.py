@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from . import heads, logistic, stages
+from . import clusters, heads, logistic, stages
 from .artifacts import replacing
 from .data import Split
 from .errors import InputError
@@ -14,7 +14,7 @@ from .influence import factor, point_gradients
 from .set_policies import choose
 from .set_study import PURPOSES, SetStudy, problem
 from .summary import mean_interval
-from .sweep import FeatureSet
+from .sweep import FeatureSet, scaled_budgets
 from .transformations import Transformation, expand
 
 
@@ -150,6 +150,12 @@ def first_scores(r):
     m = len(r.candidates.source)
     found = select(r.candidates, C=r.study.C, batch=m)
     return pd.DataFrame({"influence": found.scores, "wrong": r.wrong[r.candidates.source[found.order]]})
+
+
+def cluster_sweep(study):
+    """Inertia and silhouette of k-means on the first replicate's originals, at the released code's k: DataFrame."""
+    f = stages.features(study.base())[0].set
+    return clusters.k_sweep(f.train[: f.n], scaled_budgets(f.n), study.seed)
 
 
 def about(r):
