@@ -7,6 +7,7 @@ from sklearn.metrics import log_loss
 
 from influaug import figures, paths, set_shown
 from influaug.errors import InputError
+from influaug.greedy import select
 from influaug.set_study import SetStudy
 from influaug.study import read
 
@@ -90,6 +91,17 @@ def test_every_figure_draws_what_it_is_given(r):
     figures.wrong_picks(axes[3], set_shown.wrong_picks(r, ["influence"], [4, 40]), 0.1)
     assert axes[3].lines[1].get_ydata()[0] == pytest.approx(10)
     plt.close(fig)
+
+
+def test_scoring_again_is_compared_at_each_share(r):
+    found = set_shown.rescoring(r.study, (1, None), [0.01, 0.05])
+    assert len(found) == 2 * 2 * 2 and set(found["policy"]) == {"1", "a sixteenth of what is added"}
+    first = found[(found["replicate"] == 0) & (found["share"] == 0.05)].set_index("policy")["accuracy"]
+    assert first["1"] == first.iloc[1]  # of 16 picks, batches of a sixteenth are of one
+    f, copies = r.features, select(r.candidates, budget=16).order
+    rows = np.append(np.arange(f.n), f.n + copies)
+    model = LogisticRegression(C=10, solver="newton-cholesky", tol=1e-8).fit(f.train[rows], f.labels[rows])
+    assert first["1"] == pytest.approx(model.score(f.test, f.test_labels), abs=0.5 / len(f.test))
 
 
 def test_clusters_are_swept_over_the_released_codes_numbers(r):

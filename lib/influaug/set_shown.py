@@ -13,9 +13,13 @@ from .greedy import Candidates, select
 from .influence import factor, point_gradients
 from .set_policies import choose
 from .set_study import PURPOSES, SetStudy, problem
+from .set_sweep import added_weights, tested
 from .summary import mean_interval
 from .sweep import FeatureSet, scaled_budgets
 from .transformations import Transformation, expand
+
+BATCHES = (1, 16, 64, None)
+"""Batches that the page compares."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,39 @@ def redundancy(study, policies, number):
             copies = picks(r, policy, number)
             touched = len(np.unique(r.candidates.source[copies]))
             rows.append({"replicate": r.number, "policy": policy, "points": touched, "likeness": likeness(r, copies)})
+    return pd.DataFrame(rows)
+
+
+def rescoring(study, batches, shares):
+    """Test accuracy of greedy influence when all copies are scored again after batches of several sizes.
+
+    Parameters
+    ----------
+    study : SetStudy
+    batches : sequence of int or None
+        See `greedy.select`; None is its default.
+    shares : sequence of float
+        Of all copies.
+
+    Returns
+    -------
+    DataFrame
+        Columns replicate, policy (the batch, in words), share, accuracy (all test rows).
+    """
+    rows = []
+    for r in replicates(study):
+        m, weights, about = len(r.candidates.source), [], []
+        for batch in batches:
+            budgets = [max(1, round(share * m)) for share in shares]
+            order = select(
+                r.candidates, budget=budgets[-1], C=study.C, batch=batch, refit_every=study.refit_every
+            ).order
+            weights += [added_weights(r.features, order[:budget]) for budget in budgets]
+            name = "a sixteenth of what is added" if batch is None else str(batch)
+            about += [{"replicate": r.number, "policy": name, "share": share} for share in shares]
+        theta = logistic.fit(r.features.train, r.features.labels, np.stack(weights), study.C).theta
+        accuracy = tested(r.features, theta)["accuracy"]
+        rows += [{**each, "accuracy": value} for each, value in zip(about, accuracy, strict=True)]
     return pd.DataFrame(rows)
 
 
