@@ -214,7 +214,8 @@ def test_links_between_notebooks_lead_to_their_pages(project, outputs, monkeypat
 
 def test_pages_of_what_is_no_study_lead_to_their_own_run(project, outputs, monkeypatch):
     monkeypatch.setattr("influaug.paths.PARAMS", Path.cwd())
-    source = "[networks](12_transformation_models.ipynb), [toy](10_toy_influence.ipynb), [index](00_index.ipynb)"
+    source = "[networks](12_transformation_models.ipynb), [toy](10_toy_influence.ipynb), [index](00_index.ipynb), "
+    source += "[sweep](03_policy_sweep.ipynb)"
     notebook = project("11_learned_augmentation")
     nbformat.write(new_notebook(cells=[new_markdown_cell(source)]), notebook)
     Path("learned").mkdir()
@@ -226,4 +227,5 @@ def test_pages_of_what_is_no_study_lead_to_their_own_run(project, outputs, monke
         "networks": "12_transformation_models.html",
         "toy": "../../../toy/half-circles/pages/10_toy_influence.html",
         "index": "../../../pages/00_index.html",
+        "sweep": "../../../mnist-translate/pages/03_policy_sweep.html",
     }

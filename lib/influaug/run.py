@@ -41,6 +41,8 @@ MAIN = {
     "15_your_own_data": "own/digits",
 }
 """Of notebooks that run neither for a study nor across studies: the run, in the outputs folder, that links lead to."""
+MAIN_STUDY = "mnist-translate"
+"""The study whose stages such notebooks' links lead to."""
 MARK = "influaug: "
 """What the lines begin with that the command writes to standard error."""
 
@@ -105,13 +107,20 @@ def _links(notebook, page):
 
 
 def _places(chosen, page):
-    """Where each notebook's page is, seen from a page: of the own run, of the `MAIN` one, or among the overviews'."""
+    """Where each notebook's page is, seen from a page: of the own run, or the `MAIN` one, or among the overviews'."""
     folders = {path.stem: paths.outputs() / "pages" for path in paths.NOTEBOOKS.glob("*.ipynb")}
-    folders |= {stem: paths.outputs() / folder / "pages" for stem, folder in MAIN.items()}
+    main = dict.fromkeys(report.NOTEBOOKS, MAIN_STUDY) | MAIN
+    folders |= {stem: paths.outputs() / folder / "pages" for stem, folder in main.items()}
     kind = chosen.folder.parent.name
     own = [stem for stem, folder in MAIN.items() if folder.startswith(f"{kind}/")]
-    folders |= dict.fromkeys(own or report.NOTEBOOKS, chosen.folder / "pages")
+    here = chosen.folder / "pages"
+    folders |= dict.fromkeys(report.NOTEBOOKS, here) if not own else {}
+    folders |= {stem: here for stem in own if _there(here, stem) or not _there(folders[stem], stem)}
     return {stem: _from(page, folder / stem) for stem, folder in folders.items()}
+
+
+def _there(folder, stem):
+    return (folder / f"{stem}.html").exists()
 
 
 def _from(page, path):
