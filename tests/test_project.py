@@ -127,6 +127,14 @@ def test_committed_outputs_are_small_and_hold_no_large_arrays():
     assert sum(path.stat().st_size for path in there if path.suffix == ".keras") < 10e6
 
 
+@in_a_checkout
+def test_committed_outputs_name_no_place_on_a_machine():
+    found = git(
+        "grep", "-lE", r"site-packages|/home/|/Users/|\.running\.|\.\./\.\./[a-z]+/[a-z]+/outputs", "--", "outputs/*"
+    )
+    assert (found.stdout, found.returncode) == ("", 1)
+
+
 def test_make_help_lists_every_command():
     listed = subprocess.run(["make", "--no-print-directory", "help"], cwd=paths.PROJECT, capture_output=True, text=True)
     lines = [line.split(None, 2) for line in listed.stdout.splitlines()]

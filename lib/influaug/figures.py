@@ -300,7 +300,7 @@ def signed_histogram(ax, scores):
     ax.minorticks_off()
     ax.axvline(0, color="0.35", linewidth=0.8)
     ax.set(xlabel="in-sample influence (nats)", ylabel="copies (% of their kind)")
-    ax.legend()
+    ax.legend(loc="upper center")
     return ax
 
 

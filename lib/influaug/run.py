@@ -144,13 +144,14 @@ def _execute(notebook, chosen, executed):
         raise NotebookError(f"{_reason(error)}; see {executed}.") from None
     finally:
         if running.exists():
-            _shrink(running)
+            _tidy(running, executed.name)
             running.replace(executed)
 
 
-def _shrink(executed):
-    """Store the pictures of an executed notebook with a palette of 256 colours: a third of the bytes."""
+def _tidy(executed, name):
+    """Store an executed notebook's pictures with 256 colours, a third of the bytes, and its name without a folder."""
     notebook = nbformat.read(executed, nbformat.NO_CONVERT)
+    notebook.metadata.get("papermill", {})["output_path"] = name
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
