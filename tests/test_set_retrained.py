@@ -3,6 +3,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from influaug import set_retrained, set_shown, set_summary, stages
+from influaug.errors import InputError
+from influaug.study import Study
 from test_set_shown import r, study  # noqa: F401  fixtures
 
 
@@ -39,3 +41,9 @@ def test_differences_are_paired(r):  # noqa: F811
     gap = 100 * (wide["random_copies"] - wide["influence"]).mean()
     assert shown.loc["random_copies", "less influence"].startswith(f"{gap:+.2f}")
     assert shown.loc["influence", "less influence"] == "" and shown.loc["none", "replicates"] == 2
+
+
+def test_a_network_that_was_trained_beforehand_is_not_retrained(r, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(Study, "trained_network", "some.keras")
+    with pytest.raises(InputError, match=r"trained beforehand.*retrained must be empty"):
+        set_retrained.table(r.study.model_copy(update={"retrained": ["influence"]}))

@@ -78,6 +78,7 @@ def test_problems_have_the_errors_and_the_imbalance_that_are_asked_for():
         ({"policies": ["luck"]}, "unknown policy of copies 'luck'"),
         ({"policies": ["influence", "influence"]}, "each policy once"),
         ({"wrong_labels": 1}, "less than 1"),
+        ({"kernel": "quadratic"}, "kernel: must be one of linear, cosine, gaussian"),
         ({"policy": "influence"}, "Unknown parameter policy"),
     ],
 )

@@ -22,9 +22,10 @@ from sklearn.model_selection import StratifiedKFold
 from tqdm.auto import tqdm
 
 from . import artifacts, figures, paths, set_sweep
+from .chosen import ChosenCopies
 from .data import Split, load, split
 from .errors import InputError
-from .selection import AugmentationSelector, ChosenCopies
+from .selection import AugmentationSelector
 from .set_policies import SetOptions, policy_of
 from .study import EVEN_AND_ODD, Classes, Study, folder_of, numbers
 from .summary import mean_interval

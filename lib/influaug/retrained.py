@@ -105,11 +105,34 @@ def _train_and_test(problem, points, C):
     sample, transformation = problem.sample, problem.transformation
     copies = expand(sample.images[points], sample.labels[points], transformation)
     images, labels = np.concatenate([sample.images, copies.images]), np.append(sample.labels, copies.labels)
-    network = problem.new_featurizer().fit(images, labels)
+    return train_and_test(problem.new_featurizer(), images, labels, sample, transformation, C)
+
+
+def train_and_test(featurizer, images, labels, sample, transformation, C):
+    """Train a network and a head on its features; test both on the test images and all their copies.
+
+    Parameters
+    ----------
+    featurizer : featurizers.KerasFeaturizer
+        Not fitted.
+    images : uint8 [n, height, width, channels]
+    labels : int [n]
+    sample : Split
+        With the test images.
+    transformation : Transformation
+    C : float
+        Inverse regularisation strength of the head.
+
+    Returns
+    -------
+    dict
+        accuracy (of all test rows) and accuracy_original.
+    """
+    network = featurizer.fit(images, labels)
     theta = logistic.fit(network.transform(images), labels, np.ones((1, len(labels))), C).theta
-    original = _hits(network, theta, sample.images_test, sample.labels_test)
-    moved = [_hits(network, theta, batch, sample.labels_test) for batch in transformation(sample.images_test)]
-    return {"accuracy": float(np.mean([original, *moved])), "accuracy_original": float(np.mean(original))}
+    tests = [sample.images_test, *transformation(sample.images_test)]
+    hits = [_hits(network, theta, each, sample.labels_test) for each in tests]
+    return {"accuracy": float(np.mean(hits)), "accuracy_original": float(np.mean(hits[0]))}
 
 
 def _hits(network, theta, images, labels):

@@ -1,6 +1,6 @@
 """Selection of what to augment, as a scikit-learn classifier: the way in for a person's own data and training loop."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral, Real
 from sys import modules
 from typing import NamedTuple
@@ -15,11 +15,11 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from . import choice
 from .adapters import ImageForm, as_transformation
+from .chosen import ChosenCopies, Training
 from .errors import InputError
 from .estimator import LogisticHead
 from .greedy import Candidates
 from .set_policies import SetOptions
-from .transformations import Transformation
 
 AT_ONCE = 1000
 """Rows that are featurized at once: it bounds the memory."""
@@ -438,81 +438,6 @@ class Copies:
     def n_seen(self):
         """How many have been asked for."""
         return int(self._seen.sum())
-
-
-@dataclass(frozen=True)
-class ChosenCopies:
-    """Single copies of standard images.
-
-    Attributes
-    ----------
-    images : array of uint8 [n, height, width, channels]
-    transformation : transformations.Transformation
-    """
-
-    images: np.ndarray
-    transformation: Transformation
-
-    def of(self, source, which):
-        """The copies that the changes `which` make of the points `source`: [m, height, width, channels]."""
-        copies = np.empty((len(source), *self.images.shape[1:]), np.uint8)
-        t = self.transformation
-        for change in np.unique(which):
-            one = replace(t, labels=t.labels[change : change + 1], augmenters=t.augmenters[change : change + 1])
-            places = np.flatnonzero(which == change)
-            copies[places] = one(self.images[source[places]])[0]
-        return copies
-
-
-@dataclass(frozen=True)
-class Training:
-    """Originals, and copies that are made when they are asked for.
-
-    Attributes
-    ----------
-    images : array [n, ...]
-    labels : array [n]
-    form : ImageForm
-        Of the images.
-    transformation : transformations.Transformation
-    chosen, which : int array [m]
-        Of each copy, its point and its change.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    form: ImageForm
-    transformation: Transformation
-    chosen: np.ndarray
-    which: np.ndarray
-
-    @property
-    def source(self):
-        """Points of all: [n + m]."""
-        return np.append(np.arange(len(self.images)), self.chosen)
-
-    @property
-    def n(self):
-        """Originals and copies."""
-        return len(self.images) + len(self.chosen)
-
-    def batch(self, places):
-        """Images, labels and weights of some of the originals and copies."""
-        points = self.source[places]
-        images = self.images[points]
-        copied = np.flatnonzero(places >= len(self.images))
-        if len(copied):
-            touched, own = np.unique(points[copied], return_inverse=True)
-            making = ChosenCopies(self.form.standard(self.images[touched]), self.transformation)
-            images[copied] = self.form.back(making.of(own, self.which[places[copied] - len(self.images)]))
-        return images, self.labels[points], np.ones(len(places), np.float32)
-
-    def batches(self, size, epochs, seeds):
-        """Shuffled batches."""
-        for child in seeds.spawn(epochs):
-            order = np.random.default_rng(child).permutation(self.n)
-            for start in range(0, self.n, size):
-                yield self.batch(order[start : start + size])
 
 
 def _generator(random_state):

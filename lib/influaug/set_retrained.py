@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import artifacts, heads, logistic, set_shown, stages
+from . import artifacts, retrained, set_shown, stages
 from .data import load
+from .errors import InputError
 
 REFERENCES = {"none": 0.0, "full": 1.0}
+
+PARAMETERS = {"C", "wrong_labels", "pool", "clusters", "kernel", "refit_every", "seed"}
+"""Parameters of a study that decide what is chosen, and with what head it is tested."""
 
 
 def table(study):
@@ -20,23 +24,33 @@ def table(study):
     Parameters
     ----------
     study : set_study.SetStudy
-        With ``retrained`` and ``retrained_share``; its base study must train networks of its own.
+        With ``retrained`` and ``retrained_share``.
 
     Returns
     -------
     DataFrame
         Columns replicate, policy, share, added, accuracy (all test rows), accuracy_original. Kept model by model in
         ``replicates/``.
+
+    Raises
+    ------
+    InputError
+        A base study with a network that was trained beforehand, or a study with a rare class.
     """
     base = study.base()
+    if base.trained_network is not None:
+        raise InputError(
+            f"The features of study {study.study} are of a network that was trained beforehand, so that none can be "
+            "trained anew; retrained must be empty."
+        )
     dataset = load(base.dataset, base.data_folder)
     jobs = [*REFERENCES.items(), *((policy, study.retrained_share) for policy in study.retrained)]
     rows = []
     for r in tqdm(set_shown.replicates(study), "retrain", total=base.replicates):
         key = artifacts.key(
-            parameters=study.model_dump(include={"C", "wrong_labels", "pool", "clusters", "refit_every", "seed"}),
+            parameters=study.model_dump(include=PARAMETERS),
             features=stages.features_key(base, dataset, r.number),
-            code=artifacts.code_key("influaug.set_sweep", functions=(_chosen, _trained)),
+            code=artifacts.code_key("influaug.set_sweep", functions=(_chosen, _trained, retrained.train_and_test)),
         )
         rows += [_kept(study, r, policy, share, key) for policy, share in jobs]
     return pd.DataFrame(rows)
@@ -46,9 +60,9 @@ def _kept(study, r, policy, share, key):
     path = study.folder / "replicates" / f"retrained-{r.number:02d}-{policy}-{share:g}.json"
     found = artifacts.read_json(path)
     if found is None or found["key"] != key:
-        about = {"replicate": r.number, "policy": policy, "share": share}
-        artifacts.write_json(path, {"key": key, "row": {**about, **_trained(r, _chosen(r, policy, share))}})
-        found = artifacts.read_json(path)
+        row = {"replicate": r.number, "policy": policy, "share": share, **_trained(r, _chosen(r, policy, share))}
+        found = artifacts.manifest(key, row=row)
+        artifacts.write_json(path, found)
     return found["row"]
 
 
@@ -60,15 +74,8 @@ def _chosen(r, policy, share):
 
 
 def _trained(r, copies):
-    """Train a network on the originals and some copies, and test it on the test images and all their copies."""
     labels = np.append(r.features.labels[: r.features.n], r.candidates.labels[r.candidates.source[copies]])
     images = np.concatenate([r.sample.images, set_shown.images(r, copies)]) if len(copies) else r.sample.images
-    network = stages.new_featurizer(r.study.base(), r.number).fit(images, labels)
-    theta = logistic.fit(network.transform(images), labels, np.ones((1, len(labels))), r.study.C).theta
-    tests = [r.sample.images_test, *r.transformation(r.sample.images_test)]
-    hits = [_hits(network, theta, test, r.sample.labels_test) for test in tests]
-    return {"added": len(copies), "accuracy": float(np.mean(hits)), "accuracy_original": float(np.mean(hits[0]))}
-
-
-def _hits(network, theta, images, labels):
-    return heads.predict(heads.with_intercept(network.transform(images)), theta)[0] == labels
+    network = stages.new_featurizer(r.study.base(), r.number)
+    tested = retrained.train_and_test(network, images, labels, r.sample, r.transformation, r.study.C)
+    return {"added": len(copies), **tested}

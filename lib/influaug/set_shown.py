@@ -7,6 +7,7 @@ import pandas as pd
 
 from . import clusters, heads, logistic, stages
 from .artifacts import replacing
+from .chosen import ChosenCopies
 from .data import Split
 from .errors import InputError
 from .greedy import Candidates, select
@@ -16,7 +17,7 @@ from .set_study import PURPOSES, SetStudy, problem
 from .set_sweep import added_weights, tested
 from .summary import mean_interval
 from .sweep import FeatureSet, scaled_budgets
-from .transformations import Transformation, expand
+from .transformations import Transformation
 
 BATCHES = (1, 16, 64, None)
 """Batches that the page compares."""
@@ -79,9 +80,8 @@ def picks(r, policy, number):
 
 def images(r, copies):
     """Images of copies, given by number: uint8 [b, height, width, channels]."""
-    points, place = np.unique(r.candidates.source[copies], return_inverse=True)
-    made = expand(r.sample.images[points], r.sample.labels[points], r.transformation).images
-    return made[place * r.features.k + np.asarray(copies) % r.features.k]
+    chosen = ChosenCopies(r.sample.images, r.transformation)
+    return chosen.of(r.candidates.source[copies], np.asarray(copies) % r.features.k)
 
 
 def by_change(r, policies, number):

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tqdm.auto import tqdm
 
-from . import artifacts, paths, set_sweep, stages
+from . import artifacts, kdpp, paths, set_sweep, stages
 from .data import load
 from .errors import InputError
 from .set_policies import SetOptions, policy_of
@@ -59,6 +59,13 @@ class SetStudy(BaseModel):
         if len(set(names)) < len(names):
             raise ValueError("must name each policy once")
         return names
+
+    @field_validator("kernel")
+    @classmethod
+    def _known_kernel(cls, name):
+        if name not in kdpp.KERNELS:
+            raise ValueError(f"must be one of {', '.join(kdpp.KERNELS)}")
+        return name
 
     @property
     def folder(self):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from . import artifacts, paths
 from .data import load
+from .report import percent
 from .set_policies import policy_of
 from .study import read
 from .summary import REFERENCES, by_share, mean_interval
@@ -117,8 +118,8 @@ def _row(table, policy, than, share):
 
 
 def _text(row, digits=2, signed=False):
-    half = "" if np.isnan(row["half_width"]) else f" ± {100 * row['half_width']:.{digits}f}"
-    return f"{100 * row['mean']:{'+' if signed else ''}.{digits}f}{half}"
+    text = percent(row["mean"], row["half_width"], digits)
+    return f"+{text}" if signed and row["mean"] >= 0 else text
 
 
 def _share(share):
