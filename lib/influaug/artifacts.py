@@ -1,7 +1,8 @@
 """What a stage makes, on disk: written whole or not at all, and never served when what it depends on has changed.
 
 An artifact is an .npz, .parquet or .json file that carries its own manifest: the key of everything that it depends on
-(parameters, data, upstream artifacts, the code that made it), the parameters in words, versions, and the time.
+(parameters, data, upstream artifacts, the code that made it), the parameters in words, versions, commit, device and
+the time.
 """
 
 import ast
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from . import provenance
 from .errors import InputError
 
 PACKAGES = ("influaug", "numpy", "scipy", "scikit-learn", "pandas", "keras", "imaug")
@@ -90,6 +92,7 @@ def manifest(artifact_key, **about):
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
+        **provenance.record(),
         **about,
     }
 

@@ -4,12 +4,9 @@ A sweep here is what the paper runs for one data set and transformation: 11 poli
 each with five) x 5 rounds x 8 budgets, 440 logistic regressions. All times of a comparison are taken in one run.
 """
 
-import os
-import platform
 import warnings
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from time import perf_counter, thread_time
 
 import numpy as np
@@ -19,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from . import competitors, heads, influence, logistic, stages
+from . import competitors, heads, influence, logistic, provenance, stages
 from .data import load, split
 from .errors import InputError
 from .policies import order
@@ -37,7 +34,7 @@ COMPETITORS = {
     "scikit-learn lbfgs": {"solver": "lbfgs"},
     "scikit-learn newton-cholesky, warm": {"solver": "newton-cholesky", "warm_start": True},
 }
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+CORES = provenance.cores()
 MOST_TESTED = 2000
 LARGEST_HESSIAN = 2000
 """Parameters of a head beyond which newton-cholesky is not run: a model would take minutes."""
@@ -488,16 +485,7 @@ def machine():
         sorted({f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["version"]})
     )
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-learn"))
-    return f"{_processor()}, {CORES} cores; {packages}; {blas}"
-
-
-def _processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
+    return f"{provenance.processor()}, {CORES} cores; {packages}; {blas}"
 
 
 def shown(results):

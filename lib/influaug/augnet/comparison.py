@@ -129,7 +129,7 @@ def result(comparison, replicate, arm):
     started = perf_counter()
     error, loss = accuracy_of(comparison, replicate, arm, points, learned_file)
     measured = {"arm": arm, "error": error, "loss": loss, "seconds": perf_counter() - started}
-    artifacts.write_json(path, artifacts.manifest(wanted, data=points.provenance, **measured))
+    artifacts.write_json(path, artifacts.manifest(wanted, **_about(comparison, points), **measured))
     return artifacts.read_json(path)
 
 
@@ -144,7 +144,8 @@ def learned_file(comparison, replicate, form):
 
         started = perf_counter()
         found = learn_form(comparison, replicate, form, points, path, learned_file)
-        made = artifacts.manifest(wanted, seconds=perf_counter() - started, trajectory=found)
+        taken = perf_counter() - started
+        made = artifacts.manifest(wanted, **_about(comparison, points), seconds=taken, trajectory=found)
         artifacts.write_json(about, made)
     return path
 
@@ -204,6 +205,10 @@ def summary(table, against="control", measure="error"):
             "seeds": len(both),
         }
     return pd.DataFrame.from_dict(rows, orient="index").astype({"seeds": int})
+
+
+def _about(comparison, points):
+    return {"parameters": comparison.model_dump(exclude={"data_folder"}), "data": points.provenance}
 
 
 def _folder(comparison, replicate):
