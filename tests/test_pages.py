@@ -1,6 +1,7 @@
 """Rendered pages: what they show, what they must never ask for, and what happens with bad input."""
 
 import base64
+import hashlib
 import json
 import re
 import subprocess
@@ -19,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from influaug.errors import InputError
 from influaug.pages import TEMPLATES, main, render_index, render_notebook
 
+OWN_SCRIPT = (TEMPLATES / "table.js").read_text("utf-8")
 THEORY = r"""# Scores of $n$ points
 
 The loss $\ell_i = -\log p_i$ follows [the features](01_featurize.ipynb) and leads to [the bands](03_sweep.ipynb#bands);
@@ -93,7 +95,7 @@ def soup(page):
 
 
 class Requests(HTMLParser):
-    """Collects what a browser would fetch by itself from elsewhere, and any script."""
+    """Collects what a browser would fetch by itself from elsewhere, and any script but that of sortable tables."""
 
     def __init__(self, text):
         super().__init__()
@@ -104,11 +106,18 @@ class Requests(HTMLParser):
         self.inside = tag
         outward = [(tag, name, value) for name, value in attrs if re.match(r"\s*(https?:|//)", value or "")]
         self.found += [found for found in outward if found[:2] != ("a", "href")]
-        self.found += [(tag, attrs)] if tag in ("script", "iframe", "object", "embed", "base") else []
+        self.found += (
+            [(tag, attrs)] if tag in ("iframe", "object", "embed", "base") or (tag == "script" and attrs) else []
+        )
 
     def handle_data(self, data):
         if self.inside == "style":
             self.found += re.findall(r"@import|url\(.*?\)", data)
+        if self.inside == "script" and data.strip() and data != OWN_SCRIPT:
+            self.found.append(("script", data))
+
+    def handle_endtag(self, tag):
+        self.inside = ""
 
 
 def render(tmp_path, *cells):
@@ -140,6 +149,25 @@ def test_formulas_are_mathml(soup):
     assert soup.select_one(".output_latex mfrac").get_text("|") == "a|b"
     assert soup.select("code.tex") == []
     assert "$" not in soup.main.text
+
+
+def allowed_scripts(page):
+    policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})["content"]
+    return re.findall(r"script-src (.*?)(?:;|$)", policy)
+
+
+def test_the_script_of_sortable_tables_is_allowed_by_its_hash_and_nothing_else_is(tmp_path):
+    table = "<table class='sortable'><thead><tr><th>n</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>"
+    evil = new_output("display_data", data={"text/html": f"{table}<script>alert(1)</script>"})
+    page = render(tmp_path, new_code_cell("t", outputs=[evil]))
+    digest = base64.b64encode(hashlib.sha256(OWN_SCRIPT.encode()).digest()).decode()
+    assert [script.string for script in page.find_all("script")] == [OWN_SCRIPT]
+    assert allowed_scripts(page) == [f"'sha256-{digest}'"]
+
+
+def test_a_page_without_sortable_tables_has_no_script(tmp_path):
+    page = render(tmp_path, new_markdown_cell("| a |\n|---|\n| 1 |"))
+    assert page.table is not None and not page.find_all("script") and not allowed_scripts(page)
 
 
 def test_figure_is_embedded_whole_with_its_description(executed, soup):
@@ -291,6 +319,9 @@ def summary(study="mnist-translate", **changes):
         "data": {"title": "MNIST (original)", "note": "1000 training points."},
         "ran": "2026-11-21T12:00:00+02:00",
         "seconds": 61.2,
+        "version": "commit 1a2b3c4",
+        "device": "A processor, 2 cores",
+        "headline": {"none": "95.30 ± 1.40", "full": "98.00 ± 0.20", "gain": "+0.86 ± 0.24", "enough": "50%"},
         "settings": "LeNet features, frozen",
         "figure": {"file": "curve #1.png", "alt": "Influence is above random.", "caption": "Accuracy against budget."},
         "rows": [{"what": "no augmentation", "value": "95.3 ± 1.4"}],
@@ -371,10 +402,18 @@ def test_index_lists_the_pages_of_what_is_no_study(tmp_path):
     for kind, name in (("toy", "moons"), ("learned", "mnist"), ("featurizers", "resnet")):
         render_notebook(tmp_path / "toy.ipynb", tmp_path / kind / name / "pages" / "10_toy.html")
     soup = index(tmp_path)
-    assert listed(soup, "Toys") == {"moons: A toy": "toy/moons/pages/10_toy.html"}
-    assert listed(soup, "Learned augmentations") == {"mnist: A toy": "learned/mnist/pages/10_toy.html"}
-    assert listed(soup, "Featurizers") == {"resnet: A toy": "featurizers/resnet/pages/10_toy.html"}
+    places = {"moons": "toy", "mnist": "learned", "resnet": "featurizers"}
+    assert listed(soup, "A toy") == {name: f"{kind}/{name}/pages/10_toy.html" for name, kind in places.items()}
     assert len(soup.find_all("section")) == 1 and "incomplete" not in soup.text
+
+
+def test_the_index_begins_with_a_row_a_study_and_its_headline(tmp_path):
+    lay_out(tmp_path, "a"), lay_out(tmp_path, "b")
+    (tmp_path / "b" / "summary.json").unlink()
+    rows = [[cell.text.strip() for cell in row.find_all(["th", "td"])] for row in index(tmp_path).tbody.find_all("tr")]
+    title = "MNIST, 3 against 8, translate"
+    cells = ["95.30 ± 1.40", "98.00 ± 0.20", "+0.86 ± 0.24", "50%", "2026-11-21", "commit 1a2b3c4"]
+    assert rows == [[title, *cells], ["b (incomplete)", *[""] * 6]]
 
 
 def test_study_without_summary_is_listed_as_incomplete(tmp_path):

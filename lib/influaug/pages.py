@@ -1,10 +1,13 @@
 """The pages a person reads: executed notebooks and an index of studies, as HTML that asks no other host for anything.
 
 Formulas become MathML, pictures become data URIs, and a content security policy in every page makes the browser itself
-refuse scripts and requests elsewhere. Nothing here computes; what the pages show is what the notebooks left.
+refuse requests elsewhere and all scripts but one of this package's own, by which tables of the class ``sortable`` are
+sorted and filtered. Nothing here computes; what the pages show is what the notebooks left.
 """
 
 import argparse
+import base64
+import hashlib
 import html
 import json
 import re
@@ -31,14 +34,8 @@ SHOWN = ["text/html", "text/markdown", *PICTURES, "text/latex", "text/plain"]
 LIVE = ("application/javascript", "application/vnd.jupyter.widget-view+json")
 FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
 ACROSS = ("pages", "notebooks", "variations")
-OTHERS = {
-    "sets": "Sets of copies",
-    "learned": "Learned augmentations",
-    "toy": "Toys",
-    "own": "Your own data",
-    "featurizers": "Featurizers",
-}
-"""Folders of what is no study, a folder each, and what the index calls them."""
+OTHERS = ("sets", "learned", "toy", "own", "featurizers")
+"""Folders of what is no study, with a folder each."""
 REMOTE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
@@ -119,7 +116,19 @@ def _isolate(page, places):
         link["href"] = f"{places.get(target, target)}.html{anchor or ''}"
     for table in soup.main.select(".text_cell_render > table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
-    return str(soup)
+    return str(_sortable(soup))
+
+
+def _sortable(soup):
+    """Allow and add the script that sorts and filters tables, where there is one of the class ``sortable``."""
+    if soup.select("table.sortable"):
+        code = (TEMPLATES / "table.js").read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        soup.select_one("meta[http-equiv=Content-Security-Policy]")["content"] += f"; script-src 'sha256-{digest}'"
+        script = soup.new_tag("script")
+        script.string = code
+        soup.body.append(script)
+    return soup
 
 
 def _write(path, text):
@@ -128,7 +137,7 @@ def _write(path, text):
 
 
 def render_notebook(path_ipynb, path_html, title=None, links=(), places=None) -> None:
-    """Render an executed notebook as one self-contained page, light and dark, without scripts.
+    """Render an executed notebook as one self-contained page, light and dark.
 
     Formulas are MathML, pictures data URIs with an alternative text; links to ``NN_name.ipynb`` lead to
     ``NN_name.html``. Cells tagged ``parameters`` or ``injected-parameters`` are folded; ``hide-input`` hides a cell's
@@ -218,15 +227,12 @@ def _study(folder):
 
 
 def _others(outputs):
-    """Pages of what is no study: list of (label, list of text and address)."""
-    found = []
-    for kind, label in OTHERS.items():
-        pages = sorted((outputs / kind).glob("[!.]*/pages/[!.]*.html"))
-        items = [
-            {"text": f"{page.parents[1].name}: {_page_title(page)}", "href": page.relative_to(outputs).as_posix()}
-            for page in pages
-        ]
-        found.append((label, items))
+    """Pages of what is no study: lists of text and address, of each one's folder, by the page's title."""
+    found = {}
+    for kind in OTHERS:
+        for page in sorted((outputs / kind).glob("[!.]*/pages/[!.]*.html")):
+            item = {"text": page.parents[1].name, "href": page.relative_to(outputs).as_posix()}
+            found.setdefault(_page_title(page), []).append(item)
     return found
 
 
@@ -266,7 +272,7 @@ def render_index(outputs) -> Path:
         others=_others(outputs),
         studies=studies,
     )
-    _write(outputs / "index.html", page)
+    _write(outputs / "index.html", str(_sortable(BeautifulSoup(page, "html.parser"))))
     return outputs / "index.html"
 
 

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from . import artifacts, figures
+from . import artifacts, figures, provenance
 from .data import load
 from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
 
@@ -50,6 +50,19 @@ def signed(gain):
     return f"{'+' if gain['mean'] >= 0 else ''}{percent(gain['mean'], gain['half_width'])}"
 
 
+def sortable(table, formats):
+    """A table whose rows a page sorts and filters: Styler, without the index.
+
+    Parameters
+    ----------
+    table : DataFrame
+    formats : dict of str to str
+        A format by column; missing numbers are shown empty.
+    """
+    shown = table.style.format(formats, na_rep="").hide(axis="index")
+    return shown.set_table_attributes('class="sortable"')
+
+
 def main_score(study):
     """The score that headlines use: influence if the study has it."""
     return "influence" if "influence" in study.scores else study.scores[0]
@@ -61,23 +74,48 @@ def headline_rows(study, sweep):
     return [{"what": what, "value": value} for what, value in rows.items()]
 
 
+def headline(study, sweep):
+    """The same for the index's table of studies: dict of text; in percent, the gain in percentage points.
+
+    none, full, gain (of the policy that is fixed beforehand, random in proportion to the score, over random points at
+    the budget nearest to 5%) and enough (the share of the points at which it is within 0.1 of full augmentation).
+    """
+    policy, n = HEADLINE[1], sweep["budget"].max()
+    cells = {name: percent(*mean_interval(_accuracy(sweep, name))) for name in REFERENCE_WORDS}
+    gain, reached = _gain(study, sweep, policy), enough(sweep).get(_plain(study, policy))
+    share = "none" if reached is None or pd.isna(reached) else f"{100 * reached / n:g}%"
+    return {**cells, "gain": "" if gain is None else signed(gain), "enough": share}
+
+
+def _accuracy(sweep, policy):
+    return sweep.loc[sweep["policy"] == policy, "accuracy"]
+
+
 def _references(sweep):
-    means = {what: sweep.loc[sweep["policy"] == policy, "accuracy"] for policy, what in REFERENCE_WORDS.items()}
-    return {what: f"{percent(*mean_interval(values))} %" for what, values in means.items()}
+    words = REFERENCE_WORDS.items()
+    return {what: f"{percent(*mean_interval(_accuracy(sweep, policy)))} %" for policy, what in words}
 
 
 def _gains(study, sweep):
-    """Gains over random points at the budget nearest to 5%."""
-    budgets, n = sweep.loc[sweep["policy"] == "baseline", "budget"], sweep["budget"].max()
-    if budgets.empty:
-        return {}
-    budget = min(budgets, key=lambda b: abs(b - 0.05 * n))
-    gains = paired_gain(sweep, [*CURVE, "budget"])
-    found = {p: gains.loc[key] for p in HEADLINE[1:] if (key := (*_plain(study, p), budget)) in gains.index}
+    budget, n = _twentieth(sweep), sweep["budget"].max()
+    found = {policy: gain for policy in HEADLINE[1:] if (gain := _gain(study, sweep, policy)) is not None}
     return {
         f"{_words(study, policy)}: gain over random points at {budget} of {n}": f"{signed(gain)} percentage points"
         for policy, gain in found.items()
     }
+
+
+def _gain(study, sweep, policy):
+    """A policy's gain over random points at the budget nearest to 5%; None where the sweep lacks one of them."""
+    if (budget := _twentieth(sweep)) is None:
+        return None
+    gains, key = paired_gain(sweep, [*CURVE, "budget"]), (*_plain(study, policy), budget)
+    return gains.loc[key] if key in gains.index else None
+
+
+def _twentieth(sweep):
+    budgets, n = sweep.loc[sweep["policy"] == "baseline", "budget"], sweep["budget"].max()
+    return min(budgets, key=lambda b: abs(b - 0.05 * n), default=None)
 
 
 def _reached(study, sweep):
@@ -121,14 +159,18 @@ def publish(study, sweep):
     alt = f"Accuracy against augmented points for {name}: " + "; ".join(
         f"{row['what']} {row['value']}" for row in headline_rows(study, sweep)
     )
+    newest = max(made, key=lambda manifest: manifest["made"])
     summary = {
         "study": study.study,
         "title": name,
         "data": {"title": dataset.provenance["title"], "note": dataset.provenance["note"]},
-        "ran": max(manifest["made"] for manifest in made),
+        "ran": newest["made"],
+        "version": provenance.in_words(newest),
+        "device": newest.get("device", ""),
         "seconds": round(sum(manifest["seconds"] for manifest in made), 1),
         "settings": settings(study),
         "figure": {"file": "curve.png", "alt": alt, "caption": caption(study, sweep)},
+        "headline": headline(study, sweep),
         "rows": headline_rows(study, sweep),
         "notebooks": [{"name": stem, "title": words} for stem, words in NOTEBOOKS.items()],
     }
