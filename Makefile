@@ -13,7 +13,7 @@ COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets featurizer toy learned own bench lab test test-fast lint
+.PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast lint
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -68,6 +68,9 @@ bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment
 	@$(BIN)/python -m influaug.run notebooks/07_benchmark.ipynb params/benchmark.yaml \
 		--executed outputs/notebooks/07_benchmark.ipynb --page outputs/pages/07_benchmark.html
 	@$(BIN)/python -m influaug.pages outputs
+
+verify: $(READY) ## run a committed study again from scratch and compare: make verify NAME=mnist-translate
+	@$(BIN)/python -m influaug.verify $(or $(NAME),mnist-translate)
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb
