@@ -231,6 +231,34 @@ def test_modules_are_followed_through_imports(package):
     assert paths == [package / "from_name.py", package / "other.py"]
 
 
+HINTED = """from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .other import y
+
+
+def f(a: y, *rest: y, b: int = 1, **more: y) -> list[y]:
+    return [a, b]
+"""
+BARE = """def f(a, *rest, b=1, **more):
+    return [a, b]
+"""
+
+
+def test_type_hints_and_what_is_imported_for_them_do_not_count(package):
+    def key():
+        return artifacts.code_key(f"{package.name}.hinted"), artifacts.modules_of(f"{package.name}.hinted")
+
+    (package / "hinted.py").write_text(HINTED)
+    hinted = key()
+    (package / "hinted.py").write_text(BARE)
+    assert key() == hinted
+    (package / "hinted.py").write_text(HINTED.replace("b: int = 1", "b: int = 2"))
+    assert key()[0] != hinted[0]
+
+
 def test_the_code_key_is_of_code_alone(package):
     def key():
         return artifacts.code_key(f"{package.name}.top")

@@ -55,7 +55,7 @@ def modules_of(*modules):
         spec = None if module in files else importlib.util.find_spec(module)
         if spec is not None:
             files[module] = Path(spec.origin)
-            waiting += _imports(ast.parse(files[module].read_bytes()), module.rpartition(".")[0])
+            waiting += _imports(_bare(files[module].read_bytes()), module.rpartition(".")[0])
     return [files[module] for module in sorted(files)]
 
 
@@ -71,18 +71,52 @@ def _imports(tree, package):
 
 
 def code_key(*modules, functions=()):
-    """Hash of the code of `modules_of` the given modules and of functions; comments and docstrings do not count."""
+    """Hash of the code of `modules_of` the given modules and of functions, but for what only people and checkers read.
+
+    That is comments, docstrings, and functions' type hints with what is imported for them (``if TYPE_CHECKING:``).
+    """
     sources = [path.read_bytes() for path in modules_of(*modules)]
     sources += [textwrap.dedent(inspect.getsource(function)) for function in functions]
-    trees = [ast.dump(_without_docstrings(ast.parse(source))) for source in sources]
+    trees = [ast.dump(_bare(source)) for source in sources]
     return hashlib.sha256("".join(trees).encode()).hexdigest()[:16]
 
 
-def _without_docstrings(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+def _bare(source):
+    return _Bare().visit(ast.parse(source))
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes out of code what does not decide what it computes; see `code_key`."""
+
+    def visit_Module(self, node):
+        return self._without_docstring(node)
+
+    def visit_ClassDef(self, node):
+        return self._without_docstring(node)
+
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self._without_docstring(node)
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_If(self, node):
+        named = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return None if named else self.generic_visit(node)
+
+    def visit_ImportFrom(self, node):
+        if node.module == "__future__":
+            return None
+        if node.module == "typing":
+            node.names = [alias for alias in node.names if alias.name != "TYPE_CHECKING"]
+        return node if node.names else None
+
+    def _without_docstring(self, node):
+        if ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return tree
+        return self.generic_visit(node)
 
 
 def manifest(artifact_key, **about):
