@@ -12,7 +12,6 @@ far: with few points or folds, a small budget may be called enough because nothi
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -52,7 +51,7 @@ class OwnData(BaseModel):
     data_folder: str | None = Field(None, description="where data files lie; else INFLUAUG_DATA, else a cache folder")
     classes: Classes | None = Field(EVEN_AND_ODD, description="what becomes label 0, 1, ...; null for all classes")
     n_train: int | None = Field(600, ge=2, description="training points, stratified; null for all")
-    transformation: Literal["translate", "rotate", "crop"] = Field("translate", description="how copies are made")
+    transformation: str = Field("translate", description="translate, rotate or crop: how copies are made")
     magnitudes: list[float] | None = Field(None, description="pixels or degrees; null for the paper's appendix B")
     network: str = Field("lenet", description="lenet, released-cnn, resnet20, resnet56, or a trained network (.keras)")
     epochs: int = Field(45, ge=1, description="epochs that the network trains, in every fold")
@@ -64,7 +63,7 @@ class OwnData(BaseModel):
 
     _numbers = numbers("magnitudes", "shares", "C")
 
-    @field_validator("magnitudes", "network")
+    @field_validator("transformation", "magnitudes", "network")
     @classmethod
     def _as_in_a_study(cls, value, info):
         given = {"transformation": info.data.get("transformation", "translate"), info.field_name: value}

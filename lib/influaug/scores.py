@@ -91,7 +91,11 @@ def _decision(svm, features, labels):
     return own - m.max(axis=1)
 
 
-SCORES = {"loss": loss, "influence": influence, "margin": margin}
+SCORES = {
+    "loss": loss,
+    "influence": influence,
+    "margin": margin,
+}
 
 
 def compute(name, head, n, options):

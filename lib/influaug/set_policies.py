@@ -57,7 +57,8 @@ class SetPolicy:
     Attributes
     ----------
     choose : callable
-        (candidates, budgets, options, rng) -> list of int array, copies for each budget.
+        (candidates, budgets, options, rng) -> list of int array, copies for each budget; with ``balanced`` besides if
+        `balances`.
     generates : {'chosen', 'pool', 'all'}
         Which copies have to be generated before it can choose: none but the chosen, those of a pool, or all.
     meaning : str

@@ -283,7 +283,12 @@ def _read_norb_file(path, kind):
     return values[:, 0].copy() if kind == "dat" else values, hashlib.md5(content).hexdigest()
 
 
-READERS = {"digits": _read_digits, "mnist": _read_mnist, "cifar10": _read_cifar10, "small-norb": _read_small_norb}
+READERS = {
+    "digits": _read_digits,
+    "mnist": _read_mnist,
+    "cifar10": _read_cifar10,
+    "small-norb": _read_small_norb,
+}
 
 
 def _find(names, folder):

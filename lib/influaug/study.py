@@ -14,11 +14,10 @@ from .errors import InputError
 from .policies import POLICIES
 from .scores import SCORES, ScoreOptions
 from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
-from .transformations import APPENDIX_B, crop, rotate, translate
+from .transformations import APPENDIX_B, BUILDERS
 
 EVEN_AND_ODD = [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
 PURPOSES = ["sample", "network", "policies", "vsv"]
-BUILDERS = {"translate": translate, "rotate": rotate, "crop": crop}
 NETWORKS = ("lenet", "released-cnn", "resnet20", "resnet56")
 TRAINED = ".keras"
 Classes = list[int | str | list[int | str]]
@@ -50,7 +49,7 @@ class Study(BaseModel):
     classes: Classes | None = Field(EVEN_AND_ODD, description="what becomes label 0, 1, ...; a list merges classes")
     n_train: int | None = Field(1000, ge=2, description="training points sampled; null for all")
     sample: Literal["stratified", "first"] = Field("stratified", description="a seeded random sample, or the first")
-    transformation: Literal["translate", "rotate", "crop"] = Field("translate", description="how points are augmented")
+    transformation: str = Field("translate", description="translate, rotate or crop: how points are augmented")
     magnitudes: list[float] | None = Field(None, description="pixels or degrees; null for the paper's appendix B")
     directions: Literal["cardinal", "diagonal"] = Field("cardinal", description="of translations")
     network: str = Field("lenet", description=f"{', '.join(NETWORKS)}, or the path of a trained network (.keras)")
@@ -92,6 +91,13 @@ class Study(BaseModel):
         if len(set(names)) < len(names):
             raise ValueError("must name each once")
         return names
+
+    @field_validator("transformation")
+    @classmethod
+    def _transformation(cls, name):
+        if name not in BUILDERS:
+            raise ValueError(f"must be one of {', '.join(BUILDERS)}")
+        return name
 
     @field_validator("network")
     @classmethod
@@ -168,7 +174,7 @@ class Study(BaseModel):
     def augmentation(self):
         """The study's `transformations.Transformation`."""
         if self.magnitudes is None:
-            options = dict(APPENDIX_B.get(self.dataset, APPENDIX_B["mnist"])[self.transformation])
+            options = dict(APPENDIX_B.get(self.dataset, APPENDIX_B["mnist"]).get(self.transformation, {}))
         else:
             options = _options(self.transformation, self.magnitudes)
         if self.transformation == "translate":

@@ -174,6 +174,14 @@ def crop(pixels):
     return Transformation("crop", tuple(f"crop {width} px" for width in widths), augmenters, 2 * max(widths) + 1)
 
 
+BUILDERS = {
+    "translate": translate,
+    "rotate": rotate,
+    "crop": crop,
+}
+"""What a study's ``transformation`` names: functions of the keyword arguments of `APPENDIX_B`, if it has any."""
+
+
 def from_augmenter(augmenter, n_copies, seed, name="augmenter"):
     """Random copies of every point from any imgaug augmenter, reproducibly.
 
@@ -220,10 +228,9 @@ def appendix_b(transformation, dataset):
     """
     if dataset not in APPENDIX_B:
         raise InputError(f"appendix B has no parameters for data set {dataset!r}; known are {', '.join(APPENDIX_B)}.")
-    build = {"translate": translate, "rotate": rotate, "crop": crop}
-    if transformation not in build:
-        raise InputError(f"transformation is {transformation!r}; it must be one of {', '.join(build)}.")
-    return build[transformation](**APPENDIX_B[dataset][transformation])
+    if transformation not in BUILDERS:
+        raise InputError(f"transformation is {transformation!r}; it must be one of {', '.join(BUILDERS)}.")
+    return BUILDERS[transformation](**APPENDIX_B[dataset].get(transformation, {}))
 
 
 @dataclass(frozen=True)
