@@ -78,8 +78,8 @@ lab: $(READY) ## open JupyterLab on the notebooks
 test: $(READY) lint ## everything: lint, the library's tests, every notebook through nbval
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax tests notebooks
 
-test-fast: $(READY) ## the library's tests alone
-	$(BIN)/python -m pytest tests
+test-fast: $(READY) ## the library's quick tests, under a minute
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not browser and not faults" tests
 
 lint: $(READY) ## ruff
 	$(BIN)/ruff check lib tests notebooks

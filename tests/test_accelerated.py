@@ -15,6 +15,8 @@ from influaug.backend import keras
 from influaug.errors import InputError
 from problems import problem
 
+pytestmark = pytest.mark.slow
+
 ONE_GROUP, UNEVEN = np.zeros(6, int), np.array([4, 4, 1, 4, 4, 4])
 
 

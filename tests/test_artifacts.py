@@ -181,6 +181,7 @@ def changed(value):
     return "changed" if value != "changed" else None
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(json_values, json_values)
 def test_the_key_is_of_content_at_any_depth(first, second):

@@ -6,6 +6,8 @@ from influaug.study import Study
 from influaug.sweep import FeatureSet
 from problems import problem
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def features():

@@ -12,6 +12,8 @@ from influaug.errors import InputError
 from influaug.influence import factor, self_influence
 from problems import problem
 
+pytestmark = pytest.mark.slow
+
 
 def fitted(seed=0, n=60, d=4, C=1.0, n_classes=2):
     features, labels = problem(seed=seed, n=n, d=d, n_classes=n_classes)

@@ -10,6 +10,8 @@ import pytest
 
 from influaug import paths
 
+pytestmark = pytest.mark.slow
+
 GUIDE = (paths.PROJECT / "CONTRIBUTING.md").read_text("utf-8")
 RECIPES = dict(re.findall(r"^## (Add .*?)\n.*?^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL))
 PIECE = re.compile(r"^# (lib/\S+), (in|before) (\w+)\n(.*?)(?=^# lib/|\Z)", re.MULTILINE | re.DOTALL)

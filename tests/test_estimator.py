@@ -11,6 +11,7 @@ from influaug.estimator import LogisticHead
 from problems import problem
 
 
+@pytest.mark.slow
 def test_scikit_learns_own_checks_pass():
     results = check_estimator(LogisticHead(), on_fail=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] not in ("passed", "skipped")}

@@ -14,6 +14,8 @@ from influaug import featurizers
 from influaug.errors import InputError
 from influaug.featurizers import NETWORKS, KerasFeaturizer, lenet, released_cnn
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["lenet", "released-cnn"]
 """Those of this module; test_residual has the others."""
 

@@ -23,6 +23,8 @@ from influaug.gradients import (
     of_variables,
 )
 
+pytestmark = pytest.mark.slow
+
 ops = keras.ops
 # On the other backends some of Keras's functions compute in single precision, whatever they are given.
 EXACT = {"rtol": 1e-10} if keras.config.backend() == "tensorflow" else {"rtol": 1e-5, "atol": 1e-6}

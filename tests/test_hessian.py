@@ -15,6 +15,8 @@ from influaug.hessian import HeadHessian, Lissa, NetworkHessian, conjugate_gradi
 from influaug.influence import validation_influence
 from problems import problem
 
+pytestmark = pytest.mark.slow
+
 PER_POINT = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None, dtype="float64")
 L2 = 1 / 32
 # On the other backends some of Keras's functions compute in single precision, whatever they are given.

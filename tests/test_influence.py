@@ -199,6 +199,7 @@ class Digits:
         return np.array(losses[1:]) - losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_influence_predicts_what_removal_replacement_and_choice_of_copies_do(seed):
     digits = Digits(seed)

@@ -143,6 +143,7 @@ def test_duplicates_are_never_drawn_together(process):
     assert process.log_probability([0, 1]) == -np.inf and process.log_probability([0, 2]) > -np.inf
 
 
+@pytest.mark.slow
 def test_all_points_can_be_drawn_from_a_kernel_of_full_rank():
     process = KDPP.from_kernel(kernel(points(300, 5), "gaussian", bandwidth=0.5))
     assert process.rank == 300

@@ -91,6 +91,7 @@ def shaped(shape, seed, n_classes):
     return features, labels, weights
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1000), st.sampled_from([2, 3]), st.floats(-4, 4), st.sampled_from(SHAPES), st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_the_minimum_is_scikit_learns(seed, n_classes, log_C, shape, single):
@@ -280,6 +281,7 @@ def test_a_model_that_misses_its_tolerance_is_named():
         logistic.fit(features, labels, weights, tolerance=-1.0)
 
 
+@pytest.mark.slow
 def test_memory_at_a_tenth_of_the_largest_size_stays_within_a_tenth_of_its_bound():
     n, d, m = 10_000, 512, 440
     rng = np.random.default_rng(0)

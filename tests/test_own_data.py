@@ -14,6 +14,8 @@ from influaug.own_data import OwnData
 from influaug.study import from_parameters, read
 from influaug.transformations import expand
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"n_train": 60, "epochs": 2, "folds": 3, "shares": [0.05, 0.2], "own": "small", "policy": "influence"}
 
 

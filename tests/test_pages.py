@@ -226,6 +226,7 @@ def test_outputs_a_reader_needs_and_no_others(soup):
     assert soup.select_one(".scroll > table math")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     tex=st.text(alphabet="abx12\\{}^_&<>\"'%~!| \n", min_size=1, max_size=30) | st.sampled_from([r"\bogus x", "x_{"])
@@ -502,6 +503,7 @@ def test_whatever_a_summary_says_is_text(tmp_path_factory, text):
     assert section.table["aria-label"] == f"Headline numbers of {text}"
 
 
+@pytest.mark.slow
 def test_pages_load_no_tensorflow():
     code = "import sys, influaug.pages; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

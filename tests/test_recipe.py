@@ -10,6 +10,8 @@ from influaug.featurizers import KerasFeaturizer
 from influaug.recipe import Recipe
 from influaug.transformations import crop, translate
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted((paths.PARAMS / "featurizers").glob("*.yaml"))
 PUBLISHED = paths.PROJECT / "outputs" / "featurizers"
 

@@ -9,6 +9,8 @@ from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.residual import L2, resnet
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def small():

@@ -8,6 +8,8 @@ from influaug.data import Split
 from influaug.sweep import FeatureSet, SweepSettings
 from influaug.transformations import expand, translate
 
+pytestmark = pytest.mark.slow
+
 TRANSLATE = translate(1)
 
 

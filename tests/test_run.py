@@ -17,6 +17,8 @@ from influaug import pages, report
 from influaug.errors import InputError
 from influaug.run import MARK, main, run
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = "study: tiny\nn_train: 40\nbudgets: [2, 10, 40]\n"
 SETUP = """from influaug.study import from_namespace
 

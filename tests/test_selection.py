@@ -29,6 +29,8 @@ from influaug.selection import _generator
 from influaug.transformations import expand, translate
 from problems import problem
 
+pytestmark = pytest.mark.slow
+
 N, CLASSES = 40, 3
 OF_POINTS = [name for name, policy in set_policies.POLICIES.items() if policy.paper]
 OF_COPIES = [name for name, policy in set_policies.POLICIES.items() if not policy.paper]

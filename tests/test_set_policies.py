@@ -126,6 +126,7 @@ def test_a_pool_of_clusters_has_a_point_of_each():
     assert sorted(np.unique(c.source[pooled]) // 10) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["held_out_up", "held_out_aug"])
 def test_held_out_influence_is_what_refits_gain_on_held_out_points(name):
     """The best, the worst and all copies, each added (or put in its original's place) alone, by scikit-learn."""

@@ -7,6 +7,8 @@ from influaug.errors import InputError
 from influaug.study import Study
 from test_set_shown import r, study  # noqa: F401  fixtures
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_network_is_trained_on_the_originals_and_the_chosen_copies(r):  # noqa: F811
     s = r.study.model_copy(update={"retrained": ["influence"], "retrained_share": 0.05})

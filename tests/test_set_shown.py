@@ -11,6 +11,8 @@ from influaug.greedy import select
 from influaug.set_study import SetStudy
 from influaug.study import read
 
+pytestmark = pytest.mark.slow
+
 BASE = {"study": "small", "n_train": 80, "epochs": 2, "replicates": 2, "transformation": "translate"}
 SMALL = {"sets": "small", "study": "small", "policies": ["influence"], "shares": [0.05], "wrong_labels": 0.1}
 

@@ -9,6 +9,8 @@ from influaug.set_study import SetStudy, problem, table
 from influaug.study import from_parameters, read
 from test_sweep import feature_set
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted((paths.PARAMS / "sets").glob("*.yaml"))
 BASE = {"study": "small", "n_train": 60, "epochs": 1, "replicates": 2}
 SMALL = {"sets": "small", "study": "small", "policies": ["influence", "greedy_influence"], "shares": [0.05, 0.25]}

@@ -17,6 +17,8 @@ from influaug.scores import Head, ScoreOptions, compute
 from influaug.study import Study, from_parameters
 from influaug.sweep import run as run_sweep
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "study": "tiny",
     "classes": None,

@@ -16,6 +16,8 @@ from influaug.errors import InputError
 from influaug.study import from_parameters
 from influaug.toy import Toy
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Toy(seeds=4)
 SMALL = Toy(n=20, width=4, steps=3, seeds=2)
 

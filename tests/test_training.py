@@ -17,6 +17,8 @@ from influaug.errors import InputError
 from influaug.featurizers import KerasFeaturizer
 from influaug.training import Settings, augment, one_cycle, read_record, save_featurizer, train
 
+pytestmark = pytest.mark.slow
+
 layers = keras.layers
 SETTINGS = Settings(epochs=3, batch_size=10, peak_rate=0.05, augmentation="rotations+shifts+flips", seed=5)
 

@@ -8,6 +8,8 @@ from influaug import artifacts, paths, stages, verify
 from influaug.errors import InputError
 from influaug.study import read
 
+pytestmark = pytest.mark.slow
+
 TINY = """
 study: tiny
 n_train: 40

@@ -15,6 +15,8 @@ from influaug.augnet.network import SAFE, AugmentationNetwork
 from influaug.augnet.series import Series
 from influaug.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 QUICK = {
     "n_train": 60,
     "steps": 2,

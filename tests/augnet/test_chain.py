@@ -8,6 +8,8 @@ from influaug.augnet.ranges import Family, GlobalRanges
 from influaug.backend import keras
 from influaug.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (10, 8, 1)
 
 

@@ -18,6 +18,8 @@ from influaug.augnet.classifiers import (
 from influaug.backend import keras
 from influaug.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 DIGITS = load_digits()
 IMAGES = (DIGITS.images[..., None] * 15.9).astype("uint8")
 LABELS = DIGITS.target

@@ -13,6 +13,8 @@ from influaug.augnet.comparison import ARMS, Comparison, main, result, results, 
 from influaug.backend import keras
 from influaug.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 QUICK = {
     "n_train": 60,
     "steps": 5,

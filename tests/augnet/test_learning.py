@@ -25,6 +25,8 @@ from influaug.gradients import gradient, of_variables
 from influaug.hessian import HeadHessian
 from influaug.influence import validation_influence
 
+pytestmark = pytest.mark.slow
+
 DIGITS = load_digits()
 IMAGES = (DIGITS.images[..., None] * 15.9).astype("uint8")[:150]
 LABELS = DIGITS.target[:150]

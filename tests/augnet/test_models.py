@@ -19,6 +19,8 @@ from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.gradients import gradient
 
+pytestmark = pytest.mark.slow
+
 GREY, COLOUR = (12, 9, 1), (12, 9, 3)
 SMALL = Design(tau=8, depth=3, width=4)
 SAVED = ("model", "by_all", "by_image")

@@ -19,6 +19,8 @@ from influaug.augnet.ranges import Family
 from influaug.backend import keras
 from influaug.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 DIGITS = load_digits()
 IMAGES = (DIGITS.images[..., None] * 15.9).astype("uint8")[:120]
 LABELS = DIGITS.target[:120]

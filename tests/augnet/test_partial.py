@@ -1,9 +1,12 @@
 """Models of which a part is trained."""
 
 import numpy as np
+import pytest
 
 from influaug.augnet.partial import Partial
 from influaug.backend import keras
+
+pytestmark = pytest.mark.slow
 
 
 class _Pair(Partial):

@@ -13,6 +13,8 @@ from influaug.augnet.ranges import Family, GlobalRanges
 from influaug.backend import keras
 from influaug.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 IMAGES = (load_digits().images[..., None] * 15.9).astype("uint8")[:80]
 SHAPE = (8, 8, 1)
 SMALL = Design(tau=8, depth=2, width=4)

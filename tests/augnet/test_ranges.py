@@ -14,6 +14,8 @@ from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.gradients import gradient
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (12, 9, 2)
 SMALL = Design(tau=8, depth=3, width=4)
 STILL = Family(base_shift=0)

@@ -15,6 +15,8 @@ from influaug.augnet.shown import walk
 from influaug.backend import keras
 from influaug.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (10, 8, 3)
 SMALL = Design(tau=8, depth=2, width=4, last_scale=1.0, grid=3, limit=2.0)
 FAMILY = Family(base_shift=1, bands=(2,))

@@ -13,6 +13,8 @@ from influaug.augnet.ablations import ABLATIONS
 from influaug.augnet.comparison import Comparison, summary
 from influaug.augnet.models import Design, TransformationModel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def found():

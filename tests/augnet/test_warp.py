@@ -11,6 +11,8 @@ from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.gradients import gradient
 
+pytestmark = pytest.mark.slow
+
 ops = keras.ops
 REACHES = (0, 0.3, 3, 40, 1e6, 1e20)
 
