@@ -133,7 +133,7 @@ def publish(study, sweep):
         "notebooks": [{"name": stem, "title": words} for stem, words in NOTEBOOKS.items()],
     }
     _write_curve(study, sweep)
-    artifacts.write_json(study.folder / "study.json", study.model_dump())
+    artifacts.write_json(study.folder / "study.json", study.model_dump(), seal=False)
     artifacts.write_json(study.folder / "summary.json", summary)
     return summary
 

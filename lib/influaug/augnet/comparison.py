@@ -146,6 +146,7 @@ def learned_file(comparison, replicate, form):
         found = learn_form(comparison, replicate, form, points, path, learned_file)
         made = artifacts.manifest(wanted, seconds=perf_counter() - started, trajectory=found)
         artifacts.write_json(about, made)
+    artifacts.check_network(path)
     return path
 
 
