@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from influaug import pages, report
+from influaug import pages, study
 from influaug.errors import InputError
 from influaug.run import MARK, main, run
 
@@ -158,7 +158,7 @@ def rendered(project, outputs, monkeypatch):
     return render
 
 
-STAGES = [(title, f"{stem}.html") for stem, title in report.NOTEBOOKS.items()]
+STAGES = [(title, f"{stem}.html") for stem, title in study.NOTEBOOKS.items()]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_pages_lead_to_the_index_and_to_the_studys_other_stages(rendered, output
 def test_the_stages_have_the_notebooks_names():
     folder = Path(pages.__file__).parents[2] / "notebooks"
     assert {path.stem for path in folder.glob("*.ipynb")} == {
-        *report.NOTEBOOKS,
+        *study.NOTEBOOKS,
         "00_index",
         "06_figures",
         "07_benchmark",

@@ -95,19 +95,20 @@ def _alone(outputs):
     path = outputs / ".batch.lock"
     with writing(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
-        lock = path.open("a+")
+        # Unbuffered, as on a full disk what waits to be written fails again when the file is closed.
+        lock = path.open("a+b", buffering=0)
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
+            other = lock.read().decode()
             raise InputError(
-                f"Another batch (process {lock.read()}) is running in {outputs}; wait until it has ended, or end it."
+                f"Another batch (process {other}) is running in {outputs}; wait until it has ended, or end it."
             ) from None
         with writing(outputs):
             lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+            lock.write(str(os.getpid()).encode())
         yield lock
 
 

@@ -5,15 +5,9 @@ import pandas as pd
 
 from . import artifacts, figures
 from .data import load
+from .study import NOTEBOOKS
 from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
 
-NOTEBOOKS = {
-    "01_featurize": "Featurize",
-    "02_score": "Scores",
-    "03_policy_sweep": "Policy sweep",
-    "04_refinements": "Refinements",
-    "05_vsv": "Virtual support vectors",
-}
 REFERENCE_WORDS = {"none": "no augmentation", "full": "full augmentation"}
 HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
 

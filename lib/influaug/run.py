@@ -21,7 +21,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
-from . import pages, paths, report, stamps, study
+from . import pages, paths, stamps, study
 from .artifacts import replacing
 from .errors import InputError
 
@@ -111,19 +111,19 @@ def _model(parameters):
 def _links(notebook, page):
     """Text and address of the index and, for a stage of a study, of the pages of all stages, which lie beside it."""
     index = _from(page, paths.outputs() / "index.html")
-    stages = report.NOTEBOOKS if notebook.stem in report.NOTEBOOKS else {}
+    stages = study.NOTEBOOKS if notebook.stem in study.NOTEBOOKS else {}
     return [("All studies", index), *((title, f"{stem}.html") for stem, title in stages.items())]
 
 
 def _places(chosen, page):
     """Where each notebook's page is, seen from a page: of the own run, or the `MAIN` one, or among the overviews'."""
     folders = {path.stem: paths.outputs() / "pages" for path in paths.NOTEBOOKS.glob("*.ipynb")}
-    main = dict.fromkeys(report.NOTEBOOKS, MAIN_STUDY) | MAIN
+    main = dict.fromkeys(study.NOTEBOOKS, MAIN_STUDY) | MAIN
     folders |= {stem: paths.outputs() / folder / "pages" for stem, folder in main.items()}
     kind = chosen.folder.parent.name
     own = [stem for stem, folder in MAIN.items() if folder.startswith(f"{kind}/")]
     here = chosen.folder / "pages"
-    folders |= dict.fromkeys(report.NOTEBOOKS, here) if not own else {}
+    folders |= dict.fromkeys(study.NOTEBOOKS, here) if not own else {}
     folders |= {stem: here for stem in own if _there(here, stem) or not _there(folders[stem], stem)}
     return {stem: _from(page, folder / stem) for stem, folder in folders.items()}
 
