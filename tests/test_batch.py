@@ -60,6 +60,15 @@ def test_a_second_batch_is_refused_in_one_sentence(held, capfd):
     assert [path.name for path in held.iterdir()] == [".batch.lock"]
 
 
+def test_an_interrupted_batch_ends_in_one_sentence(monkeypatch, capfd):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("influaug.batch.batch", interrupted)
+    assert main(["digits-translate"]) == 130
+    assert capfd.readouterr().err == "The batch was interrupted; the same command goes on where it was.\n"
+
+
 def test_a_batch_that_cannot_start_says_where_to_look(outputs):
     shown = []
     assert batch(["no-such-study"], "1", shown.append) != 0
