@@ -2,7 +2,7 @@
 # A job runs again only if its notebook, its parameters, the code that it calls or what it reads from upstream changed.
 import os
 
-from influaug import paths, study
+from influaug import paths, stamps, study
 from influaug.artifacts import modules_of
 
 # Jobs share the cores, so each computes on one; only the training of networks takes what it finds.
@@ -12,13 +12,13 @@ STUDIES = config.get("studies", "digits-translate digits-rotate digits-crop").sp
 OUTPUTS = os.path.relpath(paths.outputs(), paths.PROJECT)
 FOLDER = f"{OUTPUTS}/{{study}}"
 
-# notebook: (what it reads from upstream, modules that it calls, what it makes)
+# notebook: (notebooks whose files it reads, modules that it calls, what it makes)
 STAGES = {
     "01_featurize": ([], ["data", "transformations", "featurizers"], ["features.json"]),
-    "02_score": (["features.json"], ["scores", "sweep"], ["scores.parquet"]),
-    "03_policy_sweep": (["features.json"], ["sweep", "retrained"], ["sweep.parquet", "summary.json", "curve.png"]),
-    "04_refinements": (["sweep.parquet"], ["summary"], []),
-    "05_vsv": (["sweep.parquet"], ["vsv"], ["vsv.parquet"]),
+    "02_score": (["01_featurize"], ["scores", "sweep"], ["scores.parquet"]),
+    "03_policy_sweep": (["01_featurize"], ["sweep", "retrained"], ["sweep.parquet", "summary.json", "curve.png"]),
+    "04_refinements": (["03_policy_sweep"], ["summary"], []),
+    "05_vsv": (["03_policy_sweep"], ["vsv"], ["vsv.parquet"]),
 }
 # Notebooks over all studies; they run with the first study's parameters.
 OVERVIEWS = ["06_figures", "08_claims", "00_index"]
@@ -34,6 +34,16 @@ def trained_network(wildcards):
     return [os.path.relpath(found, paths.PROJECT)] if found else []
 
 
+def stamp(stage, folder=FOLDER):
+    """The file that says that a notebook ended well; see influaug.stamps for why the files it makes are no outputs."""
+    return f"{folder}/.made/{stage}"
+
+
+for folder in [f"{OUTPUTS}/{one}" for one in STUDIES]:
+    for stage, (_, _, makes) in STAGES.items():
+        stamps.drop_outdated(stamp(stage, folder), [f"{folder}/{file}" for file in makes])
+
+
 wildcard_constraints:
     study=r"[A-Za-z0-9_.-]+",
 
@@ -44,8 +54,8 @@ localrules:
 
 rule site:
     input:
-        expand(f"{FOLDER}/pages/{{stage}}.html", study=STUDIES, stage=STAGES),
-        expand(f"{OUTPUTS}/pages/{{overview}}.html", overview=OVERVIEWS),
+        expand([stamp("{stage}"), f"{FOLDER}/pages/{{stage}}.html"], study=STUDIES, stage=STAGES),
+        expand([stamp("{overview}", OUTPUTS), f"{OUTPUTS}/pages/{{overview}}.html"], overview=OVERVIEWS),
     message:
         "all studies: index page"
     shell:
@@ -58,21 +68,24 @@ for stage, (reads, modules, makes) in STAGES.items():
         name:
             stage
         input:
-            [f"{FOLDER}/{file}" for file in reads],
+            [stamp(read) for read in reads],
             code(*modules),
             ["lib/influaug/stages.py", "lib/influaug/study.py"],
             trained_network,
             notebook=f"notebooks/{stage}.ipynb",
             params="params/{study}.yaml",
         output:
-            [f"{FOLDER}/{file}" for file in makes],
+            stamp=stamp(stage),
             page=f"{FOLDER}/pages/{stage}.html",
+        params:
+            makes=[f"{FOLDER}/{file}" for file in makes],
         log:
             notebook=f"{FOLDER}/notebooks/{stage}.ipynb",
         message:
             f"{{wildcards.study}}: {stage}"
         shell:
-            "python -m influaug.run {input.notebook} {input.params} --executed {log.notebook} --page {output.page}"
+            "python -m influaug.run {input.notebook} {input.params} --executed {log.notebook} --page {output.page} "
+            "--stamp {output.stamp} --makes {params.makes}"
 
 
 for overview in OVERVIEWS:
@@ -81,16 +94,17 @@ for overview in OVERVIEWS:
         name:
             overview
         input:
-            expand(f"{FOLDER}/sweep.parquet", study=STUDIES),
-            expand(f"{FOLDER}/vsv.parquet", study=STUDIES),
+            expand([stamp("03_policy_sweep"), stamp("05_vsv")], study=STUDIES),
             code("published", "figures", "claims"),
             notebook=f"notebooks/{overview}.ipynb",
             params=f"params/{STUDIES[0]}.yaml",
         output:
+            stamp=stamp(overview, OUTPUTS),
             page=f"{OUTPUTS}/pages/{overview}.html",
         log:
             notebook=f"{OUTPUTS}/notebooks/{overview}.ipynb",
         message:
             f"all studies: {overview}"
         shell:
-            "python -m influaug.run {input.notebook} {input.params} --executed {log.notebook} --page {output.page}"
+            "python -m influaug.run {input.notebook} {input.params} --executed {log.notebook} --page {output.page} "
+            "--stamp {output.stamp}"

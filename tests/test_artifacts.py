@@ -1,6 +1,10 @@
 """Files written whole or not at all, and never served when damaged or when what they depend on has changed."""
 
-import json
+import errno
+import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -62,6 +66,66 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def left_by(process, path):
+    """The temporary file of a path that a process would have left."""
+    return path.with_name(f".{path.stem}.{socket.gethostname()}.{process}{path.suffix}")
+
+
+def test_what_a_dead_process_left_vanishes_and_what_a_living_or_distant_one_writes_stays(tmp_path):
+    path = tmp_path / "a.json"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = left_by(ended.pid, path)
+    others = [left_by(os.getppid(), path), tmp_path / f".a.elsewhere.{ended.pid}.json", tmp_path / ".a.json"]
+    others += [left_by(ended.pid, tmp_path / "b.json"), left_by(ended.pid, tmp_path / "a.npz"), left_by("x", path)]
+    for left in (dead, *others):
+        left.touch()
+    artifacts.write_json(path, JSON)
+    assert not dead.exists() and all(left.exists() for left in others)
+
+
+def test_a_temporary_folder_goes_when_it_is_an_hour_old(tmp_path):
+    old, new, other = (tmp_path / name for name in (".a.keras-old", ".a.keras-new", ".b.keras-old"))
+    for folder in (old, new, other):
+        folder.mkdir()
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    artifacts.clear_folders(tmp_path / "a.keras")
+    assert not old.exists() and new.exists() and other.exists()
+
+
+def test_what_cannot_be_written_is_named_and_an_empty_memory_is_not_called_a_full_disk(tmp_path):
+    full = r"a\.npz cannot be written \(No space left on device\); make room there"
+    with pytest.raises(InputError, match=full), artifacts.replacing(tmp_path / "a.npz"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError, match="memory"), artifacts.replacing(tmp_path / "a.npz"):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        artifacts.write_json(tmp_path / "file" / "a.json", JSON)
+
+
+def test_a_changed_digit_in_json_is_found_and_a_file_without_a_seal_is_read(tmp_path):
+    path = tmp_path / "a.json"
+    artifacts.write_json(path, {"accuracy": 0.5, "key": "k"})
+    path.write_text(path.read_text().replace("0.5", "0.7"))
+    assert refused(path, lambda: artifacts.read_json(path))
+    for content in ({"accuracy": 0.5}, {}, [1, 2], {"seal": []}):
+        artifacts.write_json(path, content, seal=False)
+        if "seal" in content:
+            assert refused(path, lambda: artifacts.read_json(path))
+        else:
+            assert artifacts.read_json(path) == content
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text(), json_values))
+def test_what_is_sealed_is_what_is_unsealed(content):
+    sealed = artifacts.sealed({name: value for name, value in content.items() if name != "seal"})
+    assert artifacts.unsealed(sealed) == {name: value for name, value in content.items() if name != "seal"}
+    assert artifacts.sealed(artifacts.unsealed(sealed)) == sealed
+
+
 def test_what_is_written_is_read(path):
     read = write(path)
     assert same(read())
@@ -116,7 +180,7 @@ def test_a_table_of_any_key_is_read_where_none_is_wanted(tmp_path):
 
 def test_numpy_values_are_json(tmp_path):
     artifacts.write_json(tmp_path / "a.json", {"n": np.int64(3), "share": np.float32(0.5), "budgets": np.arange(2)})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"n": 3, "share": 0.5, "budgets": [0, 1]}
+    assert artifacts.read_json(tmp_path / "a.json") == {"n": 3, "share": 0.5, "budgets": [0, 1]}
 
 
 def refused(path, read):

@@ -1,8 +1,11 @@
+import fcntl
 import subprocess
 import sys
 
+import pytest
+
 from influaug import paths
-from influaug.batch import Progress, batch
+from influaug.batch import Progress, batch, main
 
 SAID = """\
 Building DAG of jobs...
@@ -28,6 +31,42 @@ def test_progress_says_what_runs_and_how_much_is_left():
         "[  1 to go] failed   a: 02_score; C must be a positive number, not 0.",
     ]
     assert progress.failures == ["a: 02_score; C must be a positive number, not 0."]
+
+
+def test_what_was_killed_counts_as_failed():
+    progress = Progress()
+    for line in SAID.splitlines()[:-1]:
+        progress.take(line)
+    (failed,) = progress.failed()
+    assert failed.startswith("a: 02_score; it was killed before it could say why, perhaps for lack of memory")
+
+
+@pytest.fixture
+def held(outputs):
+    """An outputs folder in which process 4321 runs a batch."""
+    outputs.mkdir()
+    with (outputs / ".batch.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4321")
+        lock.flush()
+        yield outputs
+
+
+def test_a_second_batch_is_refused_in_one_sentence(held, capfd):
+    assert main(["digits-translate"]) == 1
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith(f"Another batch (process 4321) is running in {held};")
+    assert [path.name for path in held.iterdir()] == [".batch.lock"]
+
+
+def test_an_interrupted_batch_ends_in_one_sentence(monkeypatch, capfd):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("influaug.batch.batch", interrupted)
+    assert main(["digits-translate"]) == 130
+    assert capfd.readouterr().err == "The batch was interrupted; the same command goes on where it was.\n"
 
 
 def test_a_batch_that_cannot_start_says_where_to_look(outputs):

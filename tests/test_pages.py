@@ -282,7 +282,7 @@ def test_page_is_replaced_not_overwritten(tmp_path):
 
 def test_failed_write_leaves_no_trace(executed, tmp_path):
     (tmp_path / "a.html" / "in the way").mkdir(parents=True)
-    with pytest.raises(OSError, match=r"a\.html"):
+    with pytest.raises(InputError, match=r"a\.html cannot be written"):
         render_notebook(executed, tmp_path / "a.html")
     assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
 

@@ -111,7 +111,7 @@ def published(monkeypatch, outputs):
 def test_what_is_published_is_what_the_index_page_reads(published, outputs):
     study, sweep = published
     summary = report.publish(study, sweep)
-    stored = json.loads((study.folder / "summary.json").read_text("utf-8"))
+    stored = artifacts.read_json(study.folder / "summary.json")
     assert stored == summary
     jsonschema.validate(stored, SCHEMA)
     assert stored["study"] == "digits-translate" and "digits" in stored["title"]

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from influaug import pages, report
+from influaug import pages, study
 from influaug.errors import InputError
 from influaug.run import MARK, main, run
 
@@ -145,6 +145,38 @@ def test_a_failed_notebook_is_kept_and_rendered_and_said_in_a_line(project, outp
         assert shown == "InputError: C is wrong."
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyboardInterrupt(), "it was interrupted;"),
+        (RuntimeError("Kernel died before replying to kernel_info"), "its kernel did not start (Kernel died before"),
+    ],
+)
+def test_what_ends_papermill_is_said_in_a_line_and_what_ran_is_kept(
+    project, outputs, monkeypatch, capfd, error, reason
+):
+    def execute(source, running, **_):
+        running.write_bytes(source.read_bytes())
+        raise error
+
+    monkeypatch.setattr("influaug.run.papermill.execute_notebook", lambda src, dst, **_: execute(src, dst))
+    assert main([project("02_score", "1"), "tiny.yaml", "--executed", str(outputs / "kept.ipynb")]) == 1
+    _, failed = said(capfd)
+    assert failed.startswith(f"failed tiny: 02_score; {reason}") and failed.endswith(f"; see {outputs / 'kept.ipynb'}.")
+    assert [path.name for path in outputs.glob("*.ipynb")] == ["kept.ipynb"]
+
+
+def test_a_notebook_that_ended_well_without_its_files_has_failed(project, outputs, monkeypatch, capfd):
+    monkeypatch.setattr(
+        "influaug.run.papermill.execute_notebook", lambda src, dst, **_: dst.write_bytes(src.read_bytes())
+    )
+    command = [project("02_score", "1"), "tiny.yaml", "--stamp", str(outputs / "stamp"), "--makes"]
+    assert main([*command, str(outputs / "scores.parquet")]) == 1
+    assert "without" in said(capfd)[1] and not (outputs / "stamp").exists()
+    assert main([*command, "tiny.yaml"]) == 0
+    assert (outputs / "stamp").read_text().endswith("tiny.yaml\n")
+
+
 @pytest.fixture
 def rendered(project, outputs, monkeypatch):
     """Pretend to execute a notebook; the links of the page that is made of it."""
@@ -160,7 +192,7 @@ def rendered(project, outputs, monkeypatch):
     return render
 
 
-STAGES = [(title, f"{stem}.html") for stem, title in report.NOTEBOOKS.items()]
+STAGES = [(title, f"{stem}.html") for stem, title in study.NOTEBOOKS.items()]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +213,7 @@ def test_pages_lead_to_the_index_and_to_the_studys_other_stages(rendered, output
 def test_the_stages_have_the_notebooks_names():
     folder = Path(pages.__file__).parents[2] / "notebooks"
     assert {path.stem for path in folder.glob("*.ipynb")} == {
-        *report.NOTEBOOKS,
+        *study.NOTEBOOKS,
         "00_index",
         "06_figures",
         "07_benchmark",

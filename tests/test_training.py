@@ -123,7 +123,7 @@ def test_a_write_that_fails_leaves_the_checkpoint_before_it(points, undisturbed,
 
     with monkeypatch.context() as patched:
         patched.setattr(np, "savez", savez)
-        with pytest.raises(OSError, match="full"):
+        with pytest.raises(InputError, match="full"):
             train(tiny(), *points, SETTINGS, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
     model = tiny()

@@ -2,17 +2,23 @@
 
 An artifact is an .npz, .parquet or .json file that carries its own manifest: the key of everything that it depends on
 (parameters, data, upstream artifacts, the code that made it), the parameters in words, versions, commit, device and
-the time.
+the time. A JSON file and a manifest end with a seal, the hash of all that stands before it; older ones, without a seal,
+are read too.
 """
 
 import ast
+import errno
 import hashlib
 import importlib.util
 import inspect
 import json
 import os
 import platform
+import shutil
+import socket
 import textwrap
+import time
+import zipfile
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,17 +33,81 @@ from .errors import InputError
 PACKAGES = ("influaug", "numpy", "scipy", "scikit-learn", "pandas", "keras", "imaug")
 
 
+SEAL = "seal"
+LONGEST_SAVE = 3600
+"""Seconds after which a folder in which a network was being saved belongs to a process that was killed."""
+
+
 @contextmanager
 def replacing(path):
-    """Yield a temporary path beside ``path`` that takes its place when the block ends well, and vanishes otherwise."""
+    """Yield a temporary path beside ``path`` that takes its place when the block ends well, and vanishes otherwise.
+
+    What processes of this machine left beside it when they were killed vanishes too.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written: the disk is full, or the folder read-only.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
+        temporary = path.with_name(f"{_start(path)}{os.getpid()}{path.suffix}")
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path):
+    """Turn the errors of a disk that is full or read-only into an InputError that names what cannot be written."""
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise
+        raise InputError(
+            f"{path} cannot be written ({_reason(error)}); make room there, or let INFLUAUG_OUTPUTS name a folder that "
+            "can be written."
+        ) from error
+
+
+def _reason(error):
+    return getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _start(path):
+    # With the machine's name: on a file system that several share, a process of another one looks dead here.
+    return f".{path.stem}.{socket.gethostname()}."
+
+
+def _clear(path):
+    start = _start(path)
+    for left in path.parent.iterdir():
+        if left.name.startswith(start) and left.suffix == path.suffix:
+            process = left.name.removeprefix(start).removesuffix(path.suffix)
+            if process.isdecimal() and not _alive(int(process)):
+                left.unlink(missing_ok=True)
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def clear_folders(path):
+    """Remove temporary folders of networks that were being saved at ``path`` by processes that were killed."""
+    for left in Path(path).parent.glob(f".{Path(path).name}-*"):
+        if left.is_dir() and time.time() - left.stat().st_mtime > LONGEST_SAVE:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def key(**depends_on):
@@ -131,10 +201,31 @@ def manifest(artifact_key, **about):
     }
 
 
-def write_json(path, content):
-    """Write JSON, whole or not at all."""
+def write_json(path, content, seal=True):
+    """Write JSON, whole or not at all; a dict gets a seal unless people are to use the file elsewhere."""
+    content = sealed(content) if seal else content
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, default=_plain) + "\n")
+
+
+def sealed(content):
+    """JSON-able content as it is read again and, if it is a dict, with the hash of all of it as the last value."""
+    content = json.loads(json.dumps(content, default=_plain))
+    return {**content, SEAL: _seal(content)} if isinstance(content, dict) else content
+
+
+def unsealed(content):
+    """Content without the seal, if it has one. Raises ValueError if it is not what was sealed."""
+    if not isinstance(content, dict) or not content:
+        return content
+    *items, (name, value) = content.items()
+    if (name == SEAL or SEAL in content) != (value == _seal(dict(items))):
+        raise ValueError("its content is not what was written")
+    return dict(items) if name == SEAL else content
+
+
+def _seal(content):
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _plain(value):
@@ -143,16 +234,16 @@ def _plain(value):
 
 def write_arrays(path, about, **arrays):
     """Write arrays and their manifest to an .npz file."""
-    about = {**about, "content": _content(arrays)}
+    about = sealed({**about, "content": _content(arrays)})
     with replacing(path) as temporary:
-        np.savez(temporary, manifest=np.array(json.dumps(about, default=_plain)), **arrays)
+        np.savez(temporary, manifest=np.array(json.dumps(about)), **arrays)
 
 
 def write_table(path, about, table):
     """Write a data frame and its manifest to a .parquet file."""
     with replacing(path) as temporary:
         table = table.copy(deep=False)
-        table.attrs["manifest"] = json.dumps({**about, "content": _content(_columns(table))}, default=_plain)
+        table.attrs["manifest"] = json.dumps(sealed({**about, "content": _content(_columns(table))}))
         table.to_parquet(temporary, index=False)
 
 
@@ -185,7 +276,7 @@ def read_arrays(path, wanted):
     if not Path(path).exists():
         return None
     with _damage_named(path), np.load(path, allow_pickle=False) as file:
-        about = json.loads(str(file["manifest"]))
+        about = unsealed(json.loads(str(file["manifest"])))
         if about["key"] != wanted:
             return None
         arrays = {name: file[name] for name in file.files if name != "manifest"}
@@ -205,7 +296,7 @@ def read_table(path, wanted=None):
         return None
     with _damage_named(path):
         table = pd.read_parquet(path)
-        about = json.loads(table.attrs.pop("manifest"))
+        about = unsealed(json.loads(table.attrs.pop("manifest")))
         if wanted not in (None, about["key"]):
             return None
         _check_content(about, _columns(table))
@@ -219,9 +310,9 @@ def read_manifest(path):
         return None
     with _damage_named(path):
         if path.suffix == ".parquet":
-            return json.loads(pd.read_parquet(path, columns=[]).attrs["manifest"])
+            return unsealed(json.loads(pd.read_parquet(path, columns=[]).attrs["manifest"]))
         with np.load(path, allow_pickle=False) as file:
-            return json.loads(str(file["manifest"]))
+            return unsealed(json.loads(str(file["manifest"])))
 
 
 def read_json(path):
@@ -229,7 +320,18 @@ def read_json(path):
     if not Path(path).exists():
         return None
     with _damage_named(path):
-        return json.loads(Path(path).read_text())
+        return unsealed(json.loads(Path(path).read_text()))
+
+
+def check_network(path):
+    """Raise an InputError that names the file of a saved network if it is not the archive that was written."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+    except Exception as error:  # which type it is depends on which of the file's bytes are wrong
+        raise InputError(f"{path} is damaged ({_reason(error)}); put a whole one there.") from error
+    if wrong is not None:
+        raise InputError(f"{path} is damaged (its {wrong} is not what was written); put a whole one there.")
 
 
 @contextmanager
@@ -237,5 +339,4 @@ def _damage_named(path):
     try:
         yield
     except Exception as error:  # which type it is depends on which of the file's bytes are wrong
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{path} is damaged ({reason}); move it away and it will be made again.") from error
+        raise InputError(f"{path} is damaged ({_reason(error)}); move it away and it will be made again.") from error

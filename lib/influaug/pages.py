@@ -24,7 +24,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from traitlets.config import Config
 
-from .artifacts import replacing
+from .artifacts import replacing, unsealed
 from .errors import InputError
 from .mathml import mathml
 
@@ -182,7 +182,7 @@ def _summary(path):
     if not path.exists():
         return None
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = unsealed(json.loads(path.read_text(encoding="utf-8")))
         jsonschema.validate(summary, json.loads((TEMPLATES / "summary.schema.json").read_text(encoding="utf-8")))
         summary["ran"] = datetime.fromisoformat(summary["ran"]).astimezone(UTC)
     except jsonschema.ValidationError as error:

@@ -5,15 +5,9 @@ import pandas as pd
 
 from . import artifacts, figures, provenance
 from .data import load
+from .study import NOTEBOOKS
 from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
 
-NOTEBOOKS = {
-    "01_featurize": "Featurize",
-    "02_score": "Scores",
-    "03_policy_sweep": "Policy sweep",
-    "04_refinements": "Refinements",
-    "05_vsv": "Virtual support vectors",
-}
 REFERENCE_WORDS = {"none": "no augmentation", "full": "full augmentation"}
 HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
 
@@ -175,7 +169,7 @@ def publish(study, sweep):
         "notebooks": [{"name": stem, "title": words} for stem, words in NOTEBOOKS.items()],
     }
     _write_curve(study, sweep)
-    artifacts.write_json(study.folder / "study.json", study.model_dump())
+    artifacts.write_json(study.folder / "study.json", study.model_dump(), seal=False)
     artifacts.write_json(study.folder / "summary.json", summary)
     return summary
 

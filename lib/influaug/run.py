@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
-from . import pages, paths, report, study
+from . import pages, paths, stamps, study
+from .artifacts import replacing
 from .errors import InputError
 
 KINDS = {
@@ -67,7 +69,7 @@ def run(notebook, parameters, executed=None, page=None):
     Raises
     ------
     InputError
-        A missing notebook, or wrong parameters: nothing has run.
+        A missing notebook, or wrong parameters: nothing has run. Or the outputs folder cannot be written.
     NotebookError
         The notebook failed; what it did until then is at `executed` and on its page.
     """
@@ -80,9 +82,16 @@ def run(notebook, parameters, executed=None, page=None):
     page = Path(page or chosen.folder / "pages" / f"{notebook.stem}.html")
     try:
         _execute(notebook, chosen, executed)
-    finally:
-        if executed.exists():
-            pages.render_notebook(executed, page, links=_links(notebook, page), places=_places(chosen, page))
+    except NotebookError:
+        # A page that cannot be written has the same cause, or one that matters less.
+        with suppress(InputError):
+            _render(notebook, chosen, executed, page)
+        raise
+    _render(notebook, chosen, executed, page)
+
+
+def _render(notebook, chosen, executed, page):
+    pages.render_notebook(executed, page, links=_links(notebook, page), places=_places(chosen, page))
 
 
 def _read(path):
@@ -102,19 +111,19 @@ def _model(parameters):
 def _links(notebook, page):
     """Text and address of the index and, for a stage of a study, of the pages of all stages, which lie beside it."""
     index = _from(page, paths.outputs() / "index.html")
-    stages = report.NOTEBOOKS if notebook.stem in report.NOTEBOOKS else {}
+    stages = study.NOTEBOOKS if notebook.stem in study.NOTEBOOKS else {}
     return [("All studies", index), *((title, f"{stem}.html") for stem, title in stages.items())]
 
 
 def _places(chosen, page):
     """Where each notebook's page is, seen from a page: of the own run, or the `MAIN` one, or among the overviews'."""
     folders = {path.stem: paths.outputs() / "pages" for path in paths.NOTEBOOKS.glob("*.ipynb")}
-    main = dict.fromkeys(report.NOTEBOOKS, MAIN_STUDY) | MAIN
+    main = dict.fromkeys(study.NOTEBOOKS, MAIN_STUDY) | MAIN
     folders |= {stem: paths.outputs() / folder / "pages" for stem, folder in main.items()}
     kind = chosen.folder.parent.name
     own = [stem for stem, folder in MAIN.items() if folder.startswith(f"{kind}/")]
     here = chosen.folder / "pages"
-    folders |= dict.fromkeys(report.NOTEBOOKS, here) if not own else {}
+    folders |= dict.fromkeys(study.NOTEBOOKS, here) if not own else {}
     folders |= {stem: here for stem in own if _there(here, stem) or not _there(folders[stem], stem)}
     return {stem: _from(page, folder / stem) for stem, folder in folders.items()}
 
@@ -128,24 +137,23 @@ def _from(page, path):
 
 
 def _execute(notebook, chosen, executed):
-    executed.parent.mkdir(parents=True, exist_ok=True)
-    running = executed.with_name(f".running.{executed.name}")
-    try:
-        papermill.execute_notebook(
-            notebook,
-            running,
-            parameters=chosen.model_dump(),
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            extra_arguments=["--log-level=CRITICAL"],
-        )
-    except (PapermillExecutionError, DeadKernelError) as error:
-        raise NotebookError(f"{_reason(error)}; see {executed}.") from None
-    finally:
-        if running.exists():
-            _tidy(running, executed.name)
-            running.replace(executed)
+    failure = None
+    with replacing(executed) as running:
+        try:
+            papermill.execute_notebook(
+                notebook,
+                running,
+                parameters=chosen.model_dump(),
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                extra_arguments=["--log-level=CRITICAL"],
+            )
+        except (PapermillExecutionError, RuntimeError, KeyboardInterrupt) as error:
+            failure = _reason(error)
+        _tidy(running, executed.name)
+    if failure:
+        raise NotebookError(f"{failure}; see {executed}.")
 
 
 def _tidy(executed, name):
@@ -168,9 +176,14 @@ def _palette(png):
 
 
 def _reason(error):
+    if isinstance(error, KeyboardInterrupt):
+        return "it was interrupted"
     if isinstance(error, DeadKernelError):
         return "its kernel died, perhaps for lack of memory"
-    return f"{error.ename}: {error.evalue}".splitlines()[0].rstrip(". :")
+    if not isinstance(error, PapermillExecutionError):
+        return f"its kernel did not start ({error}), perhaps for lack of memory"
+    said = f"{error.ename}: {error.evalue}".splitlines()[0].rstrip(". :")
+    return f"too little memory ({said})" if error.ename.endswith("MemoryError") else said
 
 
 def main(arguments=None):
@@ -180,6 +193,8 @@ def main(arguments=None):
     parser.add_argument("parameters", help="a study's YAML file")
     parser.add_argument("--executed", help="where the executed notebook goes")
     parser.add_argument("--page", help="where its HTML page goes")
+    parser.add_argument("--stamp", help="file that says that it ended well, with what")
+    parser.add_argument("--makes", nargs="*", default=[], help="files that the stamp is of")
     given = parser.parse_args(arguments)
     # It warns of every parameter that a notebook's own cell leaves out, and repeats what NotebookError says.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
@@ -188,8 +203,10 @@ def main(arguments=None):
     started = perf_counter()
     try:
         run(given.notebook, given.parameters, given.executed, given.page)
-    except (InputError, NotebookError) as error:
-        sys.stderr.write(f"{MARK}failed {name}; {error}\n")
+        if given.stamp:
+            stamps.write(given.stamp, given.makes)
+    except (InputError, NotebookError, OSError, MemoryError) as error:
+        sys.stderr.write(f"{MARK}failed {name}; {str(error) or 'too little memory'}\n")
         return 1
     sys.stderr.write(f"{MARK}finished {name}; {perf_counter() - started:.0f} s\n")
     return 0

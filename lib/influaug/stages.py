@@ -133,6 +133,7 @@ def _own_features(study, dataset, replicate):
 
 
 def _shared_features(study, dataset):
+    artifacts.check_network(study.trained_network)
     path = study.folder / study.feature_files[0]
     key = artifacts.key(**_upstream(study, dataset))
     shared = _stored_features(study, dataset, path, key, partial(_featurize_shared, study, dataset))
@@ -155,7 +156,9 @@ def _stored_features(study, dataset, path, key, compute):
     arrays = artifacts.read_arrays(path, key)
     if arrays is None:
         started = perf_counter()
-        arrays = compute(path)
+        artifacts.clear_folders(path.with_suffix(".keras"))
+        with artifacts.writing(path):
+            arrays = compute(path)
         artifacts.write_arrays(path, _about(study, key, dataset, started), **arrays)
     history = {name.removeprefix("history_"): arrays[name] for name in arrays if name.startswith("history_")}
     n, n_test = int(arrays["n"]), int(arrays["n_test"])

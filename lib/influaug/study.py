@@ -17,6 +17,14 @@ from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
 from .transformations import APPENDIX_B, BUILDERS
 
 EVEN_AND_ODD = [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
+NOTEBOOKS = {
+    "01_featurize": "Featurize",
+    "02_score": "Scores",
+    "03_policy_sweep": "Policy sweep",
+    "04_refinements": "Refinements",
+    "05_vsv": "Virtual support vectors",
+}
+"""Notebooks of a study's stages, and what they are called."""
 PURPOSES = ["sample", "network", "policies", "vsv"]
 NETWORKS = ("lenet", "released-cnn", "resnet20", "resnet56")
 TRAINED = ".keras"

@@ -23,7 +23,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from tqdm.auto import tqdm
 
-from .artifacts import key, manifest, read_arrays, read_manifest, write_arrays
+from .artifacts import check_network, clear_folders, key, manifest, read_arrays, read_manifest, write_arrays, writing
 from .backend import keras
 from .data import content_hash
 from .errors import InputError
@@ -207,18 +207,25 @@ def save_featurizer(model, path, images, history, record):
         raise InputError(f"save_featurizer needs a file name that ends with .keras and some images, not {path.name!r}.")
     featurizer = KerasFeaturizer(model).fit(images)
     featurizer.history_ = history
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        whole, single, half = (Path(folder, f"{name}.keras") for name in ("whole", "single", "half"))
-        featurizer.save(whole)
-        _pack(whole, single)
-        _pack(whole, half, _halved)
-        same = np.array_equal(_classes(featurizer, images), _classes(KerasFeaturizer.load(half), images))
-        chosen, kernels = (half, "float16") if same else (single, "float32")
-        with zipfile.ZipFile(chosen, "a") as archive:
-            archive.writestr(_RECORD, json.dumps({**record, "kernels": kernels}))
-        chosen.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_folders(path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+            _smallest(featurizer, Path(folder), images, record).replace(path)
     return KerasFeaturizer.load(path)
+
+
+def _smallest(featurizer, folder, images, record):
+    """Path of the packed featurizer in a folder, its record inside; see `save_featurizer`."""
+    whole, single, half = (folder / f"{name}.keras" for name in ("whole", "single", "half"))
+    featurizer.save(whole)
+    _pack(whole, single)
+    _pack(whole, half, _halved)
+    same = np.array_equal(_classes(featurizer, images), _classes(KerasFeaturizer.load(half), images))
+    chosen, kernels = (half, "float16") if same else (single, "float32")
+    with zipfile.ZipFile(chosen, "a") as archive:
+        archive.writestr(_RECORD, json.dumps({**record, "kernels": kernels}))
+    return chosen
 
 
 def read_record(path):
@@ -227,10 +234,11 @@ def read_record(path):
     Raises
     ------
     InputError
-        The file is no saved network.
+        The file is no saved network, or is damaged.
     """
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path} is not a saved network; it must be a .keras file.")
+    check_network(path)
     with zipfile.ZipFile(path) as archive:
         return json.loads(archive.read(_RECORD)) if _RECORD in archive.namelist() else None
 

@@ -147,6 +147,7 @@ def learned_file(comparison, replicate, form):
         taken = perf_counter() - started
         made = artifacts.manifest(wanted, **_about(comparison, points), seconds=taken, trajectory=found)
         artifacts.write_json(about, made)
+    artifacts.check_network(path)
     return path
 
 
