@@ -5,6 +5,8 @@ An artifact is an .npz, .parquet or .json file that carries its own manifest: th
 the time.
 """
 
+from __future__ import annotations
+
 import ast
 import hashlib
 import importlib.util
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,11 +27,17 @@ import pandas as pd
 from . import provenance
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from .types import PathLike
+
 PACKAGES = ("influaug", "numpy", "scipy", "scikit-learn", "pandas", "keras", "imaug")
 
 
 @contextmanager
-def replacing(path):
+def replacing(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place when the block ends well, and vanishes otherwise."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,13 +49,13 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
 
 
-def key(**depends_on):
+def key(**depends_on: Any) -> str:
     """Hash of everything an artifact depends on: JSON-able values, compared by content."""
     text = json.dumps(depends_on, sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def modules_of(*modules):
+def modules_of(*modules: str) -> list[Path]:
     """Source files of modules of this package and of those of this package that they import, directly or not."""
     files = {}
     waiting = list(modules)
@@ -54,7 +63,7 @@ def modules_of(*modules):
         module = waiting.pop()
         spec = None if module in files else importlib.util.find_spec(module)
         if spec is not None:
-            files[module] = Path(spec.origin)
+            files[module] = Path(spec.origin)  # type: ignore[arg-type]
             waiting += _imports(_bare(files[module].read_bytes()), module.rpartition(".")[0])
     return [files[module] for module in sorted(files)]
 
@@ -70,13 +79,13 @@ def _imports(tree, package):
         yield from (name for name in names if name.startswith(f"{package}."))
 
 
-def code_key(*modules, functions=()):
+def code_key(*modules: str, functions: Iterable[Callable] = ()) -> str:
     """Hash of the code of `modules_of` the given modules and of functions, but for what only people and checkers read.
 
     That is comments, docstrings, and functions' type hints with what is imported for them (``if TYPE_CHECKING:``).
     """
     sources = [path.read_bytes() for path in modules_of(*modules)]
-    sources += [textwrap.dedent(inspect.getsource(function)) for function in functions]
+    sources += [textwrap.dedent(inspect.getsource(function)) for function in functions]  # type: ignore[misc]
     trees = [ast.dump(_bare(source)) for source in sources]
     return hashlib.sha256("".join(trees).encode()).hexdigest()[:16]
 
@@ -88,25 +97,25 @@ def _bare(source):
 class _Bare(ast.NodeTransformer):
     """Takes out of code what does not decide what it computes; see `code_key`."""
 
-    def visit_Module(self, node):
+    def visit_Module(self, node: ast.Module) -> ast.AST:
         return self._without_docstring(node)
 
-    def visit_ClassDef(self, node):
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return self._without_docstring(node)
 
-    def visit_FunctionDef(self, node):
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self._without_docstring(node)
 
-    def visit_arg(self, node):
+    def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
 
-    def visit_If(self, node):
+    def visit_If(self, node: ast.If) -> ast.AST | None:
         named = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         return None if named else self.generic_visit(node)
 
-    def visit_ImportFrom(self, node):
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         if node.module == "__future__":
             return None
         if node.module == "typing":
@@ -119,7 +128,7 @@ class _Bare(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def manifest(artifact_key, **about):
+def manifest(artifact_key: str, **about: Any) -> dict[str, Any]:
     """The record kept inside an artifact."""
     return {
         "key": artifact_key,
@@ -131,7 +140,7 @@ def manifest(artifact_key, **about):
     }
 
 
-def write_json(path, content):
+def write_json(path: PathLike, content: Any) -> None:
     """Write JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, default=_plain) + "\n")
@@ -141,14 +150,14 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else list(value)
 
 
-def write_arrays(path, about, **arrays):
+def write_arrays(path: PathLike, about: dict[str, Any], **arrays: Any) -> None:
     """Write arrays and their manifest to an .npz file."""
     about = {**about, "content": _content(arrays)}
     with replacing(path) as temporary:
         np.savez(temporary, manifest=np.array(json.dumps(about, default=_plain)), **arrays)
 
 
-def write_table(path, about, table):
+def write_table(path: PathLike, about: dict[str, Any], table: pd.DataFrame) -> None:
     """Write a data frame and its manifest to a .parquet file."""
     with replacing(path) as temporary:
         table = table.copy(deep=False)
@@ -165,7 +174,7 @@ def _content(arrays):
     for name, array in arrays.items():
         array = np.asarray(array)
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array))  # type: ignore[arg-type]
     return digest.hexdigest()[:16]
 
 
@@ -174,7 +183,7 @@ def _check_content(about, arrays):
         raise ValueError("its content is not what was written")
 
 
-def read_arrays(path, wanted):
+def read_arrays(path: PathLike, wanted: str) -> dict[str, np.ndarray] | None:
     """Arrays of an artifact by name; None if there is none with the wanted key.
 
     Raises
@@ -193,7 +202,7 @@ def read_arrays(path, wanted):
         return arrays
 
 
-def read_table(path, wanted=None):
+def read_table(path: PathLike, wanted: str | None = None) -> pd.DataFrame | None:
     """The data frame of an artifact; None if there is none, or none with the wanted key (None: any).
 
     Raises
@@ -212,7 +221,7 @@ def read_table(path, wanted=None):
         return table
 
 
-def read_manifest(path):
+def read_manifest(path: PathLike) -> dict[str, Any] | None:
     """The manifest of an artifact; None if there is none. Raises InputError if it is damaged."""
     path = Path(path)
     if not path.exists():
@@ -224,7 +233,7 @@ def read_manifest(path):
             return json.loads(str(file["manifest"]))
 
 
-def read_json(path):
+def read_json(path: PathLike) -> Any:
     """The content of a JSON file; None if there is none. Raises InputError if it is damaged."""
     if not Path(path).exists():
         return None

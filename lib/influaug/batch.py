@@ -4,14 +4,20 @@ Snakemake decides what must run and papermill runs it; this only starts them, sa
 batch is, and ends with what failed and where to look. Everything that Snakemake and the kernels say goes to a log file.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import paths, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 TOTAL = re.compile(r"^total\s+(\d+)")
 EVENT = re.compile(rf"^{re.escape(run.MARK)}(started|finished|failed) (.*)")
@@ -21,10 +27,10 @@ OPTIONS = ["--keep-going", "--rerun-incomplete", "--quiet", "rules", "host", "re
 class Progress:
     """How far a batch is, from the lines that it says."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.total, self.ended, self.failures = 0, 0, []
 
-    def take(self, line):
+    def take(self, line: str) -> str | None:
         """Take in one line; what is to be shown of it, or None."""
         if found := TOTAL.match(line):
             self.total = int(found[1])
@@ -37,7 +43,7 @@ class Progress:
         return f"[{self.total - self.ended:>3} to go] {kind:<8} {text}"
 
 
-def batch(studies, cores, show):
+def batch(studies: Sequence[str], cores: str, show: Callable[[str], object]) -> int:
     """Run every notebook of some studies, and the pages over all of them.
 
     Parameters
@@ -70,7 +76,7 @@ def batch(studies, cores, show):
     progress, streams = Progress(), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with (
         log.open("w") as file,
-        subprocess.Popen(
+        subprocess.Popen(  # type: ignore[call-overload]
             command, cwd=paths.PROJECT, env=environment, text=True, errors="replace", **streams
         ) as process,
     ):
@@ -85,7 +91,7 @@ def batch(studies, cores, show):
     return process.returncode
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m influaug.batch", description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+", help="names of files in params/, without .yaml")
