@@ -81,6 +81,7 @@ test: $(READY) lint ## everything: lint, the library's tests, every notebook thr
 test-fast: $(READY) ## the library's quick tests, under a minute
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not browser and not faults" tests
 
-lint: $(READY) ## ruff
+lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check lib tests notebooks
 	$(BIN)/ruff format --check lib tests
+	$(BIN)/mypy

@@ -51,6 +51,26 @@ def assigned(source):
     return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
+def public_functions(tree):
+    """Name, node and number of leading parameters that are no caller's, of functions and methods of public names."""
+    for owner in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]:
+        for node in owner.body:
+            if isinstance(node, ast.FunctionDef) and (node.name.endswith("__") or not node.name.startswith("_")):
+                static = any(ast.unparse(each) == "staticmethod" for each in node.decorator_list)
+                yield getattr(owner, "name", ""), node, int(owner is not tree and not static)
+
+
+def unhinted(tree):
+    """What lacks a type hint in the signatures of `public_functions`, by name."""
+    for owner, function, own in public_functions(tree):
+        arguments = function.args
+        named = [*arguments.posonlyargs, *arguments.args][own:] + arguments.kwonlyargs
+        named += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+        lacking = [each.arg for each in named if each.annotation is None]
+        lacking += ["what it returns"] if function.returns is None else []
+        yield from (f"{owner}.{function.name}: {each}".removeprefix(".") for each in lacking)
+
+
 def test_the_lock_names_the_public_index_alone():
     addresses = re.findall(r'https?://[^"\s]+', LOCK)
     hosts = {(urlsplit(address).scheme, urlsplit(address).netloc) for address in addresses}
@@ -223,3 +243,35 @@ def test_links_between_notebooks_lead_somewhere(name):
 def test_the_index_leads_to_every_notebook():
     text = "\n".join(cell.source for cell in NOTEBOOKS["00_index"].cells)
     assert set(re.findall(r"\]\((\w+)\.ipynb\)", text)) == set(NOTEBOOKS) - {"00_index"}
+
+
+def test_a_missing_hint_is_named():
+    source = """
+def bare(a, *, b: int = 0, **more): ...
+def hinted(a: int, *rest: int) -> int: ...
+def _own(a): ...
+class Any:
+    def __init__(self, a) -> None: ...
+    def method(self): ...
+    @staticmethod
+    def free(a) -> int: ...
+"""
+    assert list(unhinted(ast.parse(source))) == [
+        "bare: a",
+        "bare: more",
+        "bare: what it returns",
+        "Any.__init__: a",
+        "Any.method: what it returns",
+        "Any.free: a",
+    ]
+
+
+def test_every_public_function_has_type_hints():
+    modules = sorted((paths.PROJECT / "lib").rglob("*.py"))
+    found = {path: list(unhinted(ast.parse(path.read_text("utf-8")))) for path in modules}
+    assert len(modules) > 50 and {path: lacking for path, lacking in found.items() if lacking} == {}
+
+
+def test_make_lint_checks_the_hints():
+    (lint,) = re.findall(r"^lint:.*## (.*)\n((?:\t.*\n?)+)", MAKEFILE, re.MULTILINE)
+    assert lint[0] == "ruff and mypy" and "$(BIN)/mypy\n" in lint[1]

@@ -10,13 +10,20 @@ All points are used in every fit, so that shapes stay what they are: what runs o
 the grid. Apple's GPUs, which have no float64, are not supported.
 """
 
+from __future__ import annotations
+
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import heads, logistic
 from .backend import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .types import Tensor
 
 ROWS = 8192
 """Rows a block: the working memory of a step is this many numbers a model and class, a few times."""
@@ -51,7 +58,7 @@ class Solver(logistic.Solver):
         Shapes that do not fit, or features that are not finite.
     """
 
-    def __init__(self, features, labels, merge_equal=True):
+    def __init__(self, features: np.ndarray, labels: np.ndarray, merge_equal: bool = True) -> None:
         super().__init__(features, labels, merge_equal=merge_equal)
         x, hot = _blocks(self.x), None if self.hot is None else _blocks(self.hot.T)
         with _full_precision():
@@ -60,7 +67,14 @@ class Solver(logistic.Solver):
                 for dtype in ("float32", "float64")
             }
 
-    def fit(self, weights, C=10.0, start=None, tolerance=1e-9, groups=None):
+    def fit(
+        self,
+        weights: np.ndarray,
+        C: float = 10.0,
+        start: np.ndarray | None = None,
+        tolerance: float = 1e-9,
+        groups: np.ndarray | None = None,
+    ) -> logistic.Fit:
         """Minimise J for every row of weights, see `logistic.Solver.fit`.
 
         Parameters
@@ -131,7 +145,7 @@ class _Rows(NamedTuple):
     weights: Any
     penalty: Any
 
-    def total(self, part):
+    def total(self, part: Callable[..., Tensor]) -> Tensor:
         """Sum over the blocks of part(x, hot, weights), a tensor or some."""
 
         def block(i):

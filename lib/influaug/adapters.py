@@ -4,22 +4,30 @@ A copy depends on the seed, its number and the content of its image alone wherev
 the copies that were scored are then those that come out when the chosen ones are made again, in any batch and order.
 """
 
+from __future__ import annotations
+
 import hashlib
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 from sys import modules
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import InputError
 from .transformations import Transformation, from_augmenter
 
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from numpy.typing import ArrayLike
+
 CHANNELS = (1, 3, 4)
 
 
-def as_transformation(given, n_copies=1, seed=0):
+def as_transformation(given: Any, n_copies: int = 1, seed: int = 0) -> Transformation:
     """A `Transformation` from what makes copies in this library or another.
 
     Parameters
@@ -171,7 +179,7 @@ class ImageForm:
     grey: bool
 
     @classmethod
-    def of(cls, images):
+    def of(cls, images: ArrayLike) -> Self:
         """The form of images, which are looked at as a whole: floats of which none is above 1 are taken for 0 to 1.
 
         Raises
@@ -194,7 +202,7 @@ class ImageForm:
             )
         return cls(images.dtype, bool(images.dtype.kind == "f" and high <= 1), images.ndim == 3)
 
-    def like(self, images):
+    def like(self, images: ArrayLike) -> ImageForm:
         """The form of more images, which have the scale of these if both are floats.
 
         Raises
@@ -209,7 +217,7 @@ class ImageForm:
             raise InputError(f"images were floats from 0 to 1 before, but now go up to {np.max(images)}.")
         return replace(other, unit=self.unit)
 
-    def standard(self, images):
+    def standard(self, images: ArrayLike) -> np.ndarray:
         """Images of this form as uint8 [n, height, width, channels]."""
         images = np.asarray(images)
         images = images[..., np.newaxis] if self.grey else images
@@ -217,7 +225,7 @@ class ImageForm:
             return images
         return np.rint(images * (255.0 if self.unit else 1.0)).astype(np.uint8)
 
-    def back(self, images):
+    def back(self, images: np.ndarray) -> np.ndarray:
         """The way back, for copies; floats keep 256 levels of grey."""
         images = images[..., 0] if self.grey else images
         return (images / 255.0).astype(self.dtype) if self.unit else images.astype(self.dtype)

@@ -6,6 +6,8 @@ the time. A JSON file and a manifest end with a seal, the hash of all that stand
 are read too.
 """
 
+from __future__ import annotations
+
 import ast
 import errno
 import hashlib
@@ -23,12 +25,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from . import provenance
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from .types import PathLike
 
 PACKAGES = ("influaug", "numpy", "scipy", "scikit-learn", "pandas", "keras", "imaug")
 
@@ -39,7 +48,7 @@ LONGEST_SAVE = 3600
 
 
 @contextmanager
-def replacing(path):
+def replacing(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place when the block ends well, and vanishes otherwise.
 
     What processes of this machine left beside it when they were killed vanishes too.
@@ -62,7 +71,7 @@ def replacing(path):
 
 
 @contextmanager
-def writing(path):
+def writing(path: PathLike) -> Iterator[None]:
     """Turn the errors of a disk that is full or read-only into an InputError that names what cannot be written."""
     try:
         yield
@@ -103,20 +112,20 @@ def _alive(process):
     return True
 
 
-def clear_folders(path):
+def clear_folders(path: PathLike) -> None:
     """Remove temporary folders of networks that were being saved at ``path`` by processes that were killed."""
     for left in Path(path).parent.glob(f".{Path(path).name}-*"):
         if left.is_dir() and time.time() - left.stat().st_mtime > LONGEST_SAVE:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def key(**depends_on):
+def key(**depends_on: Any) -> str:
     """Hash of everything an artifact depends on: JSON-able values, compared by content."""
     text = json.dumps(depends_on, sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def modules_of(*modules):
+def modules_of(*modules: str) -> list[Path]:
     """Source files of modules of this package and of those of this package that they import, directly or not."""
     files = {}
     waiting = list(modules)
@@ -124,7 +133,7 @@ def modules_of(*modules):
         module = waiting.pop()
         spec = None if module in files else importlib.util.find_spec(module)
         if spec is not None:
-            files[module] = Path(spec.origin)
+            files[module] = Path(spec.origin)  # type: ignore[arg-type]
             waiting += _imports(_bare(files[module].read_bytes()), module.rpartition(".")[0])
     return [files[module] for module in sorted(files)]
 
@@ -140,13 +149,13 @@ def _imports(tree, package):
         yield from (name for name in names if name.startswith(f"{package}."))
 
 
-def code_key(*modules, functions=()):
+def code_key(*modules: str, functions: Iterable[Callable] = ()) -> str:
     """Hash of the code of `modules_of` the given modules and of functions, but for what only people and checkers read.
 
     That is comments, docstrings, and functions' type hints with what is imported for them (``if TYPE_CHECKING:``).
     """
     sources = [path.read_bytes() for path in modules_of(*modules)]
-    sources += [textwrap.dedent(inspect.getsource(function)) for function in functions]
+    sources += [textwrap.dedent(inspect.getsource(function)) for function in functions]  # type: ignore[misc]
     trees = [ast.dump(_bare(source)) for source in sources]
     return hashlib.sha256("".join(trees).encode()).hexdigest()[:16]
 
@@ -158,25 +167,25 @@ def _bare(source):
 class _Bare(ast.NodeTransformer):
     """Takes out of code what does not decide what it computes; see `code_key`."""
 
-    def visit_Module(self, node):
+    def visit_Module(self, node: ast.Module) -> ast.AST:
         return self._without_docstring(node)
 
-    def visit_ClassDef(self, node):
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return self._without_docstring(node)
 
-    def visit_FunctionDef(self, node):
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self._without_docstring(node)
 
-    def visit_arg(self, node):
+    def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
 
-    def visit_If(self, node):
+    def visit_If(self, node: ast.If) -> ast.AST | None:
         named = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         return None if named else self.generic_visit(node)
 
-    def visit_ImportFrom(self, node):
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         if node.module == "__future__":
             return None
         if node.module == "typing":
@@ -189,7 +198,7 @@ class _Bare(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def manifest(artifact_key, **about):
+def manifest(artifact_key: str, **about: Any) -> dict[str, Any]:
     """The record kept inside an artifact."""
     return {
         "key": artifact_key,
@@ -201,20 +210,20 @@ def manifest(artifact_key, **about):
     }
 
 
-def write_json(path, content, seal=True):
+def write_json(path: PathLike, content: Any, seal: bool = True) -> None:
     """Write JSON, whole or not at all; a dict gets a seal unless people are to use the file elsewhere."""
     content = sealed(content) if seal else content
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, default=_plain) + "\n")
 
 
-def sealed(content):
+def sealed(content: Any) -> Any:
     """JSON-able content as it is read again and, if it is a dict, with the hash of all of it as the last value."""
     content = json.loads(json.dumps(content, default=_plain))
     return {**content, SEAL: _seal(content)} if isinstance(content, dict) else content
 
 
-def unsealed(content):
+def unsealed(content: Any) -> Any:
     """Content without the seal, if it has one. Raises ValueError if it is not what was sealed."""
     if not isinstance(content, dict) or not content:
         return content
@@ -232,14 +241,14 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else list(value)
 
 
-def write_arrays(path, about, **arrays):
+def write_arrays(path: PathLike, about: dict[str, Any], **arrays: Any) -> None:
     """Write arrays and their manifest to an .npz file."""
     about = sealed({**about, "content": _content(arrays)})
     with replacing(path) as temporary:
         np.savez(temporary, manifest=np.array(json.dumps(about)), **arrays)
 
 
-def write_table(path, about, table):
+def write_table(path: PathLike, about: dict[str, Any], table: pd.DataFrame) -> None:
     """Write a data frame and its manifest to a .parquet file."""
     with replacing(path) as temporary:
         table = table.copy(deep=False)
@@ -256,7 +265,7 @@ def _content(arrays):
     for name, array in arrays.items():
         array = np.asarray(array)
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array))  # type: ignore[arg-type]
     return digest.hexdigest()[:16]
 
 
@@ -265,7 +274,7 @@ def _check_content(about, arrays):
         raise ValueError("its content is not what was written")
 
 
-def read_arrays(path, wanted):
+def read_arrays(path: PathLike, wanted: str) -> dict[str, np.ndarray] | None:
     """Arrays of an artifact by name; None if there is none with the wanted key.
 
     Raises
@@ -284,7 +293,7 @@ def read_arrays(path, wanted):
         return arrays
 
 
-def read_table(path, wanted=None):
+def read_table(path: PathLike, wanted: str | None = None) -> pd.DataFrame | None:
     """The data frame of an artifact; None if there is none, or none with the wanted key (None: any).
 
     Raises
@@ -303,7 +312,7 @@ def read_table(path, wanted=None):
         return table
 
 
-def read_manifest(path):
+def read_manifest(path: PathLike) -> dict[str, Any] | None:
     """The manifest of an artifact; None if there is none. Raises InputError if it is damaged."""
     path = Path(path)
     if not path.exists():
@@ -315,7 +324,7 @@ def read_manifest(path):
             return unsealed(json.loads(str(file["manifest"])))
 
 
-def read_json(path):
+def read_json(path: PathLike) -> Any:
     """The content of a JSON file; None if there is none. Raises InputError if it is damaged."""
     if not Path(path).exists():
         return None
@@ -323,7 +332,7 @@ def read_json(path):
         return unsealed(json.loads(Path(path).read_text()))
 
 
-def check_network(path):
+def check_network(path: PathLike) -> None:
     """Raise an InputError that names the file of a saved network if it is not the archive that was written."""
     try:
         with zipfile.ZipFile(path) as archive:

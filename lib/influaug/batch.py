@@ -5,6 +5,8 @@ batch is, and ends with what failed and where to look. Everything that Snakemake
 One batch at a time works in an outputs folder; one that was killed leaves nothing that stands in the way of the next.
 """
 
+from __future__ import annotations
+
 import argparse
 import fcntl
 import os
@@ -13,10 +15,14 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import paths, run
 from .artifacts import writing
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 TOTAL = re.compile(r"^total\s+(\d+)")
 EVENT = re.compile(rf"^{re.escape(run.MARK)}(started|finished|failed) (.*)")
@@ -28,10 +34,10 @@ OPTIONS += ["--quiet", "rules", "host", "reason"]
 class Progress:
     """How far a batch is, from the lines that it says."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.total, self.ended, self.failures, self.running = 0, 0, [], []
 
-    def take(self, line):
+    def take(self, line: str) -> str | None:
         """Take in one line; what is to be shown of it, or None."""
         if found := TOTAL.match(line):
             self.total = int(found[1])
@@ -46,13 +52,13 @@ class Progress:
             self.failures.append(text)
         return f"[{self.total - self.ended:>3} to go] {kind:<8} {text}"
 
-    def failed(self):
+    def failed(self) -> list[str]:
         """What failed, a sentence a notebook, also of those that ended without one."""
         killed = "it was killed before it could say why, perhaps for lack of memory."
         return [*self.failures, *(f"{name}; {killed}" for name in self.running)]
 
 
-def batch(studies, cores, show):
+def batch(studies: Sequence[str], cores: str, show: Callable[[str], object]) -> int:
     """Run every notebook of some studies, and the pages over all of them.
 
     Parameters
@@ -132,7 +138,7 @@ def _opened(log):
         return log.open("wb", buffering=0)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m influaug.batch", description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+", help="names of files in params/, without .yaml")

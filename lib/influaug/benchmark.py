@@ -4,10 +4,13 @@ A sweep here is what the paper runs for one data set and transformation: 11 poli
 each with five) x 5 rounds x 8 budgets, 440 logistic regressions. All times of a comparison are taken in one run.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from time import perf_counter, thread_time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,6 +25,16 @@ from .errors import InputError
 from .policies import order
 from .scores import Head, ScoreOptions, compute
 from .sweep import FeatureSet, accuracies, alike, first_points, row_weights, scaled_budgets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from pandas.io.formats.style import Styler
+
+    from .study import Study
+
+    COMPETITORS: dict[str, dict[str, Any]]
 
 POLICIES = (
     "random_proportional",
@@ -99,7 +112,7 @@ class Case:
     features: FeatureSet
 
 
-def cases(study):
+def cases(study: Study) -> Iterator[Case]:
     """Real features of different widths: yields `Case`.
 
     Of a study's data set and classes, LeNet's features; if the study asks for the released network also half and all of
@@ -124,7 +137,7 @@ def cases(study):
                 yield Case(network, live, int(part.labels.max()) + 1, part)
 
 
-def sweep_of(features, C, rounds=5, seed=0):
+def sweep_of(features: FeatureSet, C: float, rounds: int = 5, seed: int = 0) -> Sweep:
     """The sweep over 11 policies, a number of rounds and the paper's budgets.
 
     Parameters
@@ -150,7 +163,7 @@ def sweep_of(features, C, rounds=5, seed=0):
     return Sweep(features, C, weights, groups, start)
 
 
-def multiplicity(sweep):
+def multiplicity(sweep: Sweep) -> np.ndarray:
     """How many models of the sweep are equal to each: [B, m]."""
     counts = []
     for weights in sweep.weights:
@@ -159,7 +172,9 @@ def multiplicity(sweep):
     return np.array(counts)
 
 
-def batched(sweep, solver=logistic.Solver, threads=1, merge_equal=True):
+def batched(
+    sweep: Sweep, solver: Callable[..., logistic.Solver] = logistic.Solver, threads: int = 1, merge_equal: bool = True
+) -> Run:
     """Fit a sweep by a batched solver, budget after budget from the models before; `Run`."""
     clock, started = _clock(threads, solver)
     features, theta = sweep.features, np.repeat(sweep.start[None], len(sweep.groups), axis=0)
@@ -170,11 +185,11 @@ def batched(sweep, solver=logistic.Solver, threads=1, merge_equal=True):
         theta = fits[-1].theta
     seconds = clock() - started
     objective = np.array([fit.objective for fit in fits])
-    accuracy = np.array([accuracies(features, fit.theta)[0] for fit in fits])
+    accuracy = np.array([accuracies(features, fit.theta)[0] for fit in fits])  # type: ignore[arg-type]
     return Run(np.full(objective.shape, seconds / objective.size), objective, accuracy)
 
 
-def one_by_one(sweep, options, limit=np.inf, threads=1, seed=0):
+def one_by_one(sweep: Sweep, options: dict[str, Any], limit: float = np.inf, threads: int = 1, seed: int = 0) -> Run:
     """Fit a sweep model by model with scikit-learn as the paper configures it (tol 1e-7, max_iter 10000); `Run`.
 
     Parameters
@@ -237,7 +252,13 @@ def _clock(threads, solver):
     return clock, clock()
 
 
-def compare(sweep, limit, repeats=3, threads=(1, CORES), solver=logistic.Solver):
+def compare(
+    sweep: Sweep,
+    limit: float,
+    repeats: int = 3,
+    threads: Sequence[int] = (1, CORES),
+    solver: Callable[..., logistic.Solver] = logistic.Solver,
+) -> pd.DataFrame:
     """A sweep by our solver and by each competitor, on one thread and on all cores.
 
     Parameters
@@ -272,7 +293,7 @@ def compare(sweep, limit, repeats=3, threads=(1, CORES), solver=logistic.Solver)
     return pd.DataFrame(rows)
 
 
-def solver_results(study, cases):
+def solver_results(study: Study, cases: Iterable[Case]) -> pd.DataFrame:
     """`compare` for every case, as one table with the columns case and C in front.
 
     C is the study's and a tenth of it. Softmax heads are costly to the competitors and to us: ours runs once then, and
@@ -303,7 +324,7 @@ def _on_gpu(sweep, patience):
     return table.assign(threads="GPU", ratio_to_cpu=cpu / table["ours"])
 
 
-def has_gpu():
+def has_gpu() -> bool:
     """Whether Keras's backend computes on a GPU."""
     from .backend import keras
 
@@ -338,7 +359,7 @@ def _row(sweep, every, once, theirs):
     }
 
 
-def growth(sweep, limit, shares=(0.25, 0.5, 1.0)):
+def growth(sweep: Sweep, limit: float, shares: Sequence[float] = (0.25, 0.5, 1.0)) -> pd.DataFrame:
     """Seconds of the batched sweep as models, columns and training points grow; one thread.
 
     Returns
@@ -370,7 +391,7 @@ def _part(sweep, models=1.0, columns=1.0, points=1.0):
     return replace(part, weights=[weights[chosen] for weights in part.weights], groups=part.groups[chosen])
 
 
-def product_rate(size=2048, repeats=5):
+def product_rate(size: int = 2048, repeats: int = 5) -> float:
     """The machine's rate of float32 matrix products on one thread, in floating-point operations a second."""
     a = np.random.default_rng(0).random((size, size), dtype=np.float32)
     with threadpool_limits(1):
@@ -382,7 +403,7 @@ def product_rate(size=2048, repeats=5):
     return 2 * size**3 / min(seconds)
 
 
-def gradient_work(sweep):
+def gradient_work(sweep: Sweep) -> float:
     """Floating-point operations of the gradients that the sweep's models need, equal ones once: what cannot be saved.
 
     Each step of each model multiplies the rows in use by its parameters, and its residuals by the rows.
@@ -400,7 +421,7 @@ def _points(sweep):
     return sweep.features.train, sweep.features.labels
 
 
-def scores(columns, n=1000, C=10.0, seed=0, repeats=20):
+def scores(columns: int, n: int = 1000, C: float = 10.0, seed: int = 0, repeats: int = 20) -> pd.DataFrame:
     """Self influences of all points in closed form against the same by autograd, point by point, and by pyDVL.
 
     Parameters
@@ -449,11 +470,11 @@ def scores(columns, n=1000, C=10.0, seed=0, repeats=20):
     )
 
 
-def scores_shown(columns=(85, 257)):
+def scores_shown(columns: Sequence[int] = (85, 257)) -> Styler:
     """The table of `scores` at each number of columns, as a page shows it."""
     table = pd.concat([scores(c) for c in columns], ignore_index=True)
     digits = {"seconds": "{:.2g}", "ratio": "{:.1f}", "largest relative difference": "{:.0e}"}
-    return table.style.format(digits, na_rep="").hide(axis="index")
+    return table.style.format(digits, na_rep="").hide(axis="index")  # type: ignore[arg-type]
 
 
 def _scored_problem(columns, n, C, seed):
@@ -479,7 +500,7 @@ def _best(compute, repeats):
     return values, min(taken)
 
 
-def machine():
+def machine() -> str:
     """The processor, how many cores of it this process may use, and the versions of what does the arithmetic."""
     blas = ", ".join(
         sorted({f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["version"]})
@@ -488,15 +509,15 @@ def machine():
     return f"{provenance.processor()}, {CORES} cores; {packages}; {blas}"
 
 
-def shown(results):
+def shown(results: pd.DataFrame) -> Styler:
     """The table of results as a page shows it."""
     digits = {column: "{:.3g}" for column in results.columns if column.startswith(("theirs", "ours"))}
     digits |= {column: "{:.1f}" for column in results.columns if column.startswith("ratio")}
     digits |= {"C": "{:g}", "worst_gap": "{:.0e}", "accuracy_difference": "{:.0e}"}
-    return results.style.format(digits, na_rep="").hide(axis="index")
+    return results.style.format(digits, na_rep="").hide(axis="index")  # type: ignore[arg-type]
 
 
-def caption(study, results):
+def caption(study: Study, results: pd.DataFrame) -> str:
     """What the table of results shows, in a sentence or two."""
     provenance = load(study.dataset, study.data_folder).provenance
     short = int((results["fitted"] < results["models"]).sum())
@@ -507,7 +528,7 @@ def caption(study, results):
     )
 
 
-def roofline(sweep):
+def roofline(sweep: Sweep) -> str:
     """The measured time of a sweep beside the time that its gradients' matrix products alone would take: a sentence."""
     seconds, rate, work = (
         _median(sweep, logistic.Solver, 1, True, 3).seconds.sum(),

@@ -4,7 +4,10 @@ Policies of points are those of Kuchnik & Smith (2019): those of `influaug.polic
 `influaug.set_policies` the paper's and its code's. They need no copy. All others choose single copies.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +15,9 @@ from . import greedy, heads, logistic, policies, set_policies
 from .errors import InputError
 from .quotas import in_turn
 from .scores import SCORES, Head, ScoreOptions, compute
+
+if TYPE_CHECKING:
+    from typing import Self
 
 SHORT = {"deterministic": "deterministic_proportional", "random": "random_proportional"}
 """Short forms of policies' names."""
@@ -48,7 +54,7 @@ class Rule:
     options: set_policies.SetOptions
 
     @classmethod
-    def of(cls, policy, score, balanced, options):
+    def of(cls, policy: str, score: str, balanced: bool, options: set_policies.SetOptions) -> Self:
         """A rule by any of the policies' names.
 
         Raises
@@ -72,17 +78,17 @@ class Rule:
         return cls(name, score, bool(balanced), options)
 
     @property
-    def of_points(self):
+    def of_points(self) -> bool:
         """Whether points are chosen, with all their copies; else single copies are."""
         return self.name in policies.POLICIES or set_policies.POLICIES[self.name].paper
 
     @property
-    def sees(self):
+    def sees(self) -> str:
         """Whose copies it looks at: those of 'all' points, of a 'pool', or of the 'chosen' alone."""
         return "chosen" if self.of_points else set_policies.POLICIES[self.name].generates
 
     @property
-    def full_name(self):
+    def full_name(self) -> str:
         """The name in `set_policies.names`."""
         return self.name + set_policies.BALANCED * self.balanced
 
@@ -106,7 +112,7 @@ class Choice:
     scores: np.ndarray
 
 
-def points(rule, features, labels, budget, rng):
+def points(rule: Rule, features: np.ndarray, labels: np.ndarray, budget: int, rng: np.random.Generator) -> Choice:
     """Choose points by a policy of points.
 
     Parameters
@@ -145,14 +151,14 @@ def _scores(score, features, labels, C):
     return compute(score, head, len(labels), ScoreOptions(C=C))
 
 
-def pool(rule, features, labels, rng):
+def pool(rule: Rule, features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The points of a policy's pool, in rising order."""
     candidates = greedy.Candidates(features, labels, features, np.arange(len(labels)))
-    found = set_policies.POLICIES[rule.name].choose.keywords["pool"](candidates, rule.options, rng)
+    found = set_policies.POLICIES[rule.name].choose.keywords["pool"](candidates, rule.options, rng)  # type: ignore[attr-defined]
     return np.sort(found)
 
 
-def copies(rule, candidates, budget, rng):
+def copies(rule: Rule, candidates: greedy.Candidates, budget: int, rng: np.random.Generator) -> Choice:
     """Choose copies by a policy of copies.
 
     Parameters
@@ -174,7 +180,7 @@ def copies(rule, candidates, budget, rng):
     if rule.name in GREEDY or rule.sees == "pool":
         batch = max(budget, 1) if rule.name == "one_shot" else None
         shared = {"C": rule.options.C, "refit_every": rule.options.refit_every, "balanced": rule.balanced}
-        found = greedy.select(candidates, GREEDY.get(rule.name, "influence"), budget, batch=batch, **shared)
+        found = greedy.select(candidates, GREEDY.get(rule.name, "influence"), budget, batch=batch, **shared)  # type: ignore[arg-type]
         return Choice(found.order, found.order, found.scores)
     order = set_policies.choose(rule.full_name, candidates, [budget], rule.options, rng)[0]
     return Choice(order, order, np.full(len(order), np.nan))

@@ -1,11 +1,17 @@
 """Single copies of images, and originals with single copies, made when they are asked for."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .adapters import ImageForm
 from .transformations import Transformation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class ChosenCopies:
     images: np.ndarray
     transformation: Transformation
 
-    def of(self, source, which):
+    def of(self, source: np.ndarray, which: np.ndarray) -> np.ndarray:
         """The copies that the changes `which` make of the points `source`: [m, height, width, channels]."""
         copies = np.empty((len(source), *self.images.shape[1:]), np.uint8)
         t = self.transformation
@@ -55,16 +61,16 @@ class Training:
     which: np.ndarray
 
     @property
-    def source(self):
+    def source(self) -> np.ndarray:
         """Points of all: [n + m]."""
         return np.append(np.arange(len(self.images)), self.chosen)
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Originals and copies."""
         return len(self.images) + len(self.chosen)
 
-    def batch(self, places):
+    def batch(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images, labels and weights of some of the originals and copies."""
         points = self.source[places]
         images = self.images[points]
@@ -75,7 +81,9 @@ class Training:
             images[copied] = self.form.back(making.of(own, self.which[places[copied] - len(self.images)]))
         return images, self.labels[points], np.ones(len(places), np.float32)
 
-    def batches(self, size, epochs, seeds):
+    def batches(
+        self, size: int, epochs: int, seeds: np.random.SeedSequence
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Shuffled batches."""
         for child in seeds.spawn(epochs):
             order = np.random.default_rng(child).permutation(self.n)

@@ -4,15 +4,21 @@ A claim is that the mean of a paired difference, over seeds, lies within bounds.
 does, *fails* if none of the interval does, and is *open* otherwise.
 """
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from .summary import area_under_curve, by_seed, mean_interval
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 MARGIN = 0.1
 """Percentage points of accuracy below which a difference is held to be none: the paper's 'maintains 99.86% or more'."""
@@ -43,7 +49,7 @@ class Claim:
     scores: tuple[str, ...] = SCORES
 
 
-def evaluate(table):
+def evaluate(table: pd.DataFrame) -> pd.DataFrame:
     """Every claim on one study's sweep table.
 
     Returns
@@ -63,7 +69,7 @@ def evaluate(table):
     return found.assign(verdict=[verdict(*row) for row in found[["mean", "half_width", "low", "high"]].to_numpy()])
 
 
-def verdict(mean, half_width, low, high):
+def verdict(mean: float, half_width: float, low: float, high: float) -> str:
     """'holds' if the interval lies within the bounds, 'fails' if it lies without, else 'open'."""
     left, right = mean - half_width, mean + half_width
     if low < left and right < high:
@@ -162,7 +168,7 @@ CLAIMS = (
 )
 
 
-def shown(found):
+def shown(found: pd.DataFrame) -> Styler:
     """Verdicts as a page shows them: a row a study and score, a column a claim."""
     cells = found.assign(
         cell=[

@@ -10,6 +10,10 @@ silhouette (Rousseeuw, 1987),
 with a the mean distance to the other points of the own cluster, and b that to the points of the nearest other one.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
@@ -17,11 +21,16 @@ from sklearn.metrics import silhouette_score
 
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
 STARTS = 10
 """Starts of k-means, of which the best counts (scikit-learn's default when the code was released)."""
 
 
-def clusters(features, k, seed):
+def clusters(features: np.ndarray, k: int, seed: int) -> np.ndarray:
     """Cluster the points by k-means on their features, the best of `STARTS` starts.
 
     Parameters
@@ -47,7 +56,7 @@ def clusters(features, k, seed):
     return _fit(features, k, seed).labels_.astype(int)
 
 
-def round_robin(order, labels, rng):
+def round_robin(order: ArrayLike, labels: ArrayLike, rng: np.random.Generator) -> np.ndarray:
     """Order the points anew so that the clusters take turns, each giving its next point in the given order.
 
     An order that `influaug.policies.order` draws at random is, within a cluster, distributed as one drawn from the
@@ -82,7 +91,7 @@ def round_robin(order, labels, rng):
     return order[np.lexsort((rng.permutation(len(found))[codes], turn))]
 
 
-def k_sweep(features, ks, seed):
+def k_sweep(features: np.ndarray, ks: Sequence[int], seed: int) -> pd.DataFrame:
     """Inertia and silhouette of `clusters` for several k.
 
     Parameters
@@ -115,7 +124,7 @@ def k_sweep(features, ks, seed):
     )
 
 
-def as_points(features):
+def as_points(features: ArrayLike) -> np.ndarray:
     """The features as an array of float64, one row a point: [n, d].
 
     Raises

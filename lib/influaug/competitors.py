@@ -4,11 +4,14 @@ Both take what `influaug.heads` takes and answer in the same units: g' H^-1 g >=
 regularised objective and the gradient g of the point's own unweighted loss. Two classes only.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import autograd
 import autograd.numpy as anp
@@ -19,13 +22,18 @@ from scipy.linalg import inv
 from . import paths
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from .types import PathLike
+
 PYDVL = ("pydvl[influence]==0.10.0", "torch==2.8.0")
 PYDVL_PYTHON = "3.11"
 PYDVL_DATE = "2025-09-01"
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
-def autograd_influence(x, labels, theta, weights, C):
+def autograd_influence(
+    x: np.ndarray, labels: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float
+) -> np.ndarray:
     """Self influence of each point by automatic differentiation, one gradient call a point: [n].
 
     This is how the released code of Kuchnik & Smith (2019) scores points, operation by operation: the logistic loss
@@ -87,7 +95,9 @@ def _l2(theta, alpha):
     return alpha * anp.dot(flat, flat)
 
 
-def pydvl_influence(x, labels, theta, weights, C):
+def pydvl_influence(
+    x: np.ndarray, labels: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float
+) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """Self influence of each point by pyDVL's DirectInfluence, in a process and an environment of its own.
 
     uv makes the environment (`PYDVL`, as of `PYDVL_DATE`) from its cache, which `fetch_pydvl` fills.
@@ -120,7 +130,7 @@ def pydvl_influence(x, labels, theta, weights, C):
         return read_answer(target)
 
 
-def pydvl_command(offline=True):
+def pydvl_command(offline: bool = True) -> list[str]:
     """The uv command that runs the script `influaug.pydvl_influence`, without the script's two arguments.
 
     Offline it takes what uv's cache holds; see `fetch_pydvl`.
@@ -142,7 +152,7 @@ def pydvl_command(offline=True):
     return [uv, "run", *options, *packages, "python", "-P", str(Path(__file__).with_name("pydvl_influence.py"))]
 
 
-def fetch_pydvl():
+def fetch_pydvl() -> None:
     """Fill uv's cache with pyDVL's environment: gigabytes, as PyTorch's wheels for Linux bring CUDA's."""
     *command, _, _ = pydvl_command(offline=False)
     _run([*command, "-c", "import pydvl, torch"])
@@ -159,7 +169,7 @@ def _run(command):
         )
 
 
-def read_answer(path):
+def read_answer(path: PathLike) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
     """Scores [n], seconds and versions that the script wrote."""
     with np.load(path, allow_pickle=False) as answer:
         versions = dict(zip(answer["packages"].tolist(), answer["versions"].tolist(), strict=True))

@@ -5,6 +5,8 @@ recognises it by the content of its arrays, so that results say 'MNIST (original
 ``split`` selects classes and a seeded training sample from it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -13,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,13 @@ from platformdirs import user_cache_path
 
 from .errors import InputError
 from .sources import KNOWN, draw, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .study import Classes
+    from .types import PathLike
+
 
 # A file changed this short a time ago might change again without another time of change: file systems count in steps.
 RECENT_NS = 2_000_000_000
@@ -80,13 +90,13 @@ class Split:
     indices: NDArray[np.int64]
 
 
-def data_folder(folder=None) -> Path:
+def data_folder(folder: PathLike | None = None) -> Path:
     """Folder of the data files: `folder`, else the environment variable INFLUAUG_DATA, else the user's cache."""
     chosen = folder or os.environ.get("INFLUAUG_DATA")
     return Path(chosen).expanduser() if chosen else user_cache_path("influaug", appauthor=False)
 
 
-def load(dataset: str, folder=None) -> Dataset:
+def load(dataset: str, folder: PathLike | None = None) -> Dataset:
     """Read a data set; a named one that is missing in the data folder is downloaded there and verified.
 
     The last two data sets read are kept, and served again as long as none of their files has changed.
@@ -116,7 +126,13 @@ def load(dataset: str, folder=None) -> Dataset:
     return replace(found, provenance=dict(found.provenance))
 
 
-def split(dataset: Dataset, classes=None, n_train=None, sample="stratified", seed=0) -> Split:
+def split(
+    dataset: Dataset,
+    classes: Classes | None = None,
+    n_train: int | None = None,
+    sample: str = "stratified",
+    seed: int = 0,
+) -> Split:
     """Select classes, merge and order them, and draw a training sample.
 
     Parameters
@@ -171,7 +187,7 @@ def content_hash(*arrays: np.ndarray) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array))  # type: ignore[arg-type]
     return digest.hexdigest()
 
 
@@ -215,7 +231,7 @@ def _groups(classes, names):
     return groups
 
 
-def _find(item, names):
+def _find(item: int | str, names: Sequence[str]) -> int:
     """Position of a class given by name or number."""
     name = item
     if isinstance(item, Integral) and not isinstance(item, bool):
@@ -226,7 +242,7 @@ def _find(item, names):
     return names.index(name)
 
 
-def _sample(labels, n, method, seed):
+def _sample(labels: np.ndarray, n: int | None, method: str, seed: int) -> np.ndarray:
     """Ascending positions of a sample of n of `labels` (0, 1, ...); see `split`."""
     if method not in ("stratified", "first"):
         raise InputError(f"sample must be 'stratified' or 'first', not {method!r}.")

@@ -1,5 +1,9 @@
 """The solver as a scikit-learn classifier."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -8,6 +12,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from . import logistic
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
 
 
 class LogisticHead(ClassifierMixin, BaseEstimator):
@@ -37,11 +46,11 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         Steps taken.
     """
 
-    def __init__(self, C=1.0, tolerance=1e-16):
+    def __init__(self, C: float = 1.0, tolerance: float = 1e-16) -> None:
         self.C = C
         self.tolerance = tolerance
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the head.
 
         Parameters
@@ -74,19 +83,19 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         self.n_iter_ = int(found.iterations[0])
         return self
 
-    def decision_function(self, X):
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Linear scores: [n] with two classes, else [n, n_classes]."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         scores = X @ self.coef_.T + self.intercept_
         return scores[:, 0] if len(self.coef_) == 1 else scores
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities of the classes: [n, n_classes]."""
         scores = self.decision_function(X)
         return softmax(scores, axis=1) if scores.ndim == 2 else np.stack([expit(-scores), expit(scores)], axis=1)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """The most probable class of each row: [n]."""
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]

@@ -4,6 +4,8 @@ Everything goes through Keras 3, so any of its backends serves. A network takes 
 channels] and carries its own preprocessing as its first layer: what it was trained on is what it is given later.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import math
@@ -14,6 +16,7 @@ from functools import lru_cache, partial
 from numbers import Integral, Real
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -22,6 +25,14 @@ from sklearn.utils.validation import check_is_fitted
 from .backend import keras
 from .errors import InputError
 from .residual import resnet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from .types import PathLike, Shape
+
+    NETWORKS: dict[str, Callable[..., keras.Model]]
 
 initializers, layers = keras.initializers, keras.layers
 
@@ -35,7 +46,7 @@ _TRAINING = Lock()
 _JIT = False if keras.config.backend() == "tensorflow" else "auto"
 
 
-def lenet(input_shape, n_classes, seed=0):
+def lenet(input_shape: Shape, n_classes: int, seed: int = 0) -> keras.Model:
     """LeNet-5 (LeCun et al., 1998) with rectified linear units, 84 features; its subsampling layers average, as there.
 
     The first convolution pads, so that 28 x 28 images give the sizes 28, 14, 10, 5 of the original, which set its
@@ -76,7 +87,7 @@ def lenet(input_shape, n_classes, seed=0):
     )
 
 
-def released_cnn(input_shape, n_classes, seed=0):
+def released_cnn(input_shape: Shape, n_classes: int, seed: int = 0) -> keras.Model:
     """The network that the released code of Kuchnik & Smith (2019) trains on MNIST, 512 features.
 
     It is the CIFAR-10 example of Keras: four convolutions, two poolings, dropout, one dense layer; initial weights are
@@ -210,7 +221,18 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         included. Empty for a network that `fit` did not train.
     """
 
-    def __init__(self, network="lenet", epochs=45, batch_size=512, learning_rate=1e-3, seed=0, layer="features"):
+    if TYPE_CHECKING:
+        model_: keras.Model
+
+    def __init__(
+        self,
+        network: str | keras.Model = "lenet",
+        epochs: int = 45,
+        batch_size: int = 512,
+        learning_rate: float = 1e-3,
+        seed: int = 0,
+        layer: str = "features",
+    ) -> None:
         self.network = network
         self.epochs = epochs
         self.batch_size = batch_size
@@ -218,7 +240,7 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         self.seed = seed
         self.layer = layer
 
-    def fit(self, images, labels=None):
+    def fit(self, images: np.ndarray, labels: np.ndarray | None = None) -> Self:
         """Train the network anew, unless it was given as a trained model.
 
         Parameters
@@ -236,13 +258,13 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         if not given:
             self._check_parameters()
             labels = _checked_labels(labels, len(images))
-        model = self.network if given else NETWORKS[self.network](images.shape[1:], int(labels.max()) + 1, self.seed)
+        model = self.network if given else NETWORKS[self.network](images.shape[1:], int(labels.max()) + 1, self.seed)  # type: ignore[union-attr]
         probe = _probe(model, self.layer)
         self.history_ = {} if given else self._train(model, images, labels)
         self.model_, self._probe = model, probe
         return self
 
-    def transform(self, images):
+    def transform(self, images: np.ndarray) -> np.ndarray:
         """Features of images.
 
         Parameters
@@ -256,7 +278,7 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "model_")
         return self._outputs(images, 0)
 
-    def score(self, images, labels):
+    def score(self, images: np.ndarray, labels: np.ndarray) -> float:
         """Accuracy, between 0 and 1, of the network's own head.
 
         Parameters
@@ -273,7 +295,7 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
             raise InputError("the network's head gives one number an image; score needs one for each class.")
         return float(np.mean(scores.argmax(axis=1) == labels))
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the network, the parameters and the history to one `.keras` file, whole or not at all.
 
         Keras itself opens the file too (`keras.saving.load_model`).
@@ -300,7 +322,7 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
             whole.replace(path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """The featurizer that `save` wrote, or one around any network that Keras saved.
 
         Keras's safe mode is on: a file that wants to run code of its own is refused.

@@ -1,12 +1,25 @@
 """Figures. Every plot takes an Axes and returns it; captions and prose belong to the notebooks."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
 from .summary import CURVE, by_share, curves_only, with_intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    LOOK: dict[Any, tuple[str, str, str]]
+    SET_LOOK: dict[Any, tuple[str, str, str, str]]
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 LOOK = {
@@ -27,12 +40,12 @@ REFINEMENT_LOOK = {
 }
 
 
-def use_style():
+def use_style() -> None:
     """Apply the project's figure style in a notebook."""
     plt.style.use(STYLE)
 
 
-def histogram(ax, scores, name):
+def histogram(ax: Axes, scores: np.ndarray, name: str) -> Axes:
     """Counts of a score on a logarithmic score axis (Kuchnik & Smith, 2019, figures 1, 6 and 7)."""
     positive = scores[scores > 0]
     ax.hist(positive, bins=np.geomspace(positive.min(), positive.max(), 41), color="#0072B2")
@@ -40,7 +53,7 @@ def histogram(ax, scores, name):
     return ax
 
 
-def share_of_total(ax, scores, name):
+def share_of_total(ax: Axes, scores: np.ndarray, name: str) -> Axes:
     """Share of the summed score held by the highest-scoring points, against their share of all points."""
     falling = np.sort(scores)[::-1]
     ax.plot(np.arange(1, len(falling) + 1) / len(falling) * 100, 100 * np.cumsum(falling) / falling.sum())
@@ -48,7 +61,7 @@ def share_of_total(ax, scores, name):
     return ax
 
 
-def before_after(ax, initial, final, name):
+def before_after(ax: Axes, initial: np.ndarray, final: np.ndarray, name: str) -> Axes:
     """Score before against after full augmentation, with Spearman's rank correlation (figures 2 and 8)."""
     ax.scatter(initial, final, s=6, alpha=0.35, color="#0072B2", linewidths=0)
     rho = spearmanr(initial, final).statistic
@@ -60,7 +73,7 @@ def before_after(ax, initial, final, name):
     return ax
 
 
-def image_row(ax, images, title):
+def image_row(ax: Axes, images: np.ndarray, title: str) -> Axes:
     """Images [n, h, w, c] side by side."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
     ax.imshow(np.concatenate(list(padded), axis=1).squeeze(), vmin=0, vmax=255)
@@ -69,7 +82,14 @@ def image_row(ax, images, title):
     return ax
 
 
-def policy_curves(ax, table, score, policies, refinement=(False, False), value="accuracy"):
+def policy_curves(
+    ax: Axes,
+    table: pd.DataFrame,
+    score: str,
+    policies: Iterable[str],
+    refinement: tuple[bool, bool] = (False, False),
+    value: str = "accuracy",
+) -> Axes:
     """Accuracy against augmented points, one line a policy, with 95% bands and both references (figures 3, 9, 10)."""
     chosen = table[(table["score"] == score) & (table["update"] == refinement[0])]
     chosen = chosen[chosen["downweight"] == refinement[1]]
@@ -78,7 +98,7 @@ def policy_curves(ax, table, score, policies, refinement=(False, False), value="
     return _finish(ax, table, value)
 
 
-def refinement_curves(ax, table, score, policy, value="accuracy"):
+def refinement_curves(ax: Axes, table: pd.DataFrame, score: str, policy: str, value: str = "accuracy") -> Axes:
     """One policy with each refinement (figure 4)."""
     chosen = table[(table["score"] == score) & (table["policy"] == policy)]
     for refinement, look in REFINEMENT_LOOK.items():
@@ -110,7 +130,7 @@ def _finish(ax, table, value):
     return ax
 
 
-def vsv_star(ax, table, value="accuracy"):
+def vsv_star(ax: Axes, table: pd.DataFrame, value: str = "accuracy") -> Axes:
     """Mark the virtual-support-vector baseline on the curves: its mean budget and accuracy, with 95% bars."""
     colour, marker, label = LOOK["vsv"]
     rows = table.assign(round=0, key=0)
@@ -120,13 +140,13 @@ def vsv_star(ax, table, value="accuracy"):
     return ax
 
 
-def outside_legend(ax):
+def outside_legend(ax: Axes) -> Axes:
     """A legend to the right of the Axes."""
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return ax
 
 
-def published_against_ours(ax, comparison):
+def published_against_ours(ax: Axes, comparison: pd.DataFrame) -> Axes:
     """Ours against the paper's, one row a published curve: the mean with its 95% interval, and the paper's value.
 
     Parameters
@@ -144,13 +164,13 @@ def published_against_ours(ax, comparison):
     return ax
 
 
-def curve_label(policy, update, downweight):
+def curve_label(policy: str, update: bool, downweight: bool) -> str:
     """A curve's name in words."""
     parts = [LOOK[policy][2], "updated" if update else "", "downweighted" if downweight else ""]
     return ", ".join(part for part in parts if part)
 
 
-def ratios(ax, results):
+def ratios(ax: Axes, results: pd.DataFrame) -> Axes:
     """How many times as long as ours each competitor takes, a bar a case; open: if it, too, fits equal models once.
 
     Parameters
@@ -173,7 +193,7 @@ def ratios(ax, results):
     return ax
 
 
-def growth(ax, table, varied):
+def growth(ax: Axes, table: pd.DataFrame, varied: str) -> Axes:
     """Seconds of a sweep against one of its sizes; a table of `benchmark.growth`."""
     rows = table[table["varied"] == varied]
     for column, colour, marker, label in (
@@ -182,12 +202,12 @@ def growth(ax, table, varied):
     ):
         ax.plot(rows[varied], rows[column], color=colour, marker=marker, label=label)
     ax.set(yscale="log", xlabel=varied if varied != "points" else "training points", ylim=(0.01, None))
-    if ax.get_subplotspec().is_first_col():
+    if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
         ax.set_ylabel("seconds, one thread")
     return ax
 
 
-def claim(ax, found, studies, low, high):
+def claim(ax: Axes, found: pd.DataFrame, studies: list[str], low: float, high: float) -> Axes:
     """One claim's differences with their 95% intervals, a row a study, a marker a score; the claim's bounds shaded."""
     colours = {"holds": "#009E73", "open": "#777777", "fails": "#D55E00"}
     looks = {"influence": ("o", 0.17), "loss": ("s", -0.17)}
@@ -203,7 +223,7 @@ def claim(ax, found, studies, low, high):
     return ax
 
 
-def training_curves(axes, history):
+def training_curves(axes: Sequence[Axes], history: dict[str, Any]) -> Sequence[Axes]:
     """Mean loss, training accuracy and learning rate by epoch: three Axes."""
     epochs = np.arange(1, len(history["loss"]) + 1)
     curves = {"loss": "loss (nats)", "accuracy": "accuracy (%)", "learning_rate": "learning rate, end of the epoch"}
@@ -230,7 +250,9 @@ SET_LOOK = {
 """Of policies of copies: colour, marker, line, label. Those not named here are in tables alone."""
 
 
-def set_curves(ax, table, policies, x="share", value="accuracy"):
+def set_curves(
+    ax: Axes, table: pd.DataFrame, policies: Sequence[str], x: str = "share", value: str = "accuracy"
+) -> Axes:
     """Accuracy against the share of copies added, or points touched, a line a policy, with 95% bands and references.
 
     Parameters
@@ -261,7 +283,7 @@ def set_curves(ax, table, policies, x="share", value="accuracy"):
     return ax
 
 
-def grouped_bars(ax, counts, ylabel):
+def grouped_bars(ax: Axes, counts: pd.DataFrame, ylabel: str) -> Axes:
     """Counts of each policy of `SET_LOOK` (columns), side by side, for each row of a table."""
     width = 0.8 / counts.shape[1]
     for place, policy in enumerate(counts):
@@ -275,7 +297,7 @@ def grouped_bars(ax, counts, ylabel):
     return ax
 
 
-def promised_and_real(ax, found):
+def promised_and_real(ax: Axes, found: pd.DataFrame) -> Axes:
     """Promised and real reduction of the target against copies added; of `set_shown.promised_and_real`."""
     ax.plot(found["copies"], found["promised"], color="#E69F00", marker="X", linestyle=":", label="promised")
     ax.plot(found["copies"], found["real"], color="#D55E00", marker="s", label="real")
@@ -285,7 +307,7 @@ def promised_and_real(ax, found):
     return ax
 
 
-def signed_histogram(ax, scores):
+def signed_histogram(ax: Axes, scores: pd.DataFrame) -> Axes:
     """Influence of copies with right and with wrong labels, on a symmetric logarithmic axis."""
     size = scores["influence"].abs().max()
     least = 1e-4 * size
@@ -304,7 +326,7 @@ def signed_histogram(ax, scores):
     return ax
 
 
-def wrong_picks(ax, shares, among_all=None):
+def wrong_picks(ax: Axes, shares: pd.DataFrame, among_all: float | None = None) -> Axes:
     """Share of picks with a wrong label against copies added; of `set_shown.wrong_picks`."""
     for policy in shares:
         colour, marker, line, label = SET_LOOK[policy]
@@ -320,7 +342,7 @@ HEADLINE = ("random_points", "influence", "greedy_points", "greedy_influence")
 """Policies in the figure that lays studies of sets side by side."""
 
 
-def sets_side_by_side(axes, tables):
+def sets_side_by_side(axes: Sequence[Axes], tables: dict[str, pd.DataFrame]) -> Sequence[Axes]:
     """Accuracy against the share of copies in several studies, an Axes each, with one legend.
 
     Parameters
@@ -340,7 +362,7 @@ def sets_side_by_side(axes, tables):
     return axes
 
 
-def cluster_sweep(axes, found):
+def cluster_sweep(axes: Sequence[Axes], found: pd.DataFrame) -> Sequence[Axes]:
     """Inertia and mean silhouette against the number of clusters: two Axes; of `clusters.k_sweep`."""
     for ax, name, label in zip(axes, ("inertia", "silhouette"), ("inertia", "mean silhouette"), strict=True):
         ax.plot(found["k"], found[name], color="#0072B2", marker="o")

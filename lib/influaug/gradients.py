@@ -5,13 +5,22 @@ from `gradient`, whose result can be differentiated again. The functions must le
 write to a variable (statistics of a batch normalisation in training, say) would outlive the tracing that made it.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .backend import keras
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .types import Function, Tensor
 
 ops = keras.ops
 
 
-def gradient(function, tensors):
+def gradient(function: Function, tensors: Sequence[Tensor]) -> list[Tensor]:
     """Gradient of a scalar function of a list of tensors: a list of tensors of their shapes, zero where unconnected.
 
     Parameters
@@ -32,7 +41,7 @@ def gradient(function, tensors):
     return _GRADIENTS[backend](function, [_tensor(tensor) for tensor in tensors])
 
 
-def hessian_vector_product(function, tensors, vectors):
+def hessian_vector_product(function: Function, tensors: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
     """Hessian of a scalar function times a vector, both given as lists of tensors of the same shapes.
 
     The gradient's product with the vector is differentiated (Pearlmutter, 1994, by two reverse passes): it takes the
@@ -41,7 +50,7 @@ def hessian_vector_product(function, tensors, vectors):
     return gradient(lambda values: _dot(gradient(function, values), vectors), tensors)
 
 
-def directional_derivatives(function, tensors, vectors):
+def directional_derivatives(function: Function, tensors: Sequence[Tensor], vectors: Sequence[Tensor]) -> Tensor:
     """Derivative of each of a function's n values along a direction: [n].
 
     Parameters
@@ -63,7 +72,7 @@ def directional_derivatives(function, tensors, vectors):
     return gradient(along, [ops.zeros_like(function([_tensor(tensor) for tensor in tensors]))])[0]
 
 
-def input_gradient(function, inputs):
+def input_gradient(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     """Gradient by the inputs of a function's sum over its outputs: a tensor of the inputs' shape.
 
     For a network that treats points one by one, such as a critic without batch normalisation, row i is the gradient of
@@ -79,7 +88,7 @@ def input_gradient(function, inputs):
     return gradient(lambda values: ops.sum(function(values[0])), [inputs])[0]
 
 
-def of_variables(function, variables):
+def of_variables(function: Callable[[], Tensor], variables: Sequence[keras.Variable]) -> Function:
     """What reads Keras variables as a function of their values.
 
     Parameters
@@ -102,7 +111,7 @@ def of_variables(function, variables):
     return of_values
 
 
-def compiled(function):
+def compiled(function: Callable) -> Callable:
     """A function of tensors as the backend runs it fastest when it is called often with the same shapes."""
     if keras.config.backend() == "jax":
         import jax

@@ -15,7 +15,10 @@ The softmax loss does not change when all intercepts move together, so that its 
 gives that direction, in which every gradient is zero, unit curvature. That moves no solve against a gradient.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import softmax
@@ -25,6 +28,11 @@ from . import heads, logistic
 from .errors import InputError
 from .influence import point_gradients
 from .quotas import in_turn
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .sweep import FeatureSet
 
 SCORES = ("influence", "loss", "self_influence", "hybrid")
 LEVELS = ("copy", "point")
@@ -63,7 +71,7 @@ class Candidates:
     copies: np.ndarray
     source: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         n, d = np.shape(self.features)
         if np.shape(self.copies) != (len(self.source), d) or not len(self.source):
             raise InputError(
@@ -75,19 +83,19 @@ class Candidates:
             raise InputError(f"source must hold the numbers of points, whole and from 0 to {n - 1}.")
 
     @classmethod
-    def of(cls, features):
+    def of(cls, features: FeatureSet) -> Self:
         """All points and copies of a `sweep.FeatureSet`."""
         n = features.n
         source = np.repeat(np.arange(n), features.k)
         return cls(features.train[:n], features.labels[:n], features.train[n:], source)
 
-    def only(self, points):
+    def only(self, points: np.ndarray) -> tuple[Candidates, np.ndarray]:
         """The same points with the copies of some of them: the candidates, and the places of their copies here."""
         kept = np.flatnonzero(np.isin(self.source, points))
         return Candidates(self.features, self.labels, self.copies[kept], self.source[kept]), kept
 
     @property
-    def rows(self):
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Features of points and copies, and their labels: [n + m, d], [n + m]."""
         return np.vstack([self.features, self.copies]), np.append(self.labels, self.labels[self.source])
 
@@ -109,8 +117,15 @@ class Selection:
 
 
 def select(
-    candidates, score="influence", budget=None, C=10.0, batch=None, level="copy", refit_every=64, balanced=False
-):
+    candidates: Candidates,
+    score: str = "influence",
+    budget: int | None = None,
+    C: float = 10.0,
+    batch: int | None = None,
+    level: str = "copy",
+    refit_every: int = 64,
+    balanced: bool = False,
+) -> Selection:
     """Choose copies, or points with all their copies, greedily.
 
     Parameters
@@ -171,7 +186,10 @@ def select(
 class _Head:
     """The head that is fitted to the originals and what has been added, and the inverse of its Hessian."""
 
-    def __init__(self, candidates, C, refit_every):
+    if TYPE_CHECKING:
+        fitted: np.ndarray | None
+
+    def __init__(self, candidates: Candidates, C: float, refit_every: int) -> None:
         features, self.labels = candidates.rows
         self.n, self.C, self.refit_every = len(candidates.labels), C, refit_every
         self.solver = logistic.Solver(np.asarray(features, dtype=np.float64), self.labels)
@@ -182,11 +200,11 @@ class _Head:
         self.refit()
 
     @property
-    def copies(self):
+    def copies(self) -> slice:
         """Rows of the candidates."""
         return slice(self.n, None)
 
-    def refit(self):
+    def refit(self) -> None:
         """The minimiser, exactly, and the inverse Hessian there."""
         # From the last exact fit: what Newton steps have come to since may lie far off.
         self.fitted = self.solver.fit(self.used[None].astype(float), self.C, self.fitted, TOLERANCE).theta
@@ -194,7 +212,7 @@ class _Head:
         H = heads.hessian(self.x[self.used], self.theta, np.ones(self.used.sum()), self.C)
         self.inverse = np.linalg.inv(H)
 
-    def add(self, copies):
+    def add(self, copies: np.ndarray) -> None:
         """Add copies, given by number, to the fitted rows."""
         rows = self.n + copies
         self.used[rows] = True
@@ -213,14 +231,14 @@ class _Head:
                 return
         self.refit()
 
-    def newton(self):
+    def newton(self) -> tuple[float, np.ndarray]:
         """Half the squared Newton decrement, and the Newton step, [K, d + 1]."""
         x, labels = self.x[self.used], self.labels[self.used]
         g = heads.gradient(x, labels, self.theta, np.ones(len(x)), self.C)
         step = (self.inverse @ g.ravel()).reshape(g.shape)
         return 0.5 * np.sum(g * step), step
 
-    def scores(self, name):
+    def scores(self, name: str) -> np.ndarray:
         """Scores of all copies, [m]."""
         if name == "influence":
             return self.influence()
@@ -230,7 +248,7 @@ class _Head:
         gradients = (point_gradients(x[rows], labels[rows], self.theta) for rows in heads.blocks(len(x)))
         return np.concatenate([np.vecdot(g @ self.inverse, g) for g in gradients])
 
-    def influence(self):
+    def influence(self) -> np.ndarray:
         """Promised reduction of the target by each copy: [m], nats."""
         r = heads.residuals(self.x, self.labels, self.theta)
         of_target = r.T @ self.x / len(r)

@@ -7,42 +7,44 @@ logistic loss; K > 2 classes have K rows and the softmax cross-entropy. A parame
 x = [features, 1].
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 ROWS = 500
 
 
-def with_intercept(features):
+def with_intercept(features: np.ndarray) -> np.ndarray:
     """Append the constant column: [n, d] -> [n, d + 1], float64."""
     features = np.asarray(features, dtype=np.float64)
     return np.hstack([features, np.ones((len(features), 1))])
 
 
-def blocks(n):
+def blocks(n: int) -> list[slice]:
     """Slices of n rows, few enough at a time that what is made of them stays in the cache."""
     return [slice(start, start + ROWS) for start in range(0, n, ROWS)]
 
 
-def n_rows(n_classes):
+def n_rows(n_classes: int) -> int:
     """Rows of parameters of a head: 1 for two classes, else one a class."""
     return 1 if n_classes == 2 else n_classes
 
 
-def scores(x, theta):
+def scores(x: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Linear scores x theta' of every model: [n, d + 1], [m, K, d + 1] -> [m, n, K]."""
     m, k, width = theta.shape
     flat = x @ theta.reshape(m * k, width).T.astype(x.dtype)
     return np.moveaxis(flat.reshape(len(x), m, k), 0, 1)
 
 
-def predict(x, theta):
+def predict(x: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Class indices predicted by every model: [n, d + 1], [m, K, d + 1] -> [m, n]."""
     eta = scores(x, theta)
     return (eta[..., 0] > 0).astype(int) if eta.shape[-1] == 1 else eta.argmax(axis=-1)
 
 
-def losses(x, labels, theta):
+def losses(x: np.ndarray, labels: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Unweighted loss of each point under one model [K, d + 1]: [n]."""
     eta = x @ theta.T
     if eta.shape[1] == 1:
@@ -50,7 +52,7 @@ def losses(x, labels, theta):
     return logsumexp(eta, axis=1) - eta[np.arange(len(eta)), labels]
 
 
-def residuals(x, labels, theta):
+def residuals(x: np.ndarray, labels: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Derivative of each point's loss by its linear scores: p - y, formed without cancellation, [n, K].
 
     Two classes: -s / (1 + exp(s eta)) with s = +-1. K classes: the entry of the true class is minus the sum of the
@@ -67,7 +69,7 @@ def residuals(x, labels, theta):
     return p
 
 
-def curvature(x, theta):
+def curvature(x: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Second derivative of each point's loss by its linear scores: [n, K, K]."""
     eta = x @ theta.T
     if eta.shape[1] == 1:
@@ -76,14 +78,14 @@ def curvature(x, theta):
     return p[:, :, None] * np.eye(p.shape[1]) - p[:, :, None] * p[:, None, :]
 
 
-def penalty(width, n_outputs, C):
+def penalty(width: int, n_outputs: int, C: float) -> np.ndarray:
     """Diagonal of the regulariser's Hessian: 1 / C for W, 0 for the intercept, [K (d + 1)]."""
     diagonal = np.full((n_outputs, width), 1.0 / C)
     diagonal[:, -1] = 0.0
     return diagonal.ravel()
 
 
-def hessian(x, theta, weights, C):
+def hessian(x: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float) -> np.ndarray:
     """Hessian of J by the flattened parameters [K (d + 1), K (d + 1)]; C = inf leaves the loss alone.
 
     The softmax loss does not change when all intercepts move together. The direction of that shift, in which every
@@ -109,12 +111,12 @@ def hessian(x, theta, weights, C):
     return H
 
 
-def objective(x, labels, theta, weights, C):
+def objective(x: np.ndarray, labels: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float) -> float:
     """J of one model [K, d + 1]."""
     return weights @ losses(x, labels, theta) + 0.5 / C * np.sum(theta[:, :-1] ** 2)
 
 
-def gradient(x, labels, theta, weights, C):
+def gradient(x: np.ndarray, labels: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float) -> np.ndarray:
     """Gradient of J by one model's parameters, [K, d + 1]."""
     g = (weights[:, None] * residuals(x, labels, theta)).T @ x
     g[:, :-1] += theta[:, :-1] / C

@@ -6,7 +6,10 @@ as in Lee et al. (2020, equation 9). Influence on the validation loss needs
 LiSSA where even one product over all points is too much. Vectors are flat, float64.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -19,13 +22,24 @@ from .errors import InputError
 from .gradients import compiled, directional_derivatives, gradient, hessian_vector_product, of_variables
 from .influence import factor
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .types import Tensor
+
 LARGEST_DENSE = 6000
 """Parameters of a head up to which its Hessian is formed and factored."""
 
 ops = keras.ops
 
 
-def conjugate_gradients(product, g, damping=0.0, tolerance=1e-6, most_steps=1000):
+def conjugate_gradients(
+    product: Callable[[np.ndarray], np.ndarray],
+    g: np.ndarray,
+    damping: float = 0.0,
+    tolerance: float = 1e-6,
+    most_steps: int = 1000,
+) -> np.ndarray:
     """(H + damping I)^-1 g by conjugate gradients: [p].
 
     Parameters
@@ -86,14 +100,16 @@ class Lissa:
     repeats: int = 4
     tolerance: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (0 < self.scale < np.inf and self.tolerance > 0):
             raise InputError(f"scale and tolerance must be positive, not {self.scale} and {self.tolerance}.")
         if self.depth < 2 or self.repeats < 1:
             raise InputError(f"depth must be 2 or more and repeats 1 or more, not {self.depth} and {self.repeats}.")
 
 
-def lissa(sampled, g, damping, settings):
+def lissa(
+    sampled: Callable[[np.ndarray, np.random.Generator], np.ndarray], g: np.ndarray, damping: float, settings: Lissa
+) -> np.ndarray:
     """(H + damping I)^-1 g by stochastic estimation: [p].
 
     S_j = g + (I - (H_j + damping I) / scale) S_{j-1}, with H_j the Hessian of a few points drawn anew, tends to scale
@@ -165,24 +181,24 @@ class HeadHessian:
     batch_size: int = 32
 
     @property
-    def N(self):  # noqa: N802
+    def N(self) -> float:  # noqa: N802
         """The sum of the weights."""
         return float(self.weights.sum())
 
-    def dense(self):
+    def dense(self) -> np.ndarray:
         """The matrix: [K (d + 1), K (d + 1)]."""
         return heads.hessian(self.x, self.theta, self.weights, self.C) / self.N
 
-    def product(self, v):
+    def product(self, v: np.ndarray) -> np.ndarray:
         """H v, without forming H: [K (d + 1)]."""
         return self._product(v, slice(None), self.weights / self.N)
 
-    def sampled(self, v, rng):
+    def sampled(self, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """H_j v for points drawn with replacement, as often as they weigh; its mean over draws is H v."""
         drawn = rng.choice(len(self.x), self.batch_size, p=self.weights / self.N)
         return self._product(v, drawn, np.full(self.batch_size, 1 / self.batch_size))
 
-    def solve(self, g, damping=0.0):
+    def solve(self, g: np.ndarray, damping: float = 0.0) -> np.ndarray:
         """(H + damping I)^-1 g: by Cholesky up to `LARGEST_DENSE` parameters, else by conjugate gradients.
 
         Raises
@@ -227,7 +243,14 @@ class NetworkHessian:
         By which to differentiate, p numbers in all (default: the trainable ones).
     """
 
-    def __init__(self, model, loss, points, batch_size=128, variables=None):
+    def __init__(
+        self,
+        model: keras.Model,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        points: tuple[np.ndarray, np.ndarray],
+        batch_size: int = 128,
+        variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
         self.model, self.loss, self.batch_size = model, loss, batch_size
         self.points = _checked(points)
         self.variables = list(model.trainable_variables if variables is None else variables)
@@ -237,22 +260,22 @@ class NetworkHessian:
             part: compiled(part) for part in (self._batch_gradient, self._batch_product, self._batch_derivatives)
         }
 
-    def gradient(self, points):
+    def gradient(self, points: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Gradient of the mean loss over points (inputs, labels), penalties left out: [p]."""
         return self._mean(self._batch_gradient, _checked(points))
 
-    def product(self, v):
+    def product(self, v: np.ndarray) -> np.ndarray:
         """H v, over all points: [p]."""
         return self._mean(self._batch_product, self.points, v)
 
-    def sampled(self, v, rng):
+    def sampled(self, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """H_j v for a batch of points drawn without replacement; its mean over draws is H v."""
         n = len(self.points[0])
         drawn = rng.choice(n, min(self.batch_size, n), replace=False)
         batch = [array[drawn] for array in self.points]
         return self._call(self._batch_product, batch, v)
 
-    def up_loss(self, S, points):
+    def up_loss(self, S: np.ndarray, points: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """I_up,loss of each point (inputs, labels) on the validation loss, -S . g_i, see `influaug.influence`: [n].
 
         Parameters

@@ -22,7 +22,10 @@ A copy helps when its :math:`\mathcal I_{aug} = -S \cdot (\tilde g_i - g_i)` is 
 the minus signs on both sides of their equation 15 they say the same; what they maximise is :math:`-\mathcal I_{aug}`.)
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky, lapack
@@ -32,14 +35,17 @@ from scipy.special import log_expit
 from .errors import InputError
 from .heads import blocks, gradient, hessian, residuals
 
+if TYPE_CHECKING:
+    from .hessian import HeadHessian
 
-def point_gradients(x, labels, theta):
+
+def point_gradients(x: np.ndarray, labels: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Gradient of each point's unweighted loss by the flattened parameters: [n, K (d + 1)]."""
     r = residuals(x, labels, theta)
     return (r[:, :, None] * x[:, None, :]).reshape(len(x), -1)
 
 
-def factor(H, damping=0.0):
+def factor(H: np.ndarray, damping: float = 0.0) -> np.ndarray:
     """Lower Cholesky factor of H + damping I.
 
     Raises
@@ -55,7 +61,7 @@ def factor(H, damping=0.0):
         ) from error
 
 
-def self_influence(x, labels, theta, L):
+def self_influence(x: np.ndarray, labels: np.ndarray, theta: np.ndarray, L: np.ndarray) -> np.ndarray:
     """Leave-one-out influence of each point on its own loss, sign dropped: g' H^-1 g >= 0, [n].
 
     Parameters
@@ -85,7 +91,9 @@ def _inverse_norms(g, L):
     return np.concatenate([np.einsum("pn,pn->n", v, v) for v in solved])
 
 
-def leave_one_out_loss_change(x, labels, theta, weights, C):
+def leave_one_out_loss_change(
+    x: np.ndarray, labels: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float
+) -> np.ndarray:
     """Predicted rise of each point's own loss when the point is left out of the fit: [n]. Two classes only.
 
     One Newton step on the objective without the point. Leaving it out also removes its share w c x x' of the Hessian,
@@ -102,7 +110,7 @@ def leave_one_out_loss_change(x, labels, theta, weights, C):
     return log_expit(sign * eta) - log_expit(sign * moved)
 
 
-def up_params(x, labels, theta, L):
+def up_params(x: np.ndarray, labels: np.ndarray, theta: np.ndarray, L: np.ndarray) -> np.ndarray:
     """I_up,params of each point, -H^-1 g_i: how upweighting it moves the parameters, [n, K, d + 1].
 
     Parameters
@@ -139,7 +147,7 @@ class ValidationInfluence:
     theta: np.ndarray
     S: np.ndarray
 
-    def up_loss(self, x, labels):
+    def up_loss(self, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """I_up,loss of each point, -S . g_i (Lee et al., 2020, equation 14): [n].
 
         Parameters
@@ -160,7 +168,7 @@ class ValidationInfluence:
             )
         return -np.vecdot(residuals(x, labels, self.theta), x @ self.S.T)
 
-    def aug_loss(self, x, copies, labels):
+    def aug_loss(self, x: np.ndarray, copies: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """I_aug,loss of replacing each point by its copy (Lee et al., 2020, equation 19): [n], to be minimised.
 
         Divided by N, the change of the validation loss to be expected of a refit.
@@ -180,7 +188,9 @@ class ValidationInfluence:
         return self.up_loss(copies, labels) - self.up_loss(x, labels)
 
 
-def validation_influence(H, x, labels, damping=0.0):
+def validation_influence(
+    H: HeadHessian, x: np.ndarray, labels: np.ndarray, damping: float = 0.0
+) -> ValidationInfluence:
     """Solve for S, at the price of one inverse product, whatever the number of points to be judged.
 
     Parameters

@@ -21,7 +21,10 @@ For L = B B' with fewer features than points, the eigenvectors are B v / sqrt(la
 B' B, the dual (2012, section 3.3).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import eigh, qr, svdvals
@@ -31,6 +34,12 @@ from sklearn.preprocessing import normalize
 
 from .clusters import as_points
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from numpy.typing import ArrayLike
 
 TOLERANCE = 1e-8
 """Asymmetry and negative eigenvalues of a kernel that pass for rounding, relative to its largest."""
@@ -58,7 +67,7 @@ def _gaussian(x, bandwidth):
 KERNELS = {"linear": _linear, "cosine": _cosine, "gaussian": _gaussian}
 
 
-def kernel(features, name, bandwidth=None):
+def kernel(features: ArrayLike, name: str, bandwidth: float | None = None) -> np.ndarray:
     """Similarity of every two points.
 
     Parameters
@@ -85,7 +94,7 @@ def kernel(features, name, bandwidth=None):
     return KERNELS[name](as_points(features), bandwidth)
 
 
-def with_quality(L, q):
+def with_quality(L: np.ndarray, q: ArrayLike) -> np.ndarray:
     """The kernel weighted by the points' quality, q_i L_ij q_j: [n, n].
 
     Parameters
@@ -103,7 +112,7 @@ def with_quality(L, q):
     return q[:, None] * L * q
 
 
-def log_elementary(eigenvalues, k):
+def log_elementary(eigenvalues: ArrayLike, k: int) -> np.ndarray:
     """Logarithms of the elementary symmetric polynomials e_j of the first i eigenvalues: [n + 1, k + 1].
 
     No entry overflows or underflows; those that are 0 (j > i, or more factors than positive eigenvalues) are -inf.
@@ -148,7 +157,7 @@ class KDPP:
     vectors: np.ndarray
 
     @classmethod
-    def from_kernel(cls, L):
+    def from_kernel(cls, L: np.ndarray) -> Self:
         """Decompose a kernel, once for all samples.
 
         Parameters
@@ -164,7 +173,7 @@ class KDPP:
         return cls(*_spectrum(_symmetric(L), len(L)))
 
     @classmethod
-    def from_features(cls, B, quality=None):
+    def from_features(cls, B: ArrayLike, quality: ArrayLike | None = None) -> Self:
         """Decompose the linear kernel B B', or q_i (B B')_ij q_j, by its dual where features are fewer than points.
 
         Parameters
@@ -189,11 +198,11 @@ class KDPP:
         return cls(values, qr(B @ (small / np.sqrt(values)), mode="economic")[0])
 
     @property
-    def rank(self):
+    def rank(self) -> int:
         """Rank of the kernel: the most points that can be drawn."""
         return len(self.eigenvalues)
 
-    def sample(self, k, rng):
+    def sample(self, k: int, rng: np.random.Generator) -> np.ndarray:
         """Draw a set of k points, in time O(n k^2).
 
         Parameters
@@ -215,7 +224,7 @@ class KDPP:
         chosen = _draw_eigenvectors(self.eigenvalues, k, rng)
         return np.sort(_draw_points(self.vectors.T[chosen], rng))
 
-    def log_probability(self, subset):
+    def log_probability(self, subset: Sequence[int]) -> float:
         """Logarithm of the probability with which `sample` draws a set among all of its size.
 
         Parameters

@@ -3,7 +3,10 @@
 In an executed notebook and on its page there is the figure of the first choice.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -11,6 +14,12 @@ import numpy as np
 
 from . import figures, sweep
 from .summary import with_intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -45,13 +54,13 @@ class Explorer:
         As of `sweep.run`; the same for every choice, so that choices are paired.
     """
 
-    def __init__(self, features, settings, seed):
+    def __init__(self, features: sweep.FeatureSet, settings: sweep.SweepSettings, seed: np.random.SeedSequence) -> None:
         self.features, self.settings, self.seed = features, settings, seed
         self.policies = [policy for policy in settings.policies if policy != "baseline"] or ["baseline"]
         budget = min(settings.budgets, key=lambda b: abs(b - features.n / 20))
         self.first = Choice(settings.scores[-1], self.policies[0], budget, settings.options.C)
 
-    def table(self, choice):
+    def table(self, choice: Choice) -> pd.DataFrame:
         """The sweep of the chosen policy, and of random points beside it: as `sweep.run`."""
         chosen = replace(
             self.settings,
@@ -64,7 +73,7 @@ class Explorer:
         fresh = np.random.SeedSequence(self.seed.entropy, spawn_key=self.seed.spawn_key)
         return sweep.run(self.features, chosen, fresh).assign(replicate=0)
 
-    def figure(self, choice=None):
+    def figure(self, choice: Choice | None = None) -> Figure:
         """The curves of a choice (default: the first one), with its budget marked."""
         choice = choice or self.first
         table = self.table(choice)
@@ -80,7 +89,7 @@ class Explorer:
         plt.close(fig)
         return fig
 
-    def controls(self, show):
+    def controls(self, show: Callable[[Figure], object]) -> widgets.VBox:
         """Controls that show the figure of every new choice.
 
         Parameters

@@ -11,9 +11,12 @@ tolerance goes on in float64, by truncated Newton steps. The inverse for a wide 
 of a fit share one; heads too wide for that have one block a class and take truncated Newton steps in float32 too.
 """
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import lapack
@@ -21,6 +24,12 @@ from threadpoolctl import ThreadpoolController
 
 from . import heads
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from numpy.typing import DTypeLike
 
 ROWS = 4096
 """Rows a block: the working memory of a step is this many numbers a model and class."""
@@ -62,7 +71,15 @@ class Fit:
     iterations: np.ndarray
 
 
-def fit(features, labels, weights, C=10.0, start=None, tolerance=1e-9, groups=None):
+def fit(
+    features: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    C: float = 10.0,
+    start: np.ndarray | None = None,
+    tolerance: float = 1e-9,
+    groups: np.ndarray | None = None,
+) -> Fit:
     """Minimise J for every row of weights: `Solver` for a single call, with the same parameters, result and errors."""
     return Solver(features, labels).fit(weights, C, start, tolerance, groups)
 
@@ -87,7 +104,7 @@ class Solver:
         Shapes that do not fit, or features that are not finite.
     """
 
-    def __init__(self, features, labels, threads=1, merge_equal=True):
+    def __init__(self, features: np.ndarray, labels: np.ndarray, threads: int = 1, merge_equal: bool = True) -> None:
         features, labels = np.asarray(features), np.asarray(labels)
         _check_points(features, labels)
         n_classes = max(int(labels.max()) + 1, 2)
@@ -103,7 +120,14 @@ class Solver:
         self.threads, self.merge_equal = threads, merge_equal
         self._blas = ThreadpoolController()
 
-    def fit(self, weights, C=10.0, start=None, tolerance=1e-9, groups=None):
+    def fit(
+        self,
+        weights: np.ndarray,
+        C: float = 10.0,
+        start: np.ndarray | None = None,
+        tolerance: float = 1e-9,
+        groups: np.ndarray | None = None,
+    ) -> Fit:
         """Minimise J for every row of weights.
 
         Parameters
@@ -142,7 +166,7 @@ class Solver:
 
         def solve(group):
             models = np.flatnonzero(groups == group)
-            part = np.ix_(models, range(self.K), self.live)
+            part = np.ix_(models, range(self.K), self.live)  # type: ignore[arg-type]
             problem = self._problem(weights[first[models]], C)
             with np.errstate(over="ignore", invalid="ignore"):
                 theta[part], *results[:, models] = _solve(problem, theta[part], tolerance)
@@ -223,18 +247,18 @@ class _Problem:
     C: float
 
     @property
-    def K(self):  # noqa: N802
+    def K(self) -> int:  # noqa: N802
         return 1 if self.hot is None else len(self.hot)
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> _Problem:
         """The same rows in another precision."""
         return _Problem(self.x.astype(dtype, copy=False), self.hot, self.weights.astype(dtype), self.C)
 
-    def of(self, models):
+    def of(self, models: np.ndarray) -> _Problem:
         """The same rows for some of the models."""
         return _Problem(self.x, self.hot, np.ascontiguousarray(self.weights[:, models]), self.C)
 
-    def blocks(self, *parameters):
+    def blocks(self, *parameters: np.ndarray) -> Iterator[tuple[Any, ...]]:
         """Row blocks: x [B, d + 1], one-hot labels [K, B, 1], weights [B, m], scores [K, B, m] of each parameters."""
         dtype = parameters[0].dtype
         columns = [self.columns(theta) for theta in parameters]
@@ -244,28 +268,28 @@ class _Problem:
             hot = None if self.hot is None else self.hot[:, rows, None]
             yield x, hot, self.weights[rows], *[x @ theta for theta in columns]
 
-    def columns(self, theta):
+    def columns(self, theta: np.ndarray) -> np.ndarray:
         """Flat parameters as columns: [K, d + 1, m]."""
         return np.ascontiguousarray(theta.reshape(len(theta), self.K, -1).transpose(1, 2, 0))
 
-    def collect(self, r, x):
+    def collect(self, r: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Sum over a block's rows of r [K, B, m] times x [B, d + 1], as flat parameters."""
         return (r.transpose(0, 2, 1) @ x).transpose(1, 0, 2).reshape(r.shape[2], -1)
 
-    def ridge(self, theta):
+    def ridge(self, theta: np.ndarray) -> np.ndarray:
         """Gradient of the regulariser."""
         ridge = theta.reshape(len(theta), self.K, -1) / theta.dtype.type(self.C)
         ridge[..., -1] = 0
         return ridge.reshape(theta.shape)
 
-    def gradient(self, theta):
+    def gradient(self, theta: np.ndarray) -> np.ndarray:
         """Gradient of every model's J."""
         g = self.ridge(theta)
         for x, hot, weights, eta in self.blocks(theta):
             g += self.collect(_residuals(eta, hot, weights), x)
         return g
 
-    def product(self, theta, v):
+    def product(self, theta: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Every model's Hessian at theta times its row of v, with the unit curvature of `heads.hessian` for softmax."""
         Hv = self.ridge(v)
         if self.K > 1:
@@ -279,7 +303,7 @@ class _Problem:
             Hv += self.collect(s, x)
         return Hv
 
-    def evaluate(self, theta):
+    def evaluate(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """J of every model, [m], and its gradient."""
         g = self.ridge(theta)
         J = 0.5 * np.einsum("mp,mp->m", theta, g)
@@ -288,7 +312,7 @@ class _Problem:
             g += self.collect(_residuals(eta, hot, weights), x)
         return J, g
 
-    def inverse_hessian(self, theta):
+    def inverse_hessian(self, theta: np.ndarray) -> _Inverse:
         """The inverse of the models' mean Hessian; of the widest heads, of its blocks, one a class: `_Inverse`."""
         K, width = self.K, self.x.shape[1]
         size = _size(K, self.x)
@@ -382,11 +406,11 @@ class _Inverse:
     blocks: np.ndarray
     condition: float
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> _Inverse:
         """The same in another precision."""
         return _Inverse(self.blocks.astype(dtype), self.condition)
 
-    def times(self, g):
+    def times(self, g: np.ndarray) -> np.ndarray:
         """Its product with every row of g."""
         G = len(self.blocks)
         if G == 1:
@@ -487,13 +511,13 @@ def _descend(problem, theta, tolerance, descent, H0=None):
 class _TruncatedNewton:
     """Newton steps with each model's own Hessian, by conjugate gradients."""
 
-    def __init__(self, problem, H0):
+    def __init__(self, problem: _Problem, H0: _Inverse) -> None:
         self.problem, self.H0 = problem, H0.astype(problem.weights.dtype)
 
-    def add(self, taken, s, y):
+    def add(self, taken: np.ndarray, s: np.ndarray, y: np.ndarray) -> None:
         """Learn nothing from a step."""
 
-    def apply(self, theta, g):
+    def apply(self, theta: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Inverse Hessian times g: [m, p]."""
         return _conjugate_gradients(self.problem, theta, g, self.H0, 0.03)[0]
 
@@ -501,17 +525,17 @@ class _TruncatedNewton:
 class _LBFGS:
     """An approximate inverse Hessian for each of m models: H0 and the latest L-BFGS pairs."""
 
-    def __init__(self, problem, H0, memory):
+    def __init__(self, problem: _Problem, H0: _Inverse, memory: int) -> None:
         self.H0, self.memory, self.pairs = H0.astype(problem.weights.dtype), memory, []
 
-    def add(self, taken, s, y):
+    def add(self, taken: np.ndarray, s: np.ndarray, y: np.ndarray) -> None:
         """Keep a pair for the models that took the step."""
         self.pairs = [
             *self.pairs[1 - self.memory :],
             (s, y, np.where(taken, _ratio(np.ones_like(s[:, 0]), np.vecdot(s, y)), 0)),
         ]
 
-    def apply(self, theta, g):
+    def apply(self, theta: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Its product with g, by the two-loop recursion: [m, p]."""
         del theta
         q, alphas = g.copy(), []

@@ -1,5 +1,7 @@
 """TeX formulas as MathML, which browsers show without any script."""
 
+from __future__ import annotations
+
 import html
 import re
 from itertools import pairwise
@@ -34,7 +36,7 @@ def _polish(formula, display):
                 sign.set("form", "prefix")
 
 
-def mathml(tex, display):
+def mathml(tex: str, display: str) -> str:
     """MathML of a TeX formula; one that cannot be set stands as its source, marked, so that a page stays readable.
 
     Parameters

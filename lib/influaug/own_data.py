@@ -10,8 +10,11 @@ with s the standard deviation over folds and 1 / (J - 1) the ratio of held-out t
 far: with few points or folds, a small budget may be called enough because nothing was shown against it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,6 +33,16 @@ from .study import EVEN_AND_ODD, Classes, Study, folder_of, numbers
 from .summary import mean_interval
 from .sweep import FeatureSet
 from .transformations import Transformation, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from .featurizers import KerasFeaturizer
+    from .types import PathLike
 
 PURPOSES = ("sample", "folds", "network", "policies")
 BESIDE = "random_copies"
@@ -87,21 +100,21 @@ class OwnData(BaseModel):
         return shares
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         """Where everything is written; see the class's docstring."""
         return folder_of(self, paths.PARAMS / "own" / f"{self.own}.yaml", paths.outputs() / "own")
 
-    def points(self):
+    def points(self) -> Split:
         """The training points and the test images: `data.Split`."""
         return split(
             load(self.data, self.data_folder), self.classes, self.n_train, "stratified", self.seed_of("sample")
         )
 
-    def augmentation(self):
+    def augmentation(self) -> Transformation:
         """The `transformations.Transformation`."""
         return self._study().augmentation()
 
-    def featurizer(self, fold):
+    def featurizer(self, fold: int) -> KerasFeaturizer:
         """An unfitted featurizer with the fold's seed (-1: for all training points), or the trained network."""
         # Keras takes many seconds to import, and a page that finds its table on disk needs it only at the end.
         from .featurizers import KerasFeaturizer
@@ -111,15 +124,15 @@ class OwnData(BaseModel):
             return KerasFeaturizer.load(trained)
         return KerasFeaturizer(self.network, self.epochs, seed=self.seed_of("network", fold))
 
-    def seeds(self, purpose, fold=-1):
+    def seeds(self, purpose: str, fold: int = -1) -> np.random.SeedSequence:
         """Seeds of a fold for one of `PURPOSES`: numpy.random.SeedSequence."""
         return np.random.SeedSequence(self.seed, spawn_key=(fold + 1, PURPOSES.index(purpose)))
 
-    def seed_of(self, purpose, fold=-1):
+    def seed_of(self, purpose: str, fold: int = -1) -> int:
         """As `seeds`, as one whole number below 2^31."""
         return int(self.seeds(purpose, fold).generate_state(1)[0] >> 1)
 
-    def data_key(self):
+    def data_key(self) -> str:
         """Key of everything that the cross-validation depends on."""
         trained = self._study().trained_network
         modules = ("data", "transformations", "featurizers", "set_sweep")
@@ -135,7 +148,7 @@ class OwnData(BaseModel):
         return Study(dataset=self.data, **{name: getattr(self, name) for name in given})
 
 
-def about(own):
+def about(own: OwnData) -> str:
     """Which data a page has, in a sentence or two of Markdown."""
     points, provenance = own.points(), load(own.data, own.data_folder).provenance
     return (
@@ -144,7 +157,7 @@ def about(own):
     )
 
 
-def cross_validated(own):
+def cross_validated(own: OwnData) -> pd.DataFrame:
     """Accuracy on held-out points and their copies, by fold, policy and share; computed if it is missing.
 
     Returns
@@ -190,7 +203,7 @@ def _features(own, network, images, labels):
     return both, np.append(labels, copies.labels), copies.source
 
 
-def budgets(table, policy):
+def budgets(table: pd.DataFrame, policy: str) -> pd.DataFrame:
     """What each share of copies gives, over folds, and how far it is from full augmentation.
 
     Parameters
@@ -222,19 +235,19 @@ def budgets(table, policy):
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("share")
 
 
-def corrected_interval(values, level=0.95):
+def corrected_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """Mean over folds, and the half width of its interval with Nadeau & Bengio's correction; see above."""
     values = np.asarray(values, dtype=np.float64)
     m = len(values)
     return values.mean(), student.ppf(0.5 + level / 2, m - 1) * values.std(ddof=1) * np.sqrt(1 / m + 1 / (m - 1))
 
 
-def enough(found):
+def enough(found: pd.DataFrame) -> float:
     """The smallest share of `budgets` whose interval reaches full augmentation's accuracy."""
     return float(found.index[found["reaches"]].min())
 
 
-def shown(found):
+def shown(found: pd.DataFrame) -> pd.DataFrame:
     """`budgets` as text, in percent."""
 
     def text(mean, half):
@@ -275,18 +288,18 @@ class Chosen:
     ranked: AugmentationSelector
 
     @property
-    def of(self):
+    def of(self) -> str:
         """What is chosen, in a word."""
         return "points" if self.selector.of_points_ else "copies"
 
-    def images(self, places):
+    def images(self, places: np.ndarray) -> np.ndarray:
         """Images of points, or of copies, by number."""
         if self.selector.of_points_:
             return self.points.images[places]
         return ChosenCopies(self.points.images, self.transformation).of(*divmod(places, len(self.transformation)))
 
 
-def chosen(own, share):
+def chosen(own: OwnData, share: float) -> Chosen:
     """Choose among all training points.
 
     Parameters
@@ -311,14 +324,14 @@ def chosen(own, share):
     return Chosen(points, own.augmentation(), network, selector, ranked)
 
 
-def counted(found):
+def counted(found: Chosen) -> str:
     """What was chosen, in a sentence of Markdown."""
     selector, n = found.selector, found.selector.n_points_
     changes = f"{len(selector.source_):,} of {n * selector.n_copies_:,} copies"
     return f"**{len(selector.points_):,} of {n:,} points are augmented, with {changes}.**"
 
 
-def verdict(found):
+def verdict(found: pd.DataFrame) -> str:
     """Which budget is enough, in a sentence or two of Markdown."""
     row = found.loc[enough(found)]
     numbers = f"{100 * row['difference']:+.2f} ± {100 * row['difference_half_width']:.2f} percentage points"
@@ -332,7 +345,7 @@ def verdict(found):
     )
 
 
-def tested(own, found):
+def tested(own: OwnData, found: Chosen) -> str:
     """The accuracy on the test images, in a sentence of Markdown."""
     mean, half = accuracy_on_test(own, found)
     return (
@@ -342,7 +355,7 @@ def tested(own, found):
     )
 
 
-def accuracy_on_test(own, found):
+def accuracy_on_test(own: OwnData, found: Chosen) -> tuple[float, float]:
     """Accuracy on test images and all their copies, with its 95% interval over test images: mean, half width."""
     points = found.points
     x, y, source = _features(own, found.network, points.images_test, points.labels_test)
@@ -351,7 +364,7 @@ def accuracy_on_test(own, found):
     return mean_interval(np.bincount(of_image, hits) / np.bincount(of_image))
 
 
-def write(path, augmented, points):
+def write(path: PathLike, augmented: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], points: Split) -> None:
     """Write an augmented training set and the test images to an .npz that `data.load` reads, whole or not at all.
 
     Parameters
@@ -368,7 +381,7 @@ def write(path, augmented, points):
         np.savez_compressed(temporary, **arrays, x_test=points.images_test, y_test=names[points.labels_test])
 
 
-def curves(ax, table, own):
+def curves(ax: Axes, table: pd.DataFrame, own: OwnData) -> Axes:
     """Accuracy against the share of copies, of the policy and of random copies, with 95% bands."""
     for policy, colour, marker in ((own.policy, CHOSEN, "D"), (BESIDE, "#000000", "o")):
         found = budgets(table, policy).drop(index=[0.0, 1.0])
@@ -376,15 +389,15 @@ def curves(ax, table, own):
         ax.plot(x, mean, color=colour, marker=marker, label=policy.replace("_", " "))
         ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
     for share, style, label in ((0.0, ":", "no copies"), (1.0, "--", "all copies")):
-        level = 100 * budgets(table, own.policy).loc[share, "mean"]
-        ax.axhline(level, color="0.35", linestyle=style, linewidth=1.2, label=label)
+        level = 100 * budgets(table, own.policy).loc[share, "mean"]  # type: ignore[index]
+        ax.axhline(level, color="0.35", linestyle=style, linewidth=1.2, label=label)  # type: ignore[arg-type]
     ax.set(xscale="log", xlabel="added copies (% of all)", ylabel="held-out accuracy (%)")
     ax.set_xticks(100 * np.array(own.shares), [f"{100 * share:g}" for share in own.shares])
     ax.minorticks_off()
     return figures.outside_legend(ax)
 
 
-def differences(ax, found):
+def differences(ax: Axes, found: pd.DataFrame) -> Axes:
     """Each share's difference from full augmentation with its 95% interval; the smallest that reaches it is filled."""
     rows = found.drop(index=1.0)
     for place, (share, row) in enumerate(rows.iterrows()):
@@ -397,18 +410,18 @@ def differences(ax, found):
     return ax
 
 
-def histogram(ax, found):
+def histogram(ax: Axes, found: Chosen) -> Axes:
     """Scores of all points, or all copies, as the first model sees them, and of those chosen."""
     scores, name = found.ranked.scores_, found.selector.score if found.of == "points" else "promised reduction (nats)"
     edges = np.histogram_bin_edges(scores, 60)
-    ax.hist(scores, bins=edges, color=OTHERS, label=f"all {found.of}")
-    ax.hist(scores[found.selector.support_], bins=edges, color=CHOSEN, label=f"chosen {found.of}")
+    ax.hist(scores, bins=edges, color=OTHERS, label=f"all {found.of}")  # type: ignore[arg-type]
+    ax.hist(scores[found.selector.support_], bins=edges, color=CHOSEN, label=f"chosen {found.of}")  # type: ignore[arg-type]
     ax.set(yscale="log", xlabel=name, ylabel=found.of)
     ax.legend()
     return ax
 
 
-def counts(axes, found):
+def counts(axes: Sequence[Axes], found: Chosen) -> Sequence[Axes]:
     """How many were chosen of each change, and of each class: two Axes."""
     selector = found.selector
     labels = found.points.labels[selector.source_]
@@ -420,7 +433,7 @@ def counts(axes, found):
     return axes
 
 
-def faces(axes, found, most=12):
+def faces(axes: Sequence[Axes], found: Chosen, most: int = 12) -> Sequence[Axes]:
     """The first of the ranking, the points that they are of, and the last of all: three Axes."""
     first = found.selector.ranking_[:most]
     last = found.ranked.ranking_[::-1][:most]

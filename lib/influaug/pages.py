@@ -5,6 +5,8 @@ refuse requests elsewhere and all scripts but one of this package's own, by whic
 sorted and filtered. Nothing here computes; what the pages show is what the notebooks left.
 """
 
+from __future__ import annotations
+
 import argparse
 import base64
 import hashlib
@@ -15,6 +17,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
+from typing import TYPE_CHECKING
 
 import jinja2
 import jsonschema
@@ -27,6 +30,11 @@ from traitlets.config import Config
 from .artifacts import replacing, unsealed
 from .errors import InputError
 from .mathml import mathml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .types import PathLike
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
@@ -44,13 +52,13 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 class _Renderer(IPythonRenderer):
     """nbconvert's markdown renderer, with formulas as MathML."""
 
-    def inline_math(self, body):
+    def inline_math(self, body: str) -> str:
         return mathml(body, "inline")
 
-    def block_math(self, body):
+    def block_math(self, body: str) -> str:
         return f'<span class="formula">{mathml(body, "block")}</span>'
 
-    def latex_environment(self, name, body):
+    def latex_environment(self, name: str, body: str) -> str:
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
     def _html_embed_images(self, html):  # the parent parses, and so closes, every tag that stands alone
@@ -60,7 +68,7 @@ class _Renderer(IPythonRenderer):
 class _Exporter(HTMLExporter):
     """nbconvert's HTML exporter, with this package's template and renderer."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         config = Config()
         config.CoalesceStreamsPreprocessor.enabled = True
         config.TagRemovePreprocessor.remove_input_tags = {"hide-input"}
@@ -76,7 +84,7 @@ class _Exporter(HTMLExporter):
         )
 
     @jinja2.pass_context
-    def markdown2html(self, context, source):
+    def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
         path = context["resources"].get("metadata", {}).get("path", "")
         attachments = context.get("cell", {}).get("attachments", {})
         renderer = _Renderer(escape=False, attachments=attachments, embed_images=True, path=path)
@@ -112,7 +120,7 @@ def _isolate(page, places):
         link.string = image.get("alt") or image["src"]
         image.replace_with(link)
     for link in soup.main.find_all("a", href=re.compile(r"^(?!\w+:|//).*\.ipynb(#|$)")):
-        target, anchor = re.match(r"(.*)\.ipynb(#.*)?$", link["href"]).groups()
+        target, anchor = re.match(r"(.*)\.ipynb(#.*)?$", link["href"]).groups()  # type: ignore[union-attr]
         link["href"] = f"{places.get(target, target)}.html{anchor or ''}"
     for table in soup.main.select(".text_cell_render > table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
@@ -136,7 +144,13 @@ def _write(path, text):
         temporary.write_bytes(text.encode("utf-8", "replace"))
 
 
-def render_notebook(path_ipynb, path_html, title=None, links=(), places=None) -> None:
+def render_notebook(
+    path_ipynb: PathLike,
+    path_html: PathLike,
+    title: str | None = None,
+    links: Iterable[tuple[str, str]] = (),
+    places: dict[str, str] | None = None,
+) -> None:
     """Render an executed notebook as one self-contained page, light and dark.
 
     Formulas are MathML, pictures data URIs with an alternative text; links to ``NN_name.ipynb`` lead to
@@ -236,7 +250,7 @@ def _others(outputs):
     return found
 
 
-def render_index(outputs) -> Path:
+def render_index(outputs: PathLike) -> Path:
     """Write ``index.html`` into the outputs folder, from what is there.
 
     Every subfolder is a study, save hidden ones, ``variations``, ``pages`` and ``notebooks``, which hold what goes
@@ -276,7 +290,7 @@ def render_index(outputs) -> Path:
     return outputs / "index.html"
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line, ``python -m influaug.pages OUTPUTS``: write the index; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m influaug.pages", description="Write the index page of the studies."

@@ -1,7 +1,13 @@
 """The one place that knows where things are."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .types import PathLike
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARAMS = PROJECT / "params"
@@ -9,7 +15,7 @@ PUBLISHED = PARAMS / "published"
 NOTEBOOKS = PROJECT / "notebooks"
 
 
-def found(path):
+def found(path: PathLike) -> Path:
     """A relative path as seen from the current folder or, if nothing is there, from the project's; `~` is home.
 
     So a path in a file of params/ means the same in a batch, which runs in the project's folder, and in JupyterLab,
@@ -19,6 +25,6 @@ def found(path):
     return PROJECT / path if not path.exists() and (PROJECT / path).exists() else path
 
 
-def outputs():
+def outputs() -> Path:
     """The folder of all outputs: INFLUAUG_OUTPUTS if set, else outputs/ in the project."""
     return Path(os.environ.get("INFLUAUG_OUTPUTS") or PROJECT / "outputs")

@@ -6,9 +6,16 @@ not yet drawn. Adding independent Gumbel noise to the logarithm of the probabili
 (Yellott, 1977), for all points in one pass.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def _uniform(s):
@@ -44,7 +51,7 @@ POLICIES = {
 }
 
 
-def is_random(policy):
+def is_random(policy: str) -> bool:
     """Whether a policy draws at random (and so deserves several rounds).
 
     Raises
@@ -57,7 +64,7 @@ def is_random(policy):
     return POLICIES[policy][1]
 
 
-def order(policy, scores, rng):
+def order(policy: str, scores: ArrayLike, rng: np.random.Generator) -> np.ndarray:
     """Order the points as a policy would augment them.
 
     Parameters

@@ -1,32 +1,38 @@
 """What an artifact says of where it was made: the project's commit, whether its code was as committed, the device."""
 
+from __future__ import annotations
+
 import os
 import platform
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import paths
+
+if TYPE_CHECKING:
+    from typing import Any
 
 CODE = ("lib", "notebooks", "params", "Snakefile", "pyproject.toml", "uv.lock")
 """What a result can depend on; outputs change with every run."""
 
 
 @cache
-def commit():
+def commit() -> str | None:
     """The commit that is checked out, once a process: hexadecimal digits; None where there is no git or no checkout."""
     return _git("rev-parse", "HEAD")
 
 
 @cache
-def clean():
+def clean() -> bool | None:
     """Whether all of `CODE` is as committed, once a process; None where that is not known."""
     changes = _git("status", "--porcelain", "--", *CODE)
     return None if changes is None else not changes
 
 
-def processor():
+def processor() -> str:
     """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -36,12 +42,12 @@ def processor():
     return named[0] if named else platform.machine()
 
 
-def cores():
+def cores() -> int:
     """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # type: ignore[return-value]
 
 
-def device():
+def device() -> str:
     """Processor and cores, and the accelerators that Keras computes on if it has been imported: text."""
     keras = sys.modules.get("keras")
     found = keras.distribution.list_devices() if keras else []
@@ -49,12 +55,12 @@ def device():
     return ", ".join([processor(), f"{cores()} cores", *accelerators])
 
 
-def record():
+def record() -> dict[str, Any]:
     """All of it, for a manifest: dict of commit, clean, device."""
     return {"commit": commit(), "clean": clean(), "device": device()}
 
 
-def in_words(manifest):
+def in_words(manifest: dict[str, Any]) -> str:
     """'commit 1a2b3c4' of a manifest, with 'and changes' unless clean; empty where that is not known."""
     if not manifest.get("commit"):
         return ""

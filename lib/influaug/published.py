@@ -1,5 +1,7 @@
 """The paper's own numbers, beside ours."""
 
+from __future__ import annotations
+
 import pandas as pd
 
 from . import paths
@@ -8,19 +10,19 @@ from .summary import CURVE, area_under_curve, curves_only, with_intervals
 DATASETS = {"mnist": "mnist", "cifar10": "cifar10", "small-norb": "norb"}
 
 
-def auc_table():
+def auc_table() -> pd.DataFrame:
     """Kuchnik & Smith (2019), tables 3 to 20: columns table, dataset, transformation, CURVE, published and its std."""
     table = pd.read_csv(paths.PUBLISHED / "kuchnik_smith_2019_auc.csv")
     table = table.rename(columns={"auc_mean": "published", "auc_std": "published_std"})
     return table.astype({"update": bool, "downweight": bool})
 
 
-def table_1():
+def table_1() -> pd.DataFrame:
     """Kuchnik & Smith (2019), table 1, translate: columns dataset, policy, percent_augmented, test_accuracy_percent."""
     return pd.read_csv(paths.PUBLISHED / "kuchnik_smith_2019_table1.csv")
 
 
-def compare_auc(sweep):
+def compare_auc(sweep: pd.DataFrame) -> pd.DataFrame:
     """A study's areas under the curve beside the published ones, scaled to the paper's 1000 points.
 
     Parameters
@@ -45,7 +47,7 @@ def compare_auc(sweep):
     return joined.assign(difference=joined["ours"] - joined["published"])
 
 
-def compare_table_1(sweep):
+def compare_table_1(sweep: pd.DataFrame) -> pd.DataFrame:
     """A study's row of table 1, beside the paper's: accuracy in percent at 0, 5, 10, 25 and 100% of the points.
 
     ``best_policy`` is, as in the paper, the policy that is best at that budget on the test set, which flatters it;
@@ -83,12 +85,12 @@ def compare_table_1(sweep):
     return joined.sort_values(["percent_augmented", "policy"], ignore_index=True)
 
 
-def lee_tables():
+def lee_tables() -> pd.DataFrame:
     """Lee et al. (2020), tables 1 to 4 and ablations: table, dataset, percent_labels, model, method, metric, value."""
     return pd.read_csv(paths.PUBLISHED / "lee_2020_tables.csv")
 
 
-def lee_table_1(dataset, n_train, n_all):
+def lee_table_1(dataset: str, n_train: int | None, n_all: int) -> dict[str, float]:
     """Their test errors, in percent, by method, for so many of all labels; empty if they have no such row."""
     table = lee_tables()
     percent = round(100 * (n_train or n_all) / n_all)
@@ -96,7 +98,7 @@ def lee_table_1(dataset, n_train, n_all):
     return dict(zip(rows["method"], rows["value"], strict=True))
 
 
-def lee_costs():
+def lee_costs() -> dict[tuple[str, str], float]:
     """Their table 4: GPU hours (Titan X Pascal) by (dataset, method)."""
     rows = lee_tables().query("table == '4'")
     return dict(zip(zip(rows["dataset"], rows["method"], strict=True), rows["value"], strict=True))

@@ -11,6 +11,8 @@ parameter divided, which changes no influence and leaves lambda / STRETCH^2 of t
 go into the fit alone, as there.
 """
 
+from __future__ import annotations
+
 import sys
 import time
 from importlib.metadata import version
@@ -28,12 +30,12 @@ REPEATS = 10
 PACKAGES = ("pydvl", "torch", "numpy")
 
 
-def weighted_loss(eta, y):
+def weighted_loss(eta: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Mean logistic loss of scores [n, 1] and targets [n, 2]: sign (-1 or 1) and weight."""
     return -(y[:, 1] * logsigmoid(y[:, 0] * eta[:, 0])).mean()
 
 
-def self_influences(model, x, y, regularization):
+def self_influences(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, regularization: float) -> torch.Tensor:
     """Fit DirectInfluence, then pair each point's factor (H / n)^-1 g with its gradient g: [n].
 
     Its ``influences`` would form all n x n pairs; this asks for the n that are wanted, in one batch.
@@ -47,7 +49,7 @@ def self_influences(model, x, y, regularization):
     return (factors * gradients).sum(dim=1)
 
 
-def all_influences(model, x, y, regularization):
+def all_influences(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, regularization: float) -> torch.Tensor:
     """The diagonal of all n x n influences, by the public call: [n]."""
     influence = DirectInfluence(model, weighted_loss, regularization=regularization)
     influence = influence.fit(DataLoader([(x, y)], batch_size=None))
@@ -55,14 +57,14 @@ def all_influences(model, x, y, regularization):
     return influence.influences(x, unweighted).diagonal()
 
 
-def head(theta):
+def head(theta: np.ndarray) -> torch.nn.Module:
     """The fitted head as a torch model whose one parameter row is theta [1, d + 1]."""
     model = torch.nn.Linear(theta.shape[1], 1, bias=False, dtype=torch.float64)
     model.weight.data = theta
     return model
 
 
-def run(source, target):
+def run(source: Path, target: Path) -> None:
     """Read the problem, time the influences alone (process time, one thread, best of `REPEATS`), write the answer."""
     torch.set_num_threads(1)
     with np.load(source, allow_pickle=False) as problem:

@@ -3,10 +3,12 @@
 The policies of Kuchnik & Smith (2019) look at scores alone, so that a rare class gets all of a small budget or nothing.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 
-def in_turn(order, classes, taken=None):
+def in_turn(order: np.ndarray, classes: np.ndarray, taken: np.ndarray | None = None) -> np.ndarray:
     """An order with the classes in turn, each class's own order kept.
 
     Parameters

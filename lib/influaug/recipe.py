@@ -1,5 +1,9 @@
 """A recipe: how a featurizer is trained on a whole data set, and the file that comes of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,6 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from . import artifacts, paths
 from .data import load, split
 from .study import Classes, folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Any
+
+    from .data import Split
+    from .featurizers import KerasFeaturizer
+    from .training import Settings
+    from .transformations import Transformation
 
 
 class Recipe(BaseModel):
@@ -32,20 +46,20 @@ class Recipe(BaseModel):
     seed: int = Field(0, ge=0, description="of weights, orders and augmentation")
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         """Where the featurizer, its checkpoint and its page are; see the class's docstring."""
         return folder_of(self, paths.PARAMS / "featurizers" / f"{self.recipe}.yaml", paths.outputs() / "featurizers")
 
     @property
-    def file(self):
+    def file(self) -> Path:
         """Path of the trained featurizer."""
         return self.folder / f"{self.recipe}.keras"
 
-    def split(self):
+    def split(self) -> Split:
         """All training and test points: `data.Split`."""
         return split(load(self.dataset, self.data_folder), self.classes)
 
-    def settings(self):
+    def settings(self) -> Settings:
         """The `training.Settings`."""
         # Imported with Keras, which takes many seconds.
         from .training import Settings
@@ -54,7 +68,7 @@ class Recipe(BaseModel):
         return Settings(**{name: getattr(self, name) for name in names})
 
 
-def trained(recipe):
+def trained(recipe: Recipe) -> tuple[KerasFeaturizer, dict[str, Any]]:
     """The recipe's featurizer, from its file if that is of this recipe and data, else trained.
 
     Training that was interrupted goes on from its checkpoint. The test set is looked at once, at the end.
@@ -74,7 +88,7 @@ def trained(recipe):
     record = read_record(recipe.file) if recipe.file.exists() else None
     if record is None or (record["recipe"], record["data"]["sha256"]) != (_shown(recipe), points.provenance["sha256"]):
         _train(recipe, points)
-    return KerasFeaturizer.load(recipe.file), read_record(recipe.file)
+    return KerasFeaturizer.load(recipe.file), read_record(recipe.file)  # type: ignore[return-value]
 
 
 def _train(recipe, points):
@@ -105,7 +119,7 @@ def _shown(recipe):
     return recipe.model_dump(exclude={"data_folder"})
 
 
-def in_words(featurizer, record):
+def in_words(featurizer: KerasFeaturizer, record: dict[str, Any]) -> pd.Series:
     """What `trained` returned, as a table: a Series of text."""
     history = featurizer.history_
     rows = {
@@ -123,7 +137,9 @@ def in_words(featurizer, record):
     return pd.Series(rows, name=record["network"])
 
 
-def accuracies_under(featurizer, images, labels, transformations):
+def accuracies_under(
+    featurizer: KerasFeaturizer, images: np.ndarray, labels: np.ndarray, transformations: Iterable[Transformation]
+) -> pd.DataFrame:
     """Accuracy of the featurizer's own head, in percent, on images and on all their copies by transformations.
 
     Parameters

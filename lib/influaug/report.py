@@ -1,5 +1,9 @@
 """The headline of a study: its numbers in words, and its curve, for the index page."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -8,43 +12,51 @@ from .data import load
 from .study import NOTEBOOKS
 from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from pandas.io.formats.style import Styler
+
+    from .study import Study
+
 REFERENCE_WORDS = {"none": "no augmentation", "full": "full augmentation"}
 HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
 
 
-def title(study, data, class_names):
+def title(study: Study, data: str, class_names: Sequence[str]) -> str:
     """A study in words, as 'MNIST (original), 3 against 8, translate'."""
     against = " against ".join(class_names) if len(class_names) == 2 else f"{len(class_names)} classes"
     retrained = ", network retrained" if study.featurizer == "retrained" else ""
     return f"{data}, {against}, {study.transformation}{retrained}"
 
 
-def about(study):
+def about(study: Study) -> str:
     """What a page of a study is about and which data it has, in a sentence or two of Markdown."""
     dataset = load(study.dataset, study.data_folder)
     name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
     return f"**{name}.** {dataset.provenance['note']}"
 
 
-def settings(study):
+def settings(study: Study) -> str:
     """The choices that matter most, in one line."""
     seeds = f"{study.replicates} replicates x {study.rounds} rounds"
     network = study.trained_network.stem if study.trained_network else study.network
     return f"{network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
 
 
-def percent(mean, half_width, digits=2):
+def percent(mean: float, half_width: float, digits: int = 2) -> str:
     """A share and its half width as percent: '97.91 ± 0.12'."""
     interval = "" if pd.isna(half_width) else f" ± {100 * half_width:.{digits}f}"
     return f"{100 * mean:.{digits}f}{interval}"
 
 
-def signed(gain):
+def signed(gain: pd.Series) -> str:
     """A gain (a row of `summary.with_intervals`) in percentage points: '+0.85 ± 0.34'."""
     return f"{'+' if gain['mean'] >= 0 else ''}{percent(gain['mean'], gain['half_width'])}"
 
 
-def sortable(table, formats):
+def sortable(table: pd.DataFrame, formats: dict[str, Any]) -> Styler:
     """A table whose rows a page sorts and filters: Styler, without the index.
 
     Parameters
@@ -57,18 +69,18 @@ def sortable(table, formats):
     return shown.set_table_attributes('class="sortable"')
 
 
-def main_score(study):
+def main_score(study: Study) -> str:
     """The score that headlines use: influence if the study has it."""
     return "influence" if "influence" in study.scores else study.scores[0]
 
 
-def headline_rows(study, sweep):
+def headline_rows(study: Study, sweep: pd.DataFrame) -> list[dict[str, str]]:
     """The headline numbers: list of {what, value}, in words, with 95% intervals where there are several seeds."""
     rows = _references(sweep) | _gains(study, sweep) | _reached(study, sweep)
     return [{"what": what, "value": value} for what, value in rows.items()]
 
 
-def headline(study, sweep):
+def headline(study: Study, sweep: pd.DataFrame) -> dict[str, str]:
     """The same for the index's table of studies: dict of text; in percent, the gain in percentage points.
 
     none, full, gain (of the policy that is fixed beforehand, random in proportion to the score, over random points at
@@ -130,7 +142,7 @@ def _words(study, policy):
     return name if policy == "baseline" else f"{main_score(study)}, {name}"
 
 
-def caption(study, sweep):
+def caption(study: Study, sweep: pd.DataFrame) -> str:
     """What the headline figure shows, over how many seeds, and what the band means."""
     seeds = int(with_intervals(sweep, "accuracy", ["policy"])["seeds"].max())
     own = "sample" if study.trained_network else "sample and network"
@@ -144,7 +156,7 @@ def caption(study, sweep):
     )
 
 
-def publish(study, sweep):
+def publish(study: Study, sweep: pd.DataFrame) -> dict[str, Any]:
     """Write ``summary.json``, ``study.json`` and ``curve.png`` into the study's folder; returns the summary."""
     dataset = load(study.dataset, study.data_folder)
     files = [*study.feature_files, "sweep.parquet"]

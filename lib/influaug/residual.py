@@ -1,11 +1,17 @@
 """Residual networks of any depth 9n + 2, for images of 16 pixels a side and more."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .backend import keras
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .types import Shape, Tensor
 
 layers = keras.layers
 
@@ -16,7 +22,7 @@ SMALLEST_SIDE = 16
 LARGE_SIDE = 64
 
 
-def resnet(input_shape, n_classes, seed=0, depth=20):
+def resnet(input_shape: Shape, n_classes: int, seed: int = 0, depth: int = 20) -> keras.Model:
     """Residual network with pre-activation bottleneck blocks ("ResNet-v2"), 256 features.
 
     He et al. (2016), "Identity Mappings in Deep Residual Networks", in the form of Keras's CIFAR-10 example, which the
@@ -66,13 +72,13 @@ def resnet(input_shape, n_classes, seed=0, depth=20):
 class _Maker:
     """Makes a network's layers, each with initial weights of its own seed."""
 
-    def __init__(self, seed, count):
+    def __init__(self, seed: int, count: int) -> None:
         self._seeds = iter(np.random.SeedSequence(seed).generate_state(count).tolist())
 
-    def weights(self):
+    def weights(self) -> keras.initializers.Initializer:
         return keras.initializers.HeNormal(seed=next(self._seeds))
 
-    def convolution(self, x, filters, size, strides, name):
+    def convolution(self, x: Tensor, filters: int, size: int, strides: int, name: str) -> Tensor:
         return layers.Conv2D(
             filters,
             size,
@@ -83,11 +89,11 @@ class _Maker:
             name=f"{name}_conv",
         )(x)
 
-    def activation(self, x, name):
+    def activation(self, x: Tensor, name: str) -> Tensor:
         x = layers.BatchNormalization(name=f"{name}_norm")(x)
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    def block(self, x, inner, outer, stage, block):
+    def block(self, x: Tensor, inner: int, outer: int, stage: int, block: int) -> Tensor:
         """1 x 1, 3 x 3 and 1 x 1 convolution beside a shortcut; the stage's first block widens and may halve."""
         name, first = f"stage{stage}_block{block}", block == 0
         strides = 2 if first and stage else 1

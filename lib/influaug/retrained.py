@@ -5,9 +5,12 @@ points' copies, and originals, copies and test points are featurized with it. Ea
 small file, so an interrupted run goes on where it was.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,10 @@ from .policies import order
 from .scores import Head, compute
 from .sweep import Curve, FeatureSet, check_budgets, curves
 from .transformations import Transformation, expand
+
+if TYPE_CHECKING:
+    from .featurizers import KerasFeaturizer
+    from .sweep import SweepSettings
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Problem:
     folder: Path
 
 
-def run(problem, settings, seed, key):
+def run(problem: Problem, settings: SweepSettings, seed: np.random.SeedSequence, key: str) -> pd.DataFrame:
     """Sweep one replicate, training a network for every distinct set of augmented points.
 
     Parameters
@@ -108,7 +115,14 @@ def _train_and_test(problem, points, C):
     return train_and_test(problem.new_featurizer(), images, labels, sample, transformation, C)
 
 
-def train_and_test(featurizer, images, labels, sample, transformation, C):
+def train_and_test(
+    featurizer: KerasFeaturizer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    sample: Split,
+    transformation: Transformation,
+    C: float,
+) -> dict[str, float]:
     """Train a network and a head on its features; test both on the test images and all their copies.
 
     Parameters

@@ -4,6 +4,8 @@ Refuses unknown and ill-typed parameters before anything starts. The executed no
 it fails; a failure ends with one sentence, the place to look, and a non-zero exit status.
 """
 
+from __future__ import annotations
+
 import argparse
 import logging
 import os
@@ -14,6 +16,7 @@ from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import nbformat
 import papermill
@@ -24,6 +27,11 @@ from PIL import Image
 from . import pages, paths, stamps, study
 from .artifacts import replacing
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .types import PathLike
 
 KINDS = {
     "recipe": ("recipe", "Recipe"),
@@ -53,7 +61,9 @@ class NotebookError(Exception):
     """A notebook ended with an error; the message says why in one line, and where to look."""
 
 
-def run(notebook, parameters, executed=None, page=None):
+def run(
+    notebook: PathLike, parameters: PathLike, executed: PathLike | None = None, page: PathLike | None = None
+) -> None:
     """Execute a notebook with a study's parameters, and render it.
 
     Parameters
@@ -169,7 +179,7 @@ def _tidy(executed, name):
 
 def _palette(png):
     picture, small = Image.open(BytesIO(png)), BytesIO()
-    if picture.convert("RGBA").getextrema()[3] != (255, 255):
+    if picture.convert("RGBA").getextrema()[3] != (255, 255):  # type: ignore[misc]
         return png
     picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return min(png, small.getvalue(), key=len)
@@ -186,7 +196,7 @@ def _reason(error):
     return f"too little memory ({said})" if error.ename.endswith("MemoryError") else said
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m influaug.run", description=__doc__.splitlines()[0])
     parser.add_argument("notebook")

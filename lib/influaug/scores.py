@@ -3,6 +3,8 @@
 Kuchnik & Smith (2019), section 4.1, for loss and influence; the margin score is the released code's.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,20 +58,20 @@ class ScoreOptions:
     margin: str = "hardest"
 
 
-def loss(head, n, options):
+def loss(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
     """Training loss of each of the first n rows, unweighted: [n]."""
     del options
     return losses(head.x[:n], head.labels[:n], head.theta)
 
 
-def influence(head, n, options):
+def influence(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
     """Leave-one-out influence g' H^-1 g of each of the first n rows, sign dropped: [n]; see `influaug.influence`."""
     C = options.C if options.hessian == "objective" else np.inf
     L = factor(hessian(head.x, head.theta, head.weights, C), options.damping)
     return self_influence(head.x[:n], head.labels[:n], head.theta, L)
 
 
-def margin(head, n, options):
+def margin(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
     """Nearness to a linear SVM's boundary of each of the first n rows: max |m| - |m|, [n].
 
     The order is that of -|m|; the shift makes the scores non-negative, as proportional sampling needs. With more than
@@ -98,7 +100,7 @@ SCORES = {
 }
 
 
-def compute(name, head, n, options):
+def compute(name: str, head: Head, n: int, options: ScoreOptions) -> np.ndarray:
     """Score the first n rows of a fitted head.
 
     Parameters

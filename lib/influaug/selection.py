@@ -1,9 +1,11 @@
 """Selection of what to augment, as a scikit-learn classifier: the way in for a person's own data and training loop."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from numbers import Integral, Real
 from sys import modules
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,13 @@ from .estimator import LogisticHead
 from .greedy import Candidates
 from .set_policies import SetOptions
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Self
+
+    import tensorflow as tf
+    from numpy.typing import ArrayLike
+
 AT_ONCE = 1000
 """Rows that are featurized at once: it bounds the memory."""
 
@@ -28,24 +37,27 @@ AT_ONCE = 1000
 class _NameOfScore(str):
     """The parameter `score` of an estimator, which is a method too."""
 
-    def __new__(cls, name, estimator):
+    if TYPE_CHECKING:
+        _estimator: AugmentationSelector
+
+    def __new__(cls, name: str, estimator: AugmentationSelector) -> Self:
         made = super().__new__(cls, name)
         made._estimator = estimator
         return made
 
-    def __call__(self, X, y, sample_weight=None):
+    def __call__(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         return ClassifierMixin.score(self._estimator, X, y, sample_weight)
 
 
 class _Score:
     """An attribute that is both the parameter `score`, text, and the method that scikit-learn's searches call."""
 
-    def __get__(self, estimator, owner=None):
+    def __get__(self, estimator: AugmentationSelector | None, owner: type | None = None) -> Any:
         given = ClassifierMixin.score if estimator is None else vars(estimator)["score"]
-        return _NameOfScore(given, estimator) if isinstance(given, str) else given
+        return _NameOfScore(given, estimator) if isinstance(given, str) else given  # type: ignore[arg-type]
 
-    def __set__(self, estimator, value):
-        vars(estimator)["score"] = str(value) if isinstance(value, _NameOfScore) else value
+    def __set__(self, estimator: AugmentationSelector, value: str) -> None:
+        vars(estimator)["score"] = str(value) if isinstance(value, _NameOfScore) else value  # type: ignore[index]
 
 
 class AugmentationSelector(ClassifierMixin, BaseEstimator):
@@ -108,18 +120,20 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
     """
 
     score = _Score()
+    if TYPE_CHECKING:
+        image_form_: ImageForm | None
 
     def __init__(
         self,
-        policy="greedy_influence",
-        budget=0.05,
-        score="influence",
-        C=10.0,
-        featurizer=None,
-        pool=0.25,
-        balanced=False,
-        random_state=None,
-    ):
+        policy: str = "greedy_influence",
+        budget: float = 0.05,
+        score: str = "influence",
+        C: float = 10.0,
+        featurizer: Any = None,
+        pool: float = 0.25,
+        balanced: bool = False,
+        random_state: Any = None,
+    ) -> None:
         self.policy = policy
         self.budget = budget
         self.score = score
@@ -129,12 +143,19 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
         self.balanced = balanced
         self.random_state = random_state
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """As ever in scikit-learn."""
         # What was given, itself: `clone` looks whether the constructor has changed it.
         return {**super().get_params(deep), "score": vars(self)["score"]}
 
-    def fit(self, X, y, transformation=None, copies=None, source=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        transformation: Any = None,
+        copies: ArrayLike | None = None,
+        source: ArrayLike | None = None,
+    ) -> Self:
         """Choose, and fit the head.
 
         Parameters
@@ -220,7 +241,7 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
         source = np.repeat(np.arange(n), len(images.transformation))
         return Copies(source, lambda places: self._featurized(images.of(*divmod(places, len(images.transformation)))))
 
-    def _choose(self, rule, points, copies, rng):
+    def _choose(self, rule: choice.Rule, points: Points, copies: Copies, rng: np.random.Generator) -> None:
         if rule.of_points:
             found = choice.points(rule, *points, _count(self.budget, len(points.labels), "points"), rng)
             self.support_, self.ranking_, self.scores_ = np.sort(found.order), found.ranking, found.scores
@@ -235,7 +256,9 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
         self.n_copies_ = int(copies.which.max(initial=-1)) + 1
         self._chosen = chosen
 
-    def _choose_copies(self, rule, points, copies, rng):
+    def _choose_copies(
+        self, rule: choice.Rule, points: Points, copies: Copies, rng: np.random.Generator
+    ) -> tuple[choice.Choice, np.ndarray]:
         """The choice, by place among the copies that were looked at, and the places of these."""
         if not len(copies.source):
             raise InputError(
@@ -259,11 +282,11 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
         self.n_generated_ = copies.n_seen
         self.head_ = LogisticHead(C=self.C).fit(features, self.classes_[labels])
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """The most probable class of each row or image: [n]."""
         return self._head_on(X, "predict")
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities of the classes: [n, n_classes]."""
         return self._head_on(X, "predict_proba")
 
@@ -295,7 +318,9 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
             )
         return _finite(features, "the featurizer's output")
 
-    def augment(self, images, labels, transformation):
+    def augment(
+        self, images: ArrayLike, labels: ArrayLike, transformation: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The points of `fit` with the chosen copies, which are made of these images.
 
         Parameters
@@ -325,7 +350,15 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
         training = self._training(images, labels, transformation)
         return *training.batch(np.arange(training.n)), training.source
 
-    def batches(self, images, labels, transformation, batch_size=64, epochs=1, seed=None):
+    def batches(
+        self,
+        images: ArrayLike,
+        labels: ArrayLike,
+        transformation: Any,
+        batch_size: int = 64,
+        epochs: int = 1,
+        seed: int | None = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """What `augment` gives, in shuffled batches, of which each makes its own copies.
 
         Parameters
@@ -349,7 +382,15 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
                 raise InputError(f"{name} is {value!r}; it must be a whole number of at least 1.")
         return training.batches(batch_size, epochs, np.random.SeedSequence(seed))
 
-    def dataset(self, images, labels, transformation, batch_size=64, epochs=1, seed=None):
+    def dataset(
+        self,
+        images: ArrayLike,
+        labels: ArrayLike,
+        transformation: Any,
+        batch_size: int = 64,
+        epochs: int = 1,
+        seed: int | None = None,
+    ) -> tf.data.Dataset:
         """The same as a ``tf.data.Dataset``; each further pass over it has a new order. Needs TensorFlow.
 
         Parameters
@@ -396,7 +437,7 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
             source, which = source[order], which[order]
         return Training(np.asarray(images), np.asarray(labels), form, transformation, source, which)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = self.featurizer is not None
         return tags
@@ -419,12 +460,15 @@ class Copies:
         Places -> features.
     """
 
-    def __init__(self, source, make):
+    if TYPE_CHECKING:
+        _features: Any
+
+    def __init__(self, source: np.ndarray, make: Callable[[np.ndarray], np.ndarray]) -> None:
         self.source, self._make = source, make
         self.which = pd.Series(source).groupby(source).cumcount().to_numpy(dtype=int)
         self._seen, self._features = np.zeros(len(source), dtype=bool), None
 
-    def features(self, places):
+    def features(self, places: np.ndarray) -> np.ndarray:
         """Features of some, one or more."""
         new = places[~self._seen[places]]
         if len(new):
@@ -435,7 +479,7 @@ class Copies:
         return self._features[places]
 
     @property
-    def n_seen(self):
+    def n_seen(self) -> int:
         """How many have been asked for."""
         return int(self._seen.sum())
 
@@ -473,7 +517,7 @@ def _is_network(featurizer):
     return "keras" in modules and isinstance(featurizer, modules["keras"].Model)
 
 
-def _count(budget, most, what):
+def _count(budget: float, most: int, what: str) -> int:
     """A budget as a number."""
     whole = isinstance(budget, Integral) and not isinstance(budget, bool)
     if whole and 0 <= budget <= most:

@@ -5,9 +5,12 @@ copies adds them one by one. Generating a copy and its features is a cost too, w
 chosen points alone, and the others for all points, or for a pool of them: `generated` says how many.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
@@ -18,6 +21,9 @@ from .hessian import HeadHessian
 from .influence import validation_influence
 from .quotas import in_turn
 from .scores import Head, ScoreOptions, compute
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BALANCED = "_balanced"
 
@@ -76,19 +82,21 @@ class SetPolicy:
     balances: bool = True
 
 
-def names():
+def names() -> list[str]:
     """All policies' names, the balanced variants after the others."""
     return [*POLICIES, *(f"{name}{BALANCED}" for name, policy in POLICIES.items() if policy.balances)]
 
 
-def policy_of(name):
+def policy_of(name: str) -> tuple[SetPolicy, bool]:
     """The `SetPolicy` of a name, and whether its classes take turns. Raises InputError if there is none."""
     if name not in names():
         raise InputError(f"Unknown policy of copies {name!r}; known are {', '.join(names())}.")
     return POLICIES[name.removesuffix(BALANCED)], name.endswith(BALANCED)
 
 
-def choose(name, candidates, budgets, options, rng):
+def choose(
+    name: str, candidates: greedy.Candidates, budgets: Sequence[int], options: SetOptions, rng: np.random.Generator
+) -> list[np.ndarray]:
     """The copies that a policy adds at each budget.
 
     Parameters
@@ -118,7 +126,7 @@ def choose(name, candidates, budgets, options, rng):
     return policy.choose(candidates, budgets, options, rng, **({"balanced": balanced} if policy.balances else {}))
 
 
-def generated(name, candidates, chosen, options):
+def generated(name: str, candidates: greedy.Candidates, chosen: np.ndarray, options: SetOptions) -> int:
     """How many copies had to be generated and featurized for a choice."""
     policy, _ = policy_of(name)
     if policy.generates == "chosen":

@@ -4,6 +4,10 @@ The copies are chosen on frozen features; then a fresh network is trained on the
 features get a head of their own, as in `influaug.retrained`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
@@ -12,13 +16,16 @@ from . import artifacts, retrained, set_shown, stages
 from .data import load
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from .set_study import SetStudy
+
 REFERENCES = {"none": 0.0, "full": 1.0}
 
 PARAMETERS = {"C", "wrong_labels", "pool", "clusters", "kernel", "refit_every", "seed"}
 """Parameters of a study that decide what is chosen, and with what head it is tested."""
 
 
-def table(study):
+def table(study: SetStudy) -> pd.DataFrame:
     """Accuracies of retrained networks: none and full augmentation, and each policy of ``retrained`` at one share.
 
     Parameters

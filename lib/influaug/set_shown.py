@@ -1,6 +1,9 @@
 """What the page on greedy selection shows: which copies are picked, promises, and wrong labels."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,11 @@ from .set_sweep import added_weights, tested
 from .summary import mean_interval
 from .sweep import FeatureSet, scaled_budgets
 from .transformations import Transformation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from matplotlib.figure import Figure
 
 BATCHES = (1, 16, 64, None)
 """Batches that the page compares."""
@@ -50,7 +58,7 @@ class Replicate:
     transformation: Transformation
 
 
-def replicates(study):
+def replicates(study: SetStudy) -> Iterator[Replicate]:
     """All replicates of a study, one after the other: iterator of `Replicate`.
 
     Raises
@@ -72,19 +80,19 @@ def _replicate(study, base, number, found):
     return Replicate(study, number, features, Candidates.of(features), wrong, sample, transformation)
 
 
-def picks(r, policy, number):
+def picks(r: Replicate, policy: str, number: int) -> np.ndarray:
     """The first copies that a policy adds: int [number]."""
     seed = r.study.seed_sequence(r.number, PURPOSES[0]).spawn(1)[0]
     return choose(policy, r.candidates, [number], r.study.settings().options, np.random.default_rng(seed))[0]
 
 
-def images(r, copies):
+def images(r: Replicate, copies: np.ndarray) -> np.ndarray:
     """Images of copies, given by number: uint8 [b, height, width, channels]."""
     chosen = ChosenCopies(r.sample.images, r.transformation)
     return chosen.of(r.candidates.source[copies], np.asarray(copies) % r.features.k)
 
 
-def by_change(r, policies, number):
+def by_change(r: Replicate, policies: Iterable[str], number: int) -> pd.DataFrame:
     """How many of the first picks each of the transformation's changes made: DataFrame, a row a change."""
     counts = {
         policy: np.bincount(picks(r, policy, number) % r.features.k, minlength=r.features.k) for policy in policies
@@ -92,7 +100,7 @@ def by_change(r, policies, number):
     return pd.DataFrame(counts, index=list(r.transformation.labels))
 
 
-def target(r, sets):
+def target(r: Replicate, sets: Sequence[np.ndarray]) -> np.ndarray:
     """The target, mean loss of all originals and copies, after fits to the originals and each of some sets: [len]."""
     weights = np.zeros((len(sets), len(r.features.labels)))
     weights[:, : r.features.n] = 1.0
@@ -103,7 +111,7 @@ def target(r, sets):
     return np.array([heads.losses(x, r.features.labels, each).mean() for each in theta])
 
 
-def promised_and_real(r, sizes, one_shot):
+def promised_and_real(r: Replicate, sizes: Sequence[int], one_shot: bool) -> pd.DataFrame:
     """Reduction of the target that was promised, added up copy by copy, and the real one, by refits.
 
     Parameters
@@ -120,13 +128,13 @@ def promised_and_real(r, sizes, one_shot):
         Columns copies, promised, real; nats.
     """
     options = {"C": r.study.C, "batch": sizes[-1] if one_shot else None, "refit_every": r.study.refit_every}
-    found = select(r.candidates, budget=sizes[-1], **options)
+    found = select(r.candidates, budget=sizes[-1], **options)  # type: ignore[arg-type]
     losses = target(r, [found.order[:size] for size in (0, *sizes)])
     promised = np.cumsum(found.scores)[np.array(sizes) - 1]
     return pd.DataFrame({"copies": sizes, "promised": promised, "real": losses[0] - losses[1:]})
 
 
-def likeness(r, copies):
+def likeness(r: Replicate, copies: np.ndarray) -> float:
     """Mean cosine between the steps H^-1/2 g of pairs of copies, at the head of the originals: 1 if all pull alike."""
     n, labels = r.features.n, r.features.labels
     x, weights = heads.with_intercept(r.features.train), np.ones(r.features.n)
@@ -138,7 +146,7 @@ def likeness(r, copies):
     return (total - len(steps)) / (len(steps) * (len(steps) - 1))
 
 
-def redundancy(study, policies, number):
+def redundancy(study: SetStudy, policies: Sequence[str], number: int) -> pd.DataFrame:
     """Of the first picks in every replicate: points touched and `likeness`. DataFrame: replicate, policy, both."""
     rows = []
     for r in replicates(study):
@@ -149,7 +157,7 @@ def redundancy(study, policies, number):
     return pd.DataFrame(rows)
 
 
-def rescoring(study, batches, shares):
+def rescoring(study: SetStudy, batches: Sequence[int | None], shares: Sequence[float]) -> pd.DataFrame:
     """Test accuracy of greedy influence when all copies are scored again after batches of several sizes.
 
     Parameters
@@ -182,20 +190,20 @@ def rescoring(study, batches, shares):
     return pd.DataFrame(rows)
 
 
-def first_scores(r):
+def first_scores(r: Replicate) -> pd.DataFrame:
     """In-sample influence of every copy before any is added, and whether its label is wrong: DataFrame."""
     m = len(r.candidates.source)
     found = select(r.candidates, C=r.study.C, batch=m)
     return pd.DataFrame({"influence": found.scores, "wrong": r.wrong[r.candidates.source[found.order]]})
 
 
-def cluster_sweep(study):
+def cluster_sweep(study: SetStudy) -> pd.DataFrame:
     """Inertia and silhouette of k-means on the first replicate's originals, at the released code's k: DataFrame."""
     f = stages.features(study.base())[0].set
     return clusters.k_sweep(f.train[: f.n], scaled_budgets(f.n), study.seed)
 
 
-def about(r):
+def about(r: Replicate) -> str:
     """Which data the page has, in a sentence or two of Markdown."""
     base, provenance = r.study.base(), r.sample.provenance
     against = " against ".join(r.sample.class_names) if len(r.sample.class_names) == 2 else "all classes"
@@ -205,7 +213,7 @@ def about(r):
     )
 
 
-def redundancy_table(found):
+def redundancy_table(found: pd.DataFrame) -> pd.DataFrame:
     """Means with 95% intervals of `redundancy`, as text by policy."""
     rows = {}
     for policy, part in found.groupby("policy", sort=False):
@@ -218,22 +226,22 @@ def redundancy_table(found):
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def sizes(r):
+def sizes(r: Replicate) -> list[int]:
     """Numbers of copies, evenly spaced on a logarithmic scale, up to a quarter of all."""
     return np.unique(np.geomspace(1, len(r.candidates.source) // 4, 16).round().astype(int)).tolist()
 
 
-def wrong_picks(r, policies, numbers):
+def wrong_picks(r: Replicate, policies: Iterable[str], numbers: Sequence[int]) -> pd.DataFrame:
     """Share of the first picks whose label is wrong: DataFrame by number of copies, a column a policy."""
     of_copies = r.wrong[r.candidates.source]
     chosen = {policy: picks(r, policy, numbers[-1]) for policy in policies}
     shares = {
         policy: np.cumsum(of_copies[copies])[np.array(numbers) - 1] / numbers for policy, copies in chosen.items()
     }
-    return pd.DataFrame(shares, index=numbers)
+    return pd.DataFrame(shares, index=numbers)  # type: ignore[call-overload]
 
 
-def keep(figure, study):
+def keep(figure: Figure, study: SetStudy) -> None:
     """Write a figure beside the study's tables, as ``curves.png``, whole or not at all."""
     with replacing(study.folder / "curves.png") as temporary:
         figure.savefig(temporary)

@@ -1,9 +1,12 @@
 """A study of policies that choose copies, on the features of another study, with its errors and its imbalance."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from functools import cache
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,12 @@ from .data import load
 from .errors import InputError
 from .set_policies import SetOptions, policy_of
 from .study import Study, folder_of, numbers, read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .sweep import FeatureSet
 
 PURPOSES = ["policies", "wrong labels", "rare class"]
 OF_RETRAINED = ("retrained", "retrained_share")
@@ -68,30 +77,30 @@ class SetStudy(BaseModel):
         return name
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         """Where everything of this study is written; see the class's docstring."""
         return folder_of(self, paths.PARAMS / "sets" / f"{self.sets}.yaml", paths.outputs() / "sets")
 
-    def base(self):
+    def base(self) -> Study:
         """The study whose features are used."""
         return read(paths.PARAMS / f"{self.study}.yaml", Study)
 
-    def settings(self):
+    def settings(self) -> set_sweep.SetSweepSettings:
         """What the sweep runs over: `set_sweep.SetSweepSettings`."""
         names = ("C", "pool", "clusters", "kernel", "refit_every")
         options = SetOptions(**{name: getattr(self, name) for name in names})
         return set_sweep.SetSweepSettings(tuple(self.policies), tuple(self.shares), options)
 
-    def rng(self, replicate, purpose):
+    def rng(self, replicate: int, purpose: str) -> np.random.Generator:
         """Randomness of one replicate for one of `PURPOSES`."""
         return np.random.default_rng(self.seed_sequence(replicate, purpose))
 
-    def seed_sequence(self, replicate, purpose):
+    def seed_sequence(self, replicate: int, purpose: str) -> np.random.SeedSequence:
         """As `rng`, its seeds."""
         return np.random.SeedSequence(self.seed, spawn_key=(replicate, PURPOSES.index(purpose)))
 
 
-def problem(study, features, replicate):
+def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[FeatureSet, np.ndarray | None]:
     """One replicate's features with the study's imbalance and wrong labels, and which points have these.
 
     Parameters
@@ -113,7 +122,7 @@ def problem(study, features, replicate):
     return set_sweep.mislabelled(features, study.wrong_labels, study.rng(replicate, "wrong labels"))
 
 
-def table(study):
+def table(study: SetStudy) -> pd.DataFrame:
     """The study's table, computed where it is missing: see `set_sweep.run`, with the columns sets, replicate before.
 
     Every replicate is kept in ``replicates/`` as soon as it is there; all of them are in ``sets.parquet``.
@@ -162,7 +171,7 @@ def _computed(study, features, replicate):
     return found
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Compute the tables of some studies; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m influaug.set_study", description=__doc__)
     parser.add_argument("parameters", nargs="+", help="YAML files of params/sets/")

@@ -3,6 +3,10 @@
 Every interval is a 95% Student-t interval over replicates.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -13,8 +17,15 @@ from .set_policies import policy_of
 from .study import read
 from .summary import REFERENCES, by_share, mean_interval
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def gains(table, than="influence", value="accuracy"):
+    from pandas.io.formats.style import Styler
+
+    from .set_study import SetStudy
+
+
+def gains(table: pd.DataFrame, than: str = "influence", value: str = "accuracy") -> pd.DataFrame:
     """Gain of every policy over another at the same share, paired by replicate; as `by_share`."""
     pair = ["replicate", "share"]
     other = table.loc[table["policy"] == than, [*pair, value]].rename(columns={value: "other"})
@@ -23,14 +34,14 @@ def gains(table, than="influence", value="accuracy"):
     return by_share(joined.assign(gain=joined[value] - joined["other"]), "gain")
 
 
-def below_full(table, value="accuracy"):
+def below_full(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
     """Full augmentation's accuracy less every policy's, paired by replicate; as `by_share`."""
     full = table[table["policy"] == "full"].set_index("replicate")[value]
     rows = of_policies(table)
     return by_share(rows.assign(gap=rows["replicate"].map(full) - rows[value]), "gap")
 
 
-def enough(table, margin=0.001):
+def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
     """Smallest share at which a policy's mean accuracy is within a margin of full augmentation's: Series by policy.
 
     NaN where no share of the table is enough.
@@ -40,12 +51,12 @@ def enough(table, margin=0.001):
     return reached.reindex(gap["policy"].unique())
 
 
-def of_policies(table):
+def of_policies(table: pd.DataFrame) -> pd.DataFrame:
     """The table without its two reference models."""
     return table[~table["policy"].isin(REFERENCES)]
 
 
-def in_percent(means, digits=2, signed=False):
+def in_percent(means: pd.DataFrame, digits: int = 2, signed: bool = False) -> pd.DataFrame:
     """Policies by shares, each cell the mean and the half width in percent, as text: DataFrame.
 
     Parameters
@@ -58,7 +69,7 @@ def in_percent(means, digits=2, signed=False):
     return wide.rename(columns=lambda share: f"{100 * share:g}%").rename_axis(columns="share of copies")
 
 
-def costs(table, share):
+def costs(table: pd.DataFrame, share: float) -> pd.DataFrame:
     """At one share: accuracy, points touched, copies added and generated, seconds of choosing; means by policy."""
     rows = table[(table["share"] == share) & ~table["policy"].isin(REFERENCES)]
     if rows.empty:
@@ -70,13 +81,15 @@ def costs(table, share):
     return means.rename(columns=shown).round(2)
 
 
-def studies_found():
+def studies_found() -> dict[str, pd.DataFrame]:
     """Tables of all studies of set policies that have been run, by name."""
     found = sorted((paths.outputs() / "sets").glob("*/sets.parquet"))
-    return {path.parent.name: artifacts.read_table(path) for path in found}
+    return {path.parent.name: artifacts.read_table(path) for path in found}  # type: ignore[misc]
 
 
-def across(tables, policy="greedy_influence", than="influence", share=0.05):
+def across(
+    tables: dict[str, pd.DataFrame], policy: str = "greedy_influence", than: str = "influence", share: float = 0.05
+) -> pd.DataFrame:
     """One row a study: what a share of copies brings by one policy and by another, beside no and full augmentation.
 
     Parameters
@@ -105,15 +118,15 @@ def _row(table, policy, than, share):
     accuracy, gain, gap = by_share(table), gains(table, than), below_full(table)
     reached = enough(table)
     return {
-        "none": _text(accuracy.loc[("none", 0.0)]),
+        "none": _text(accuracy.loc[("none", 0.0)]),  # type: ignore[index]
         than: _text(accuracy.loc[(than, share)]),
         policy: _text(accuracy.loc[(policy, share)]),
-        "full": _text(accuracy.loc[("full", 1.0)]),
+        "full": _text(accuracy.loc[("full", 1.0)]),  # type: ignore[index]
         "gain": _text(gain.loc[(policy, share)], signed=True),
         "below full": _text(gap.loc[(policy, share)], signed=True),
         f"enough, {than}": _share(reached[than]),
         f"enough, {policy}": _share(reached[policy]),
-        "replicates": int(accuracy.loc[("full", 1.0), "seeds"]),
+        "replicates": int(accuracy.loc[("full", 1.0), "seeds"]),  # type: ignore[arg-type]
     }
 
 
@@ -126,12 +139,12 @@ def _share(share):
     return "none" if np.isnan(share) else f"{100 * share:g}%"
 
 
-def about(study, table):
+def about(study: SetStudy, table: pd.DataFrame) -> str:
     """Which data a page has, in a sentence or two of Markdown."""
     base = study.base()
     errors = f", {study.wrong_labels:.0%} of the training labels wrong" if study.wrong_labels else ""
     rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
-    classes = sum(name.removeprefix("accuracy_").isdecimal() for name in table)
+    classes = sum(name.removeprefix("accuracy_").isdecimal() for name in table)  # type: ignore[attr-defined]
     dataset = load(base.dataset, base.data_folder)
     return (
         f"**{dataset.provenance['title']}, {classes} classes, {base.transformation}, frozen features{errors}{rare}.** "
@@ -139,7 +152,7 @@ def about(study, table):
     )
 
 
-def caption(study, table):
+def caption(study: SetStudy, table: pd.DataFrame) -> str:
     """What the figure of accuracies shows."""
     base, replicates = study.base(), table["replicate"].nunique()
     copies = int(table.loc[table["policy"] == "full", "added"].max())
@@ -151,10 +164,10 @@ def caption(study, table):
     )
 
 
-def meanings(policies):
+def meanings(policies: Iterable[str]) -> Styler:
     """What each policy does: DataFrame of text by policy."""
     rows = {name: _meaning(name) for name in policies}
-    return pd.DataFrame.from_dict(rows, orient="index").style.set_properties(**{"text-align": "left"})
+    return pd.DataFrame.from_dict(rows, orient="index").style.set_properties(**{"text-align": "left"})  # type: ignore[arg-type]
 
 
 def _meaning(name):
@@ -163,7 +176,7 @@ def _meaning(name):
     return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.paper else ""}
 
 
-def retrained(table):
+def retrained(table: pd.DataFrame) -> pd.DataFrame:
     """Retrained networks' accuracies and paired differences from the paper's influence and full augmentation, as text.
 
     Parameters
@@ -178,7 +191,7 @@ def retrained(table):
         rows[policy]["accuracy (%)"] = _text(_interval(wide[policy]))
         for other in [name for name in ("influence", "full") if name in wide]:
             gap = _text(_interval(wide[policy] - wide[other]), signed=True)
-            rows[policy][f"less {other}"] = gap if policy != other else ""
+            rows[policy][f"less {other}"] = gap if policy != other else ""  # type: ignore[assignment]
         rows[policy]["replicates"] = len(wide)
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -188,7 +201,7 @@ def _interval(values):
     return {"mean": mean, "half_width": half_width}
 
 
-def alike(study):
+def alike(study: SetStudy) -> dict[str, pd.DataFrame]:
     """Tables of the studies that differ from one in the transformation alone, by transformation.
 
     Parameters

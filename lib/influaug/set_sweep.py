@@ -3,8 +3,11 @@
 As in `influaug.sweep`, all models are weighted logistic regressions on one matrix and are solved together.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,9 @@ from . import heads, logistic
 from .errors import InputError
 from .greedy import Candidates
 from .set_policies import SetOptions, choose, generated
+
+if TYPE_CHECKING:
+    from .sweep import FeatureSet
 
 REFERENCES = ("none", "full")
 
@@ -35,7 +41,7 @@ class SetSweepSettings:
     shares: tuple = (0.01, 0.05, 0.1)
     options: SetOptions = field(default_factory=SetOptions)
 
-    def budgets(self, m):
+    def budgets(self, m: int) -> list[int]:
         """Numbers of copies of m.
 
         Raises
@@ -51,7 +57,9 @@ class SetSweepSettings:
         return budgets
 
 
-def run(features, settings, seed, wrong=None):
+def run(
+    features: FeatureSet, settings: SetSweepSettings, seed: np.random.SeedSequence, wrong: np.ndarray | None = None
+) -> pd.DataFrame:
     """Choose copies by every policy at every share, fit a head to each choice, and test it.
 
     Parameters
@@ -98,7 +106,7 @@ def _chosen(name, candidates, settings, rng):
     return [_Choice(name, share, copies, seconds) for share, copies in zip(settings.shares, sets, strict=True)]
 
 
-def added_weights(features, chosen):
+def added_weights(features: FeatureSet, chosen: np.ndarray) -> np.ndarray:
     """Weights of all rows of a `sweep.FeatureSet`, 1 for originals and chosen copies, else 0: [n + n k]."""
     weights = np.zeros(len(features.labels))
     weights[: features.n] = 1.0
@@ -106,7 +114,7 @@ def added_weights(features, chosen):
     return weights
 
 
-def tested(features, theta):
+def tested(features: FeatureSet, theta: np.ndarray) -> pd.DataFrame:
     """Accuracies of models [m, K, d + 1], a row each: of all test rows, of the originals, of each class."""
     hits = heads.predict(features.x_test, theta) == features.test_labels
     found = {"accuracy": hits.mean(axis=1), "accuracy_original": hits[:, : features.n_test].mean(axis=1)}
@@ -129,7 +137,7 @@ def _about(choice, candidates, options, wrong):
     }
 
 
-def mislabelled(features, share, rng):
+def mislabelled(features: FeatureSet, share: float, rng: np.random.Generator) -> tuple[FeatureSet, np.ndarray]:
     """The same features with a share of the points given another label, their copies with them: set, bool array [n].
 
     The labels of test rows stay.
@@ -143,7 +151,7 @@ def mislabelled(features, share, rng):
     return _replaced(features, np.arange(n), labels), wrong
 
 
-def with_rare_class(features, label, share, rng):
+def with_rare_class(features: FeatureSet, label: int, share: float, rng: np.random.Generator) -> FeatureSet:
     """The same features with only a share of the points of one class, drawn at random, and their copies."""
     labels = features.labels[: features.n]
     members = np.flatnonzero(labels == label)

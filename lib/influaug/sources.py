@@ -253,7 +253,7 @@ def _records(path):
             if member.name in wanted:
                 if not member.isfile() or member.size % CIFAR10_RECORD or member.size > 10_000 * CIFAR10_RECORD:
                     raise InputError(f"{path}: {member.name} must be a file of up to 10000 records of 3073 bytes.")
-                content = archive.extractfile(member).read()
+                content = archive.extractfile(member).read()  # type: ignore[union-attr]
                 records[member.name] = np.frombuffer(content, np.uint8).reshape(-1, CIFAR10_RECORD)
     missing = [name for name in wanted if name not in records]
     if missing:

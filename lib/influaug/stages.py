@@ -4,10 +4,13 @@ Each function returns what is on disk if everything it depends on is unchanged, 
 a notebook opened alone computes what it lacks from upstream, and in the batch it finds it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from hashlib import sha256
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,6 +23,13 @@ from .scores import Head, ScoreOptions, compute
 from .study import Study
 from .sweep import FeatureSet, row_weights
 from .sweep import run as run_sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .data import Dataset, Split
+    from .featurizers import KerasFeaturizer
+    from .transformations import Transformation
 
 SAMPLE = ("dataset", "classes", "n_train", "sample", "seed")
 TRANSFORMATION = ("transformation", "magnitudes", "directions")
@@ -77,7 +87,7 @@ def _stored_table(study, dataset, name, key, compute):
     return table
 
 
-def new_featurizer(study, replicate):
+def new_featurizer(study: Study, replicate: int) -> KerasFeaturizer:
     """An unfitted featurizer with the study's training parameters and the replicate's seed, or the trained network."""
     # Keras takes many seconds to import, and a stage that finds its features on disk does not need it.
     from .featurizers import KerasFeaturizer
@@ -88,7 +98,7 @@ def new_featurizer(study, replicate):
     return KerasFeaturizer(study.network, study.epochs, study.batch_size, study.learning_rate, seed)
 
 
-def features(study):
+def features(study: Study) -> list[Features]:
     """Features of every replicate: list of `Features`; ``features.json`` says that all are there.
 
     Each replicate's network is trained on its own sample of originals and kept (``features/replicate-NN.keras``) beside
@@ -107,7 +117,7 @@ def features(study):
     return found
 
 
-def features_key(study, dataset, replicate):
+def features_key(study: Study, dataset: Dataset, replicate: int) -> str:
     """Key of one replicate's features: data, sample, transformation, network and its training, and code."""
     names, purposes, network = SAMPLE + TRANSFORMATION + NETWORK, ("sample", "network"), None
     if study.trained_network:
@@ -197,7 +207,7 @@ def _arrays(study, network, sample, accuracy):
     }
 
 
-def feature_set(network, sample, transformation):
+def feature_set(network: KerasFeaturizer, sample: Split, transformation: Transformation) -> FeatureSet:
     """Features of a sample's training and test images and of all their copies: `sweep.FeatureSet`."""
     k = len(transformation)
     return FeatureSet(
@@ -210,7 +220,7 @@ def feature_set(network, sample, transformation):
     )
 
 
-def originals_and_copies(network, images, transformation):
+def originals_and_copies(network: KerasFeaturizer, images: np.ndarray, transformation: Transformation) -> np.ndarray:
     """Features of the images, then of all their copies, point by point: [n + n k, d].
 
     Copies are made and featurized a block of points at a time, so that all copies of a set never stand in memory.
@@ -236,7 +246,7 @@ FEATURIZED_BY = (
 """Functions outside the modules named in `features_key` whose code decides features."""
 
 
-def scores(study):
+def scores(study: Study) -> pd.DataFrame:
     """Every score of every point, before and after full augmentation.
 
     Returns
@@ -277,7 +287,7 @@ def _scores(study, replicate, replicate_features):
     )
 
 
-def sweep(study):
+def sweep(study: Study) -> pd.DataFrame:
     """The study's policy sweep: tidy table, written to ``sweep.parquet``.
 
     Columns study, dataset, transformation, replicate, score, policy, update, downweight, round, budget, rows, accuracy,
@@ -297,7 +307,7 @@ def sweep(study):
     return _stored_table(study, dataset, "sweep.parquet", sweep_key(study, dataset), compute_sweep)
 
 
-def sweep_key(study, dataset):
+def sweep_key(study: Study, dataset: Dataset) -> str:
     """Key of the sweep: features of every replicate, scoring and sweeping parameters, and code."""
     module, function = ("retrained", _retrained) if study.featurizer == "retrained" else ("sweep", _frozen)
     functions = (function, Study.sweep_settings)
@@ -326,7 +336,7 @@ def _retrained(study, dataset):
         yield table
 
 
-def virtual_support_vectors(study):
+def virtual_support_vectors(study: Study) -> pd.DataFrame:
     """The VSV baseline of every replicate: a row each, in the sweep's columns, written to ``vsv.parquet``."""
     dataset = load(study.dataset, study.data_folder)
     key = _depends(study, ["vsv"], (), ("C",), **_upstream(study, dataset, "vsv"))
@@ -338,17 +348,17 @@ def virtual_support_vectors(study):
     return _stored_table(study, dataset, "vsv.parquet", key, compute_vsv)
 
 
-def data_of(studies):
+def data_of(studies: Iterable[str]) -> str:
     """Which data the sweeps of some studies are of, as a list in Markdown: an item a data set, with its sentence."""
     of_data = {}
     for name in studies:
         folder = next(f for f in (paths.outputs() / name, paths.outputs() / "variations" / name) if f.exists())
-        data = artifacts.read_manifest(folder / "sweep.parquet")["data"]
+        data = artifacts.read_manifest(folder / "sweep.parquet")["data"]  # type: ignore[index]
         of_data.setdefault((data["title"], data["note"]), []).append(name)
     return "\n".join(f"* **{title}**: {', '.join(names)}. {note}" for (title, note), names in of_data.items())
 
 
-def sweeps_found():
+def sweeps_found() -> dict[str, pd.DataFrame]:
     """Sweep tables of all studies that have been run, by name of their folder in outputs/."""
     found = sorted(paths.outputs().glob("*/sweep.parquet"))
-    return {path.parent.name: artifacts.read_table(path) for path in found}
+    return {path.parent.name: artifacts.read_table(path) for path in found}  # type: ignore[misc]

@@ -4,20 +4,28 @@ Snakemake deletes what it calls an output before the job runs again and after it
 pages alone; the tables stay where they are, to be served again if they are those wanted, and named if they are damaged.
 """
 
+from __future__ import annotations
+
 from hashlib import file_digest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .artifacts import replacing
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def write(stamp, files):
+    from .types import PathLike
+
+
+def write(stamp: PathLike, files: Sequence[PathLike]) -> None:
     """Write a stamp of some files.
 
     Parameters
     ----------
     stamp : path
-    files : iterable of path
+    files : sequence of path
 
     Raises
     ------
@@ -31,7 +39,7 @@ def write(stamp, files):
         temporary.write_text(_text(files))
 
 
-def drop_outdated(stamp, files):
+def drop_outdated(stamp: PathLike, files: Sequence[PathLike]) -> None:
     """Remove a stamp if one of its files is missing or has another content, so that the notebook runs again."""
     stamp = Path(stamp)
     if stamp.exists() and stamp.read_text() != _text(files):

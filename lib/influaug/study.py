@@ -1,8 +1,10 @@
 """A study: one data set, one transformation and every choice of the experiment, validated before anything runs."""
 
+from __future__ import annotations
+
 import ast
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import yaml
@@ -15,6 +17,19 @@ from .policies import POLICIES
 from .scores import SCORES, ScoreOptions
 from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
 from .transformations import APPENDIX_B, BUILDERS
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import TypeVar
+
+    from .data import Dataset
+    from .transformations import Transformation
+    from .types import PathLike
+
+    Model = TypeVar("Model", bound=BaseModel, default="Study")
+
+    EVEN_AND_ODD: Classes
 
 EVEN_AND_ODD = [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
 NOTEBOOKS = {
@@ -31,7 +46,7 @@ TRAINED = ".keras"
 Classes = list[int | str | list[int | str]]
 
 
-def numbers(*names):
+def numbers(*names: str) -> Any:
     """A model's validator: in these parameters, and in lists there, whole numbers are numbers too."""
 
     def as_numbers(value):
@@ -93,9 +108,9 @@ class Study(BaseModel):
     @classmethod
     def _known(cls, names, info):
         known = {"scores": SCORES, "policies": POLICIES, "refinements": REFINEMENTS}[info.field_name]
-        unknown = [name for name in names if name not in known]
+        unknown = [name for name in names if name not in known]  # type: ignore[operator]
         if unknown:
-            raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(known)}")
+            raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(known)}")  # type: ignore[arg-type]
         if len(set(names)) < len(names):
             raise ValueError("must name each once")
         return names
@@ -144,12 +159,12 @@ class Study(BaseModel):
     _numbers = numbers("magnitudes", "learning_rate", "C", "damping", "patience")
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         """Where everything of this study is written; see the class's docstring."""
         return folder_of(self, paths.PARAMS / f"{self.study}.yaml", paths.outputs())
 
     @property
-    def trained_network(self):
+    def trained_network(self) -> Path | None:
         """Path of the trained network that all replicates share; None if each trains its own.
 
         Raises InputError if there is no such file.
@@ -162,16 +177,16 @@ class Study(BaseModel):
         return path
 
     @property
-    def feature_files(self):
+    def feature_files(self) -> list[str]:
         """Paths of the files of features, within the study's folder."""
         names = ["shared"] if self.trained_network else [f"replicate-{r:02d}" for r in range(self.replicates)]
         return [f"features/{name}.npz" for name in names]
 
-    def split(self, replicate):
+    def split(self, replicate: int) -> Split:
         """The training sample of a replicate and the test set: `data.Split`."""
         return self.split_of(load(self.dataset, self.data_folder), replicate)
 
-    def split_of(self, dataset, replicate):
+    def split_of(self, dataset: Dataset, replicate: int) -> Split:
         """As `split`, of a data set that is already loaded."""
         sample: Split = split(dataset, self.classes, self.n_train, self.sample, self.seed_of(replicate, "sample"))
         if self.budgets and self.budgets[-1] > len(sample.labels):
@@ -179,7 +194,7 @@ class Study(BaseModel):
             raise InputError(f"budgets go up to {self.budgets[-1]}, which is more than the {n} training points.")
         return sample
 
-    def augmentation(self):
+    def augmentation(self) -> Transformation:
         """The study's `transformations.Transformation`."""
         if self.magnitudes is None:
             options = dict(APPENDIX_B.get(self.dataset, APPENDIX_B["mnist"]).get(self.transformation, {}))
@@ -189,7 +204,7 @@ class Study(BaseModel):
             options["directions"] = self.directions
         return BUILDERS[self.transformation](**options)
 
-    def sweep_settings(self, n):
+    def sweep_settings(self, n: int) -> SweepSettings:
         """What the sweep runs over, for n training points: `sweep.SweepSettings`."""
         return SweepSettings(
             scores=tuple(self.scores),
@@ -201,11 +216,11 @@ class Study(BaseModel):
             options=ScoreOptions(self.C, self.hessian, self.damping, self.margin),
         )
 
-    def seed_sequence(self, replicate, purpose):
+    def seed_sequence(self, replicate: int, purpose: str) -> np.random.SeedSequence:
         """Seeds of one replicate for one purpose: ``sample``, ``network``, ``policies`` or ``vsv``."""
         return np.random.SeedSequence(self.seed, spawn_key=(replicate, PURPOSES.index(purpose)))
 
-    def seed_of(self, replicate, purpose):
+    def seed_of(self, replicate: int, purpose: str) -> int:
         """As `seed_sequence`, as one whole number."""
         return int(self.seed_sequence(replicate, purpose).generate_state(1)[0])
 
@@ -217,14 +232,14 @@ def _options(transformation, magnitudes):
     return {"pixels": whole[0] if transformation == "translate" else whole}
 
 
-def folder_of(parameters, published, home):
+def folder_of(parameters: BaseModel, published: Path, home: Path) -> Path:
     """``home/<name>`` for parameters that are those of a published YAML file, else a folder for these variations."""
     if published.exists() and read(published, type(parameters)) == parameters:
         return home / published.stem
     return paths.outputs() / "variations" / f"{published.stem}-{artifacts.key(**parameters.model_dump())[:8]}"
 
 
-def from_parameters(parameters, model=Study):
+def from_parameters(parameters: dict[str, Any], model: type[Model] = Study) -> Model:  # type: ignore[assignment]
     """Validated parameters from a mapping: a study, or of another model.
 
     Raises
@@ -248,7 +263,7 @@ def _sentence(error):
     return f"Parameter {name}: {message[0].lower()}{message[1:]}; given was {first['input']!r}."
 
 
-def from_namespace(namespace, model=Study):
+def from_namespace(namespace: dict[str, Any], model: type[Model] = Study) -> Model:  # type: ignore[assignment]
     """A validated study from a notebook's globals: its parameters cell, with papermill's injected one over it.
 
     A parameters cell is one that assigns the model's first parameter (``study``), or nothing but literals, so that the
@@ -271,7 +286,7 @@ def _parameters(source, first):
     except SyntaxError:
         return set()
     assignments = [node for node in body if isinstance(node, ast.Assign | ast.AnnAssign)]
-    targets = [target for node in assignments for target in getattr(node, "targets", None) or [node.target]]
+    targets = [target for node in assignments for target in getattr(node, "targets", None) or [node.target]]  # type: ignore[union-attr]
     names = {target.id for target in targets if isinstance(target, ast.Name)}
     only_literals = len(assignments) == len(body) and all(_is_literal(node.value) for node in assignments)
     return names if only_literals or first in names else set()
@@ -285,12 +300,12 @@ def _is_literal(node):
     return True
 
 
-def read(path, model=Study):
+def read(path: PathLike, model: type[Model] = Study) -> Model:  # type: ignore[assignment]
     """Validated parameters from a YAML file. Raises InputError if it is missing, not YAML, or wrong."""
     return from_parameters(mapping(path), model)
 
 
-def mapping(path):
+def mapping(path: PathLike) -> dict[str, Any]:
     """Parameters in a YAML file, not validated. Raises InputError if it is missing or not YAML."""
     path = Path(path)
     if not path.is_file():

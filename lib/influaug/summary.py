@@ -5,16 +5,25 @@ sample and its own network) a seed is a replicate and rounds are averaged within
 round, and the interval speaks only of the policy's own randomness.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 from sklearn.metrics import auc as trapezoid
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
 CURVE = ["score", "policy", "update", "downweight"]
 REFERENCES = ["none", "full"]
 
 
-def mean_interval(values, level=0.95):
+def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """Mean of independent values and the half width of its Student-t interval (NaN for a single value)."""
     values = np.asarray(values, dtype=np.float64)
     m = len(values)
@@ -22,13 +31,13 @@ def mean_interval(values, level=0.95):
     return values.mean(), half
 
 
-def by_seed(table, value, keys):
+def by_seed(table: pd.DataFrame, value: str, keys: Sequence[str]) -> pd.Series:
     """One value a seed (see above) for each combination of keys: Series indexed by keys and ``seed``."""
     unit = "replicate" if table["replicate"].nunique() > 1 else "round"
     return table.groupby([*keys, unit], observed=True)[value].mean().rename_axis(index={unit: "seed"})
 
 
-def with_intervals(table, value, keys):
+def with_intervals(table: pd.DataFrame, value: str, keys: list[str]) -> pd.DataFrame:
     """Mean, 95% half width, standard deviation and number of seeds of a value, a row a combination of keys.
 
     Parameters
@@ -48,12 +57,12 @@ def with_intervals(table, value, keys):
     return pd.DataFrame({"mean": groups.mean(), "half_width": half_width, "std": groups.std(), "seeds": groups.size()})
 
 
-def curves_only(table):
+def curves_only(table: pd.DataFrame) -> pd.DataFrame:
     """The table without its two reference models."""
     return table[~table["policy"].isin(REFERENCES)]
 
 
-def area_under_curve(table, value="accuracy"):
+def area_under_curve(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
     """Area under accuracy against the number of augmented points, a row a curve, round and replicate.
 
     The trapezoidal rule over 0 (no augmentation) and the sweep's budgets, in accuracy times points: with 1000 points
@@ -68,12 +77,12 @@ def area_under_curve(table, value="accuracy"):
         curve = curve.sort_values("budget")
         if curve["budget"].max() < n:
             continue
-        area = trapezoid(np.append(0, curve["budget"]), np.append(start[key[0]], curve[value]))
+        area = trapezoid(np.append(0, curve["budget"]), np.append(start[key[0]], curve[value]))  # type: ignore[call-overload]
         rows.append((*key, area))
     return pd.DataFrame(rows, columns=[*keys, "auc"])
 
 
-def paired(table, than, value="accuracy"):
+def paired(table: pd.DataFrame, than: str, value: str = "accuracy") -> pd.DataFrame:
     """Gain of every curve over a plain policy at the same score, budget, replicate and round: column ``gain``.
 
     A deterministic curve, which has one round, is set against every round of a random ``than``.
@@ -89,12 +98,12 @@ def paired(table, than, value="accuracy"):
     return joined.assign(gain=joined[value] - joined["other"])
 
 
-def paired_gain(table, keys, than="baseline", value="accuracy"):
+def paired_gain(table: pd.DataFrame, keys: list[str], than: str = "baseline", value: str = "accuracy") -> pd.DataFrame:
     """Mean paired gain over a policy with its interval; columns and index as `with_intervals`."""
     return with_intervals(paired(table, than, value), "gain", keys)
 
 
-def enough(table, margin=0.001):
+def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
     """Smallest budget at which a curve's mean accuracy is within a margin of full augmentation's, a row a curve.
 
     Returns
@@ -108,7 +117,7 @@ def enough(table, margin=0.001):
     return reached.reindex(means.set_index(CURVE).index.unique())
 
 
-def refinement_gain(table, value="accuracy"):
+def refinement_gain(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
     """Gain of every refined curve over its own plain one, paired by replicate, round and budget.
 
     Returns
@@ -124,7 +133,7 @@ def refinement_gain(table, value="accuracy"):
     return with_intervals(joined.assign(gain=joined[value] - joined["plain"]), "gain", [*CURVE, "budget"])
 
 
-def by_share(table, value="accuracy", keys=("policy", "share")):
+def by_share(table: pd.DataFrame, value: str = "accuracy", keys: Sequence[str] = ("policy", "share")) -> pd.DataFrame:
     """Mean over replicates of a column: DataFrame of mean, half_width, seeds by policy and share, in its order."""
     groups = table.groupby(list(keys), sort=False)[value]
     return pd.DataFrame(

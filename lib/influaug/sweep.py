@@ -5,8 +5,11 @@ copies; a policy, a round and a budget only choose the weights (0, 1 or 1 / (k +
 budget by budget, each from its own optimum at the budget before. Kuchnik & Smith (2019), section 5 and appendices B-D.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,9 @@ from . import heads, logistic
 from .errors import InputError
 from .policies import is_random, order
 from .scores import Head, ScoreOptions, compute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 PAPER_BUDGETS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 REFINEMENTS = {
@@ -51,12 +57,12 @@ class FeatureSet:
     n_test: int
 
     @property
-    def k(self):
+    def k(self) -> int:
         """Copies a point."""
         return len(self.train) // self.n - 1
 
     @cached_property
-    def x_test(self):
+    def x_test(self) -> np.ndarray:
         """Test features with the constant column: [T + T k, d + 1]."""
         return heads.with_intercept(self.test)
 
@@ -99,12 +105,12 @@ class Curve:
     round: int
 
 
-def scaled_budgets(n):
+def scaled_budgets(n: int) -> tuple[int, ...]:
     """The paper's budgets 1, 10, 50, 100, 250, 500, 750, 1000 of 1000 points, scaled to n points."""
     return tuple(sorted({max(1, round(share * n)) for share in PAPER_BUDGETS}))
 
 
-def curves(settings):
+def curves(settings: SweepSettings) -> list[Curve]:
     """All curves of the settings, in order."""
     return [
         Curve(score, policy, *REFINEMENTS[refinement], r)
@@ -116,7 +122,7 @@ def curves(settings):
     ]
 
 
-def alike(policies, downweight):
+def alike(policies: Sequence[str], downweight: Iterable[bool]) -> np.ndarray:
     """A number for each curve, the same for curves that tend to choose the same points: groups for `logistic.fit`."""
     kinds = [(_tendency(policy), bool(down)) for policy, down in zip(policies, downweight, strict=True)]
     return np.unique(kinds, axis=0, return_inverse=True)[1]
@@ -129,7 +135,7 @@ def _tendency(policy):
     return "low" if "inverse" in policy else "high"
 
 
-def first_points(orders, budget):
+def first_points(orders: Sequence[np.ndarray], budget: int) -> np.ndarray:
     """Whether each of n points is among the first of each of m orders: bool [m, n]."""
     chosen = np.zeros((len(orders), len(orders[0])), dtype=bool)
     for row, points in zip(chosen, orders, strict=True):
@@ -137,7 +143,7 @@ def first_points(orders, budget):
     return chosen
 
 
-def row_weights(selected, downweight, k):
+def row_weights(selected: np.ndarray, downweight: np.ndarray, k: int) -> np.ndarray:
     """Weights of all rows: 1 for originals and for the copies of selected points, 0 for other copies.
 
     With downweighting a selected point and its k copies get 1 / (k + 1) each (Kuchnik & Smith, 2019, section 4.2).
@@ -156,13 +162,13 @@ def row_weights(selected, downweight, k):
     return np.hstack([share, np.repeat(share * selected, k, axis=1)])
 
 
-def accuracies(features, theta):
+def accuracies(features: FeatureSet, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Accuracy of every model on all test rows and on the test originals alone: [m], [m]."""
     hits = heads.predict(features.x_test, theta) == features.test_labels
     return hits.mean(axis=1), hits[:, : features.n_test].mean(axis=1)
 
 
-def run(features, settings, seed):
+def run(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> pd.DataFrame:
     """Sweep one feature set.
 
     Parameters
@@ -184,7 +190,7 @@ def run(features, settings, seed):
 class Sweep:
     """The state of a sweep as its curves advance; `run` is the way in."""
 
-    def __init__(self, features, settings, seed):
+    def __init__(self, features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> None:
         self.features, self.settings = features, settings
         check_budgets(settings.budgets, features.n)
         self.curves = curves(settings)
@@ -195,7 +201,7 @@ class Sweep:
         self.solver = logistic.Solver(features.train, features.labels)
         self.groups = alike([c.policy for c in self.curves], self.downweight)
 
-    def run(self):
+    def run(self) -> pd.DataFrame:
         """Fit and test every model; the tidy table."""
         none, full = self.references()
         self.theta = np.repeat(none[None], len(self.curves), axis=0)
@@ -209,37 +215,37 @@ class Sweep:
             self.update(budget)
         return pd.concat(tables, ignore_index=True)
 
-    def checkpoints(self):
+    def checkpoints(self) -> list[int]:
         """Budgets at which models are fitted: the measured ones and those where scores are updated."""
         every = self.settings.update_every
         extra = range(every, max(self.settings.budgets), every) if every else ()
         return sorted({*self.settings.budgets, *extra})
 
-    def reference_weights(self, budget):
+    def reference_weights(self, budget: int) -> np.ndarray:
         """Weights of no augmentation (0) or full augmentation (n): [1, n + n k]."""
         return row_weights(np.full((1, self.features.n), budget > 0), np.zeros(1, bool), self.features.k)
 
-    def references(self):
+    def references(self) -> np.ndarray:
         """Parameters without and with full augmentation, [K, d + 1] each."""
         weights = np.vstack([self.reference_weights(0), self.reference_weights(self.features.n)])
         return self.solver.fit(weights, self.settings.options.C).theta
 
-    def selected(self, budget):
+    def selected(self, budget: int) -> np.ndarray:
         """Which points each curve has augmented at a budget: [m, n]."""
         return first_points(self.orders, budget)
 
-    def advance(self, budget):
+    def advance(self, budget: int) -> None:
         """Fit every curve's model at a budget."""
         self.weights = row_weights(self.selected(budget), self.downweight, self.features.k)
         self.theta = self.solver.fit(self.weights, self.settings.options.C, self.theta, groups=self.groups).theta
 
-    def score(self, name, weights, theta):
+    def score(self, name: str, weights: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """Score every point under one fitted model."""
         used = weights > 0
         head = Head(self.x[used], self.features.labels[used], weights[used], theta)
         return compute(name, head, self.features.n, self.settings.options)
 
-    def update(self, budget):
+    def update(self, budget: int) -> None:
         """Redraw what remains of the order of every updating curve from scores under its current model."""
         for i, curve in enumerate(self.curves):
             if curve.update and budget < self.features.n:
@@ -247,13 +253,13 @@ class Sweep:
                 fresh = self.score(curve.score, self.weights[i], self.theta[i])[rest]
                 self.orders[i] = np.append(self.orders[i][:budget], rest[order(curve.policy, fresh, self.rngs[i])])
 
-    def table(self, budget):
+    def table(self, budget: int) -> pd.DataFrame:
         """Rows of the tidy table at one budget."""
         accuracy, original = accuracies(self.features, self.theta)
         frame = pd.DataFrame(self.curves).assign(budget=budget, rows=self.features.n + self.features.k * budget)
         return frame.assign(accuracy=accuracy, accuracy_original=original)
 
-    def reference_table(self, none, full):
+    def reference_table(self, none: np.ndarray, full: np.ndarray) -> pd.DataFrame:
         """The two reference rows."""
         accuracy, original = accuracies(self.features, np.stack([none, full]))
         n, k = self.features.n, self.features.k
@@ -262,7 +268,7 @@ class Sweep:
         return frame.assign(accuracy=accuracy, accuracy_original=original)
 
 
-def check_budgets(budgets, n):
+def check_budgets(budgets: Sequence[int], n: int) -> None:
     """Refuse budgets that are not rising whole numbers from 1 to n."""
     if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1 or budgets[-1] > n:
         raise InputError(f"budgets must rise from at least 1 to at most the {n} training points, not {list(budgets)}.")

@@ -17,9 +17,11 @@ copies take the places of the points; in ``beside``, refreshed too, F is fitted 
 Points are arrays [n, 2], labels 0 and 1, and all numbers float64; nothing here needs Keras.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,10 @@ from .influence import ValidationInfluence, factor
 from .study import folder_of, numbers
 from .summary import mean_interval
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
 SCENARIOS = ("matched", "moved")
 MODES = ("as_published", "refreshed", "beside")
 PURPOSES = ("train", "validation", "test", "classifier", "translation")
@@ -49,8 +55,8 @@ class Toy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     toy: str = Field("half-circles", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="its name")
-    scenarios: list[Literal[SCENARIOS]] = Field(list(SCENARIOS), min_length=1, description="matched, moved")
-    modes: list[Literal[MODES]] = Field(list(MODES), min_length=1, description="as_published, refreshed, beside")
+    scenarios: list[Literal[SCENARIOS]] = Field(list(SCENARIOS), min_length=1, description="matched, moved")  # type: ignore[valid-type]
+    modes: list[Literal[MODES]] = Field(list(MODES), min_length=1, description="as_published, refreshed, beside")  # type: ignore[valid-type]
     n: int = Field(100, ge=10, description="training points, and as many for validation")
     noise: float = Field(0.2, ge=0, description="standard deviation of the points about their half circle")
     move: list[float] = Field([0.0, -0.5], min_length=2, max_length=2, description="of validation and test points")
@@ -65,11 +71,11 @@ class Toy(BaseModel):
     _numbers = numbers("noise", "C", "bound", "rate", "move")
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         """Where its page is: ``outputs/toy/<toy>`` for the parameters of ``params/toy/<toy>.yaml``."""
         return folder_of(self, paths.PARAMS / "toy" / f"{self.toy}.yaml", paths.outputs() / "toy")
 
-    def generator(self, replicate, purpose):
+    def generator(self, replicate: int, purpose: str) -> np.random.Generator:
         """The random generator of one replicate for one of `PURPOSES`."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(replicate, PURPOSES.index(purpose))))
 
@@ -87,11 +93,11 @@ class Points:
     x: np.ndarray
     labels: np.ndarray
 
-    def at(self, x):
+    def at(self, x: np.ndarray) -> Points:
         """The same labels at other places."""
         return replace(self, x=x)
 
-    def __add__(self, other):
+    def __add__(self, other: Points) -> Points:
         """These points and others."""
         return Points(np.vstack([self.x, other.x]), np.append(self.labels, other.labels))
 
@@ -105,7 +111,7 @@ class Task:
     test: Points
 
 
-def task(toy, scenario, replicate):
+def task(toy: Toy, scenario: str, replicate: int) -> Task:
     """Points of a scenario: two interleaved half circles with noise; the same draws in both scenarios.
 
     Raises
@@ -143,30 +149,30 @@ class Classifier:
     theta: np.ndarray
     C: float
 
-    def features(self, x):
+    def features(self, x: np.ndarray) -> np.ndarray:
         """What the head sees, with the constant column: [n, 2] -> [n, w + 1]."""
         return heads.with_intercept(self._activations(x)[-1])
 
-    def pull_back(self, x, u):
+    def pull_back(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Gradient of sum_i u_i . features(x_i) by the points: [n, 2], [n, w + 1] -> [n, 2]."""
         back = u[:, :-1]
         for (weights, _), a in zip(reversed(self.hidden), reversed(self._activations(x)), strict=True):
             back = (back * (1 - a**2)) @ weights.T
         return back
 
-    def probability(self, x):
+    def probability(self, x: np.ndarray) -> np.ndarray:
         """Predicted probability of class 1: [n]."""
         return expit(self.features(x) @ self.theta[0])
 
-    def accuracy(self, points):
+    def accuracy(self, points: Points) -> float:
         """Part of points that are classified rightly."""
         return float(np.mean((self.probability(points.x) > 0.5) == points.labels))
 
-    def loss(self, points):
+    def loss(self, points: Points) -> float:
         """Mean cross-entropy, in nats."""
         return float(heads.losses(self.features(points.x), points.labels, self.theta).mean())
 
-    def refit(self, points):
+    def refit(self, points: Points) -> Classifier:
         """The classifier with the head that minimises J on points, by damped Newton steps from this one."""
         x, labels, theta = self.features(points.x), points.labels, self.theta
         weights = np.ones(len(x))
@@ -193,14 +199,14 @@ class Classifier:
             theta = theta - size * step
         return replace(self, theta=theta)
 
-    def influence(self, train, validation):
+    def influence(self, train: Points, validation: Points) -> ValidationInfluence:
         """S of the head on the validation loss, where it is the minimiser of J on train: `ValidationInfluence`."""
         H = heads.hessian(self.features(train.x), self.theta, np.ones(len(train.x)), self.C) / len(train.x)
         share = np.full(len(validation.x), 1 / len(validation.x))
         g = heads.gradient(self.features(validation.x), validation.labels, self.theta, share, np.inf)
         return ValidationInfluence(self.theta, cho_solve((factor(H), True), g.ravel())[None])
 
-    def up_gradient(self, S, points):
+    def up_gradient(self, S: np.ndarray, points: Points) -> np.ndarray:
         """Gradient of each point's I_up,loss, -S . g_i, by its place: [n, 2].
 
         Parameters
@@ -221,7 +227,7 @@ class Classifier:
         return found
 
 
-def train(points, toy, replicate):
+def train(points: Points, toy: Toy, replicate: int) -> Classifier:
     """F, trained on points until it settles (L-BFGS), its head exactly; a replicate's start is always the same."""
     network = MLPClassifier(
         (toy.width, toy.width),
@@ -251,11 +257,11 @@ class Translation:
     weights: tuple
     bound: float
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         """Translations of points: [n, 2] -> [n, 2]."""
         return self.bound * np.tanh(self._raw(x)[1] / self.bound)
 
-    def pull_back(self, x, u):
+    def pull_back(self, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Gradient of sum_i u_i . E(x_i) by the weights: a tuple of their shapes."""
         hidden, raw = self._raw(x)
         u = u * (1 - np.tanh(raw / self.bound) ** 2)
@@ -268,7 +274,7 @@ class Translation:
         return hidden, hidden @ second + shift
 
 
-def identity(toy, replicate):
+def identity(toy: Toy, replicate: int) -> Translation:
     """E before its training: it moves nothing."""
     first = toy.generator(replicate, "translation").normal(size=(2, toy.width))
     return Translation((first, np.zeros(toy.width), np.zeros((toy.width, 2)), np.zeros(2)), toy.bound)
@@ -277,10 +283,14 @@ def identity(toy, replicate):
 class _Adam:
     """Steps of Kingma & Ba (2015), with their constants."""
 
-    def __init__(self, rate):
+    if TYPE_CHECKING:
+        m: np.ndarray | float
+        v: np.ndarray | float
+
+    def __init__(self, rate: float) -> None:
         self.rate, self.t, self.m, self.v = rate, 0, 0.0, 0.0
 
-    def step(self, g):
+    def step(self, g: np.ndarray) -> np.ndarray:
         self.t += 1
         self.m = 0.9 * self.m + 0.1 * g
         self.v = 0.999 * self.v + 0.001 * g**2
@@ -312,19 +322,21 @@ class Learned:
     found: np.ndarray
 
 
-def points_of(mode, train, translations):
+def points_of(mode: str, train: Points, translations: np.ndarray) -> Points:
     """What F is fitted to where the training points have these translations: `Points`."""
     copies = train.at(train.x + translations)
     return train + copies if mode == "beside" else copies
 
 
-def objective_gradient(classifier, S, translation, train):
+def objective_gradient(
+    classifier: Classifier, S: np.ndarray, translation: Translation, train: Points
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Gradient of the mean influence of the training points' copies by E's weights: a tuple of their shapes."""
     copies = train.at(train.x + translation(train.x))
     return translation.pull_back(train.x, classifier.up_gradient(S, copies) / len(train.x))
 
 
-def learn(toy, mode, points, classifier, replicate):
+def learn(toy: Toy, mode: str, points: Task, classifier: Classifier, replicate: int) -> Learned:
     """Train E by influence.
 
     Parameters
@@ -397,7 +409,7 @@ class Run:
     classifiers: dict
 
 
-def run(toy, scenario, replicate):
+def run(toy: Toy, scenario: str, replicate: int) -> Run:
     """Learn the translations in every mode, and train F on what comes of each: `Run`."""
     points = task(toy, scenario, replicate)
     classifier = train(points.train, toy, replicate)
@@ -409,12 +421,12 @@ def run(toy, scenario, replicate):
     return Run(scenario, replicate, points, learned, none | refitted, none | trained)
 
 
-def runs(toy):
+def runs(toy: Toy) -> list[Run]:
     """`run` for every scenario and replicate: a list."""
     return [run(toy, *each) for each in tqdm(list(product(toy.scenarios, range(toy.seeds))), "toy")]
 
 
-def table(found):
+def table(found: Iterable[Run]) -> pd.DataFrame:
     """All runs' results.
 
     Returns
@@ -433,7 +445,7 @@ def table(found):
     return pd.DataFrame(rows, columns=["scenario", "replicate", "arm", "head", "accuracy", "loss", "dx", "dy"])
 
 
-def summary(results):
+def summary(results: pd.DataFrame) -> pd.DataFrame:
     """Means over replicates with 95% intervals, and paired gains over F without augmentation.
 
     Parameters
@@ -462,9 +474,9 @@ def summary(results):
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def shown(means):
+def shown(means: pd.DataFrame) -> pd.DataFrame:
     """What `summary` returned as text, mean ± half width, for a page."""
-    names = list(dict.fromkeys(name for name, _ in means))
+    names = list(dict.fromkeys(name for name, _ in means))  # type: ignore[has-type, misc]
     digits = {name: 1 if "head" in name or "accuracy" in name else 2 for name in names}
     text = {
         name: [
@@ -475,7 +487,7 @@ def shown(means):
     return pd.DataFrame(text, index=means.index)
 
 
-def at_mistakes(each):
+def at_mistakes(each: Run) -> tuple[float, ...]:
     """Mean of -I_up,loss of points put where the validation points lie, by F without augmentation.
 
     Returns

@@ -1,8 +1,20 @@
 """Figures of the toy experiment. As in `influaug.figures`, every plot takes Axes and returns them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .summary import mean_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from .toy import Classifier, Points, Run
 
 CLASSES = ("#0072B2", "#D55E00")
 LOOK = {
@@ -14,28 +26,32 @@ LOOK = {
 }
 
 
-def extent(found, margin=0.3):
+def extent(found: Iterable[Run], margin: float = 0.3) -> tuple[tuple[float, float], tuple[float, float]]:
     """Limits of both axes that hold all training and validation points and copies: ((x0, x1), (y0, y1))."""
     sets = [points.x for each in found for points in (each.points.train, each.points.validation)]
     sets += [learned.points.x for each in found for learned in each.learned.values()]
     low, high = np.vstack(sets).min(axis=0) - margin, np.vstack(sets).max(axis=0) + margin
-    return tuple(zip(low.tolist(), high.tolist(), strict=True))
+    return tuple(zip(low.tolist(), high.tolist(), strict=True))  # type: ignore[return-value]
 
 
-def plane(ax, classifier, points, limits):
+def plane(
+    ax: Axes, classifier: Classifier, points: Points, limits: tuple[tuple[float, float], tuple[float, float]]
+) -> Axes:
     """Points by class over the contours of the predicted probability of class 1."""
     x, y = np.meshgrid(*(np.linspace(*pair, 80) for pair in limits))
     p = classifier.probability(np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
     ax.contourf(x, y, p, levels=np.linspace(0, 1, 11), cmap="RdBu_r", vmin=0, vmax=1, alpha=0.45)
     ax.contour(x, y, p, levels=[0.5], colors="0.25", linewidths=0.9)
     for label, (colour, marker) in enumerate(zip(CLASSES, "os", strict=True)):
-        ax.scatter(*points.x[points.labels == label].T, s=9, marker=marker, color=colour, linewidths=0)
+        ax.scatter(*points.x[points.labels == label].T, s=9, marker=marker, color=colour, linewidths=0)  # type: ignore[misc]
     ax.set(xlim=limits[0], ylim=limits[1], aspect="equal")
     ax.grid(False)
     return ax
 
 
-def four_columns(axes, each, mode, limits):
+def four_columns(
+    axes: Sequence[Axes], each: Run, mode: str, limits: tuple[tuple[float, float], tuple[float, float]]
+) -> Sequence[Axes]:
     """A row of the submission's figure 3: training and validation points, without augmentation and with it."""
     before, after = each.classifiers["none"], each.classifiers[mode]
     train, validation, points = each.points.train, each.points.validation, each.learned[mode].points
@@ -54,7 +70,7 @@ def four_columns(axes, each, mode, limits):
     return axes
 
 
-def losses(ax, found, mode):
+def losses(ax: Axes, found: Sequence[Run], mode: str) -> Axes:
     """Validation loss against E's steps, as the first S predicts it and as found by refits: means and 95% bands."""
     for name, colour, style in (("predicted", "#D55E00", "--"), ("found", "#0072B2", "-")):
         values = np.array([getattr(each.learned[mode], name) for each in found])
@@ -63,7 +79,7 @@ def losses(ax, found, mode):
     return ax
 
 
-def mean_translations(ax, found, modes):
+def mean_translations(ax: Axes, found: Sequence[Run], modes: Iterable[str]) -> Axes:
     """Path of the mean translation in each mode, a line a replicate, with its end."""
     for mode in modes:
         colour, label = LOOK[mode]
@@ -75,7 +91,7 @@ def mean_translations(ax, found, modes):
     return ax
 
 
-def gains(ax, means):
+def gains(ax: Axes, means: pd.DataFrame) -> Axes:
     """Gain of every learned arm, a mean and 95% interval for the last layer refitted and for F trained anew.
 
     Parameters

@@ -4,6 +4,8 @@
 file of the trained network, with the record of its training inside.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import tempfile
@@ -16,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import h5py
@@ -28,6 +31,11 @@ from .backend import keras
 from .data import content_hash
 from .errors import InputError
 from .featurizers import KerasFeaturizer, _checked_images, _checked_labels
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .types import PathLike
 
 AUGMENTATIONS = ("flips", "shifts", "rotations")
 SHIFT = 1 / 8
@@ -74,7 +82,7 @@ class Settings:
     seed: int = 0
     mixed_precision: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
             _check_whole(name, getattr(self, name), least)
         if not _is_number(self.peak_rate) or not 0 < self.peak_rate < math.inf:
@@ -98,7 +106,14 @@ class _Progress:
     history: dict = field(default_factory=dict)
 
 
-def train(model, images, labels, settings, folder, save_every=500):
+def train(
+    model: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    settings: Settings,
+    folder: PathLike,
+    save_every: int = 500,
+) -> dict[str, list[float]]:
     """Train a network in place: SGD with Nesterov momentum on cross-entropy and the network's own penalties.
 
     The checkpoint, ``folder/checkpoint.npz``, is replaced every `save_every` steps and after each epoch. Calling the
@@ -141,7 +156,7 @@ def train(model, images, labels, settings, folder, save_every=500):
     return run.progress.history
 
 
-def one_cycle(step, steps, peak):
+def one_cycle(step: int, steps: int, peak: float) -> float:
     """Learning rate of a step, 0 to steps - 1: a cosine from `START` * peak to peak, and then one down to zero.
 
     Smith & Topin (2018), "Super-Convergence"; the cosines are those of fastai. The rise takes `WARM_UP` of the steps.
@@ -152,7 +167,7 @@ def one_cycle(step, steps, peak):
     return peak * (1 + math.cos(math.pi * (step - rise) / (steps - rise))) / 2
 
 
-def augment(images, augmentation, rng):
+def augment(images: np.ndarray, augmentation: str, rng: np.random.Generator) -> np.ndarray:
     """Flip, shift and rotate each image at random; pixels that come from outside repeat the nearest edge.
 
     Parameters
@@ -177,7 +192,9 @@ def augment(images, augmentation, rng):
     return np.stack([_moved(*each) for each in zip(images, flips, shifts, angles, strict=True)])
 
 
-def save_featurizer(model, path, images, history, record):
+def save_featurizer(
+    model: keras.Model, path: PathLike, images: np.ndarray, history: dict[str, list[float]], record: dict[str, Any]
+) -> KerasFeaturizer:
     """Save a trained network as a featurizer with the record of its training, all in one file.
 
     Kernels are stored in half precision if the network then gives every one of `images` the class it gave before, and
@@ -228,7 +245,7 @@ def _smallest(featurizer, folder, images, record):
     return chosen
 
 
-def read_record(path):
+def read_record(path: PathLike) -> dict[str, Any] | None:
     """The record that `save_featurizer` put into a file; None if there is none in it.
 
     Raises
@@ -246,7 +263,9 @@ def read_record(path):
 class _Run:
     """One training: a copy of the network to train, the data, and the progress."""
 
-    def __init__(self, model, images, labels, settings, folder):
+    def __init__(
+        self, model: keras.Model, images: np.ndarray, labels: np.ndarray, settings: Settings, folder: Path
+    ) -> None:
         self.images = _checked_images(images)
         self.labels = _checked_labels(labels, len(self.images))
         self.settings, self.about = settings, json.loads(json.dumps(asdict(settings), default=np.generic.item))
@@ -264,7 +283,7 @@ class _Run:
             backend=keras.config.backend(),
         )
 
-    def epoch(self, save_every, bar):
+    def epoch(self, save_every: int, bar: tqdm) -> None:
         """Train from the present step to the end of the epoch."""
         progress, order, start = self.progress, self.order(), time.monotonic()
         with closing(_ahead(lambda step: self.batch(order, step), range(progress.step, self.steps))) as batches:
@@ -279,25 +298,25 @@ class _Run:
         self.finish_epoch()
         self.save()
 
-    def order(self):
+    def order(self) -> np.ndarray:
         """Points of the present epoch's batches, [steps, batch_size]."""
         shuffled = self.rng().permutation(self.training)
         return shuffled[: self.steps * self.settings.batch_size].reshape(self.steps, -1)
 
-    def rng(self, *step):
+    def rng(self, *step: int) -> np.random.Generator:
         seed = np.random.SeedSequence(self.settings.seed, spawn_key=(self.progress.epoch, *step))
         return np.random.default_rng(seed)
 
-    def batch(self, order, step):
+    def batch(self, order: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
         points = order[step]
         return augment(self.images[points], self.settings.augmentation, self.rng(step)), self.labels[points]
 
-    def rate(self, step):
+    def rate(self, step: int) -> float:
         """Learning rate of a step of the present epoch."""
         done, total = self.progress.epoch * self.steps + step, self.settings.epochs * self.steps
         return one_cycle(done, total, self.settings.peak_rate)
 
-    def train_on(self, images, labels):
+    def train_on(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Take one step."""
         self.trainer.optimizer.learning_rate = self.rate(self.progress.step)
         logs = self.trainer.train_on_batch(images, labels, return_dict=True)
@@ -305,7 +324,7 @@ class _Run:
         self.progress.accuracy += float(logs["accuracy"])
         self.progress.step += 1
 
-    def finish_epoch(self):
+    def finish_epoch(self) -> None:
         """Write the epoch into the history, and go on to the next."""
         progress, steps = self.progress, self.steps
         row = {
@@ -319,21 +338,21 @@ class _Run:
         history = {name: [*progress.history.get(name, []), value] for name, value in row.items()}
         self.progress = _Progress(epoch=progress.epoch + 1, history=history)
 
-    def held_out_accuracy(self):
+    def held_out_accuracy(self) -> float:
         points, size = self.held_out, self.settings.batch_size
         batches = (points[start : start + size] for start in range(0, len(points), size))
         right = [self.trainer.predict_on_batch(self.images[b]).argmax(axis=1) == self.labels[b] for b in batches]
         return float(np.mean(np.concatenate(right)))
 
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         return [*self.trainer.variables, *self.trainer.optimizer.variables]
 
-    def save(self):
+    def save(self) -> None:
         arrays = {f"{i:04}": keras.ops.convert_to_numpy(variable) for i, variable in enumerate(self.variables())}
         about = manifest(self.key, settings=self.about, progress=asdict(self.progress))
         write_arrays(self.path, about, **arrays)
 
-    def restore(self):
+    def restore(self) -> None:
         """Continue from the checkpoint, if there is one."""
         about = read_manifest(self.path)
         if about is None:
@@ -345,7 +364,7 @@ class _Run:
             )
         arrays = read_arrays(self.path, self.key)
         for i, variable in enumerate(self.variables()):
-            variable.assign(arrays[f"{i:04}"])
+            variable.assign(arrays[f"{i:04}"])  # type: ignore[index]
         self.progress = _Progress(**about["progress"])
 
 

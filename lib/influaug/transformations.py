@@ -5,15 +5,28 @@ label-keeping changes for every point, all of them applied. Images go through im
 outside the image repeat its edge. Images are uint8 arrays [n, height, width, channels]; grey ones have one channel.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    import imgaug.augmenters
+    from numpy.typing import ArrayLike
+
+    APPENDIX_B: dict[str, dict[str, Any]]
+    BUILDERS: dict[str, Callable[..., Transformation]]
 
 CARDINAL = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 DIAGONAL = {"right down": (1, 1), "left down": (-1, 1), "right up": (1, -1), "left up": (-1, -1)}
@@ -68,18 +81,18 @@ class Transformation:
     augmenters: tuple
     smallest_side: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.augmenters or len(self.labels) != len(self.augmenters):
             raise InputError(
                 f"transformation {self.name!r} has {len(self.augmenters)} augmenters and {len(self.labels)} labels; "
                 "it needs one or more augmenters and one label for each."
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         """k, the number of copies of a point."""
         return len(self.augmenters)
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """All copies of all images.
 
         Parameters
@@ -108,7 +121,7 @@ class Transformation:
         return copies
 
 
-def translate(pixels, directions="cardinal"):
+def translate(pixels: int, directions: str = "cardinal") -> Transformation:
     """Shift by `pixels` in four directions; the border that comes free repeats the edge.
 
     Parameters
@@ -132,7 +145,7 @@ def translate(pixels, directions="cardinal"):
     return Transformation("translate", tuple(f"{way} {pixels} px" for way in steps), augmenters, pixels + 1)
 
 
-def rotate(degrees):
+def rotate(degrees: Iterable[float]) -> Transformation:
     """Rotate about the centre by each of `degrees`, bilinear.
 
     Parameters
@@ -152,7 +165,7 @@ def rotate(degrees):
     return Transformation("rotate", tuple(f"rotate {angle:+.1f} deg" for angle in angles), augmenters)
 
 
-def crop(pixels):
+def crop(pixels: Iterable[int]) -> Transformation:
     """Remove the outer pixels on all four sides and zoom back to the original size.
 
     A pixel of the zoomed image is the mean of the area it covers: imgaug's choice for enlarging, so what the released
@@ -182,7 +195,9 @@ BUILDERS = {
 """What a study's ``transformation`` names: functions of the keyword arguments of `APPENDIX_B`, if it has any."""
 
 
-def from_augmenter(augmenter, n_copies, seed, name="augmenter"):
+def from_augmenter(
+    augmenter: imgaug.augmenters.Augmenter, n_copies: int, seed: int, name: str = "augmenter"
+) -> Transformation:
     """Random copies of every point from any imgaug augmenter, reproducibly.
 
     The draw depends on `seed`, the number of the copy and the content of the image alone, so a point gets the same
@@ -213,7 +228,7 @@ def from_augmenter(augmenter, n_copies, seed, name="augmenter"):
     return Transformation(name, tuple(f"{name} draw {copy + 1}" for copy in range(n_copies)), draws)
 
 
-def appendix_b(transformation, dataset):
+def appendix_b(transformation: str, dataset: str) -> Transformation:
     """The paper's own transformation for one of its data sets (Kuchnik & Smith 2019, appendix B).
 
     Parameters
@@ -254,7 +269,7 @@ class Copies:
     which: np.ndarray
 
 
-def expand(images, labels, transformation):
+def expand(images: np.ndarray, labels: ArrayLike, transformation: Transformation) -> Copies:
     """All copies of all points, without the points themselves.
 
     Parameters

@@ -5,17 +5,26 @@ interval of the table's own. On the machine and with the versions that made it, 
 digit; elsewhere the networks are trained with other rounding errors, and differ as two runs of a seed do.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from . import artifacts, paths, provenance
 from .errors import InputError
 from .study import read
 from .summary import CURVE, with_intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    import pandas as pd
 
 NOTEBOOK = "03_policy_sweep.ipynb"
 TABLE = "sweep.parquet"
@@ -23,7 +32,7 @@ ROW = ["replicate", *CURVE, "round", "budget"]
 MEAN = [*CURVE, "budget"]
 
 
-def compare(kept, again):
+def compare(kept: pd.DataFrame, again: pd.DataFrame) -> dict[str, Any]:
     """How far a table of a sweep is from another of the same study.
 
     Parameters
@@ -63,7 +72,7 @@ def compare(kept, again):
     }
 
 
-def in_words(name, found, manifest):
+def in_words(name: str, found: dict[str, Any], manifest: dict[str, Any]) -> str:
     """What `compare` found, in two sentences."""
     verdict = "is reproduced" if found["reproduced"] else "is NOT reproduced"
     made = ", ".join(filter(None, [manifest["made"], provenance.in_words(manifest), manifest.get("device")]))
@@ -74,7 +83,7 @@ def in_words(name, found, manifest):
     )
 
 
-def verify(name):
+def verify(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run a study from scratch, in a folder that is removed afterwards, and compare its table with the one in outputs/.
 
     Parameters
@@ -102,7 +111,7 @@ def verify(name):
     with TemporaryDirectory(prefix="influaug-verify-") as folder:
         _run(parameters, folder)
         again = artifacts.read_table(next(Path(folder).rglob(TABLE)))
-    return compare(kept, again), artifacts.read_manifest(path)
+    return compare(kept, again), artifacts.read_manifest(path)  # type: ignore[arg-type, return-value]
 
 
 def _run(parameters, folder):
@@ -113,7 +122,7 @@ def _run(parameters, folder):
         raise InputError(f"The study could not be run again: {reason}")
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status: 0 if the study is reproduced."""
     parser = argparse.ArgumentParser(prog="python -m influaug.verify", description=__doc__.splitlines()[0])
     parser.add_argument("study", help="name of a file in params/, without .yaml")

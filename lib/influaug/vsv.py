@@ -4,6 +4,10 @@ As Kuchnik & Smith (2019), section 5.1, transfer it: a linear SVM is tuned on th
 support vectors are the points to augment, and the logistic regression is fitted on originals and their copies.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -12,11 +16,14 @@ from sklearn.svm import SVC
 from . import logistic
 from .sweep import accuracies, row_weights
 
+if TYPE_CHECKING:
+    from .sweep import FeatureSet
+
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 FOLDS = 4
 
 
-def support_vectors(features, labels, seed):
+def support_vectors(features: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
     """Support vectors of a linear SVM whose C is chosen from `GRID` by 4-fold cross-validation.
 
     Parameters
@@ -39,7 +46,7 @@ def support_vectors(features, labels, seed):
     return np.sort(search.best_estimator_.support_), search.best_params_["C"]
 
 
-def run(features, C, seed):
+def run(features: FeatureSet, C: float, seed: int) -> pd.DataFrame:
     """Fit and test with exactly the support vectors augmented; one row in the sweep's columns, plus ``svm_C``.
 
     Parameters

@@ -5,7 +5,13 @@ arm 'pretrained', as 'network' does; one of the design or the game is first pret
 colour images 'network' has warps and colours in parallel.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,17 +35,17 @@ class Ablation:
     series: bool = False
 
     @property
-    def changes(self):
+    def changes(self) -> dict[str, Any]:
         """All but the meaning, ready for JSON: what a result depends on."""
         return {name: value for name, value in vars(self).items() if name != "meaning"}
 
     @property
-    def anew(self):
+    def anew(self) -> bool:
         """Whether the weights of the arm 'pretrained' do not fit it, so that it is pretrained itself."""
         return bool(self.design or self.pretraining or self.series)
 
     @property
-    def colours(self):
+    def colours(self) -> bool:
         """Whether it is of colour images alone."""
         return self.series or "parts" in self.design
 

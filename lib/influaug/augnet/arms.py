@@ -1,6 +1,9 @@
 """The arms of a comparison: which augmentation each trains its classifier with."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,8 +18,24 @@ from .network import SAFE, AugmentationNetwork
 from .pretraining import Pretraining
 from .ranges import Family, GlobalRanges
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
 
-def accuracy_of(comparison, replicate, arm, points, learned_file):
+    from ..backend import keras
+    from ..data import Split
+    from ..types import PathLike, Shape
+    from .comparison import Comparison
+
+
+def accuracy_of(
+    comparison: Comparison,
+    replicate: int,
+    arm: str,
+    points: Split,
+    learned_file: Callable[[Comparison, int, str], Path],
+) -> tuple[float, float]:
     """Error (percent) and mean loss (nats) of an arm's classifier on the test images.
 
     Parameters
@@ -28,7 +47,13 @@ def accuracy_of(comparison, replicate, arm, points, learned_file):
 
 
 @_without_tracing_warnings()
-def trained_classifier(comparison, replicate, arm, points, learned_file):
+def trained_classifier(
+    comparison: Comparison,
+    replicate: int,
+    arm: str,
+    points: Split,
+    learned_file: Callable[[Comparison, int, str], Path],
+) -> keras.Model:
     """An arm's classifier, trained from scratch.
 
     Parameters
@@ -47,7 +72,9 @@ def trained_classifier(comparison, replicate, arm, points, learned_file):
     return train_classifier(comparison.classifier, points.images, points.labels, layer, schedule, seed)
 
 
-def augmentation_of(comparison, replicate, arm, shape, learned_file):
+def augmentation_of(
+    comparison: Comparison, replicate: int, arm: str, shape: Shape, learned_file: Callable[[Comparison, int, str], Path]
+) -> Any:
     """The augmentation of an arm, a layer with fresh draws; None for the arm 'none'."""
     seed, family = comparison.seed_of(replicate, "augmentation"), family_of(comparison)
     if arm == "none":
@@ -67,7 +94,14 @@ def augmentation_of(comparison, replicate, arm, shape, learned_file):
     return AugmentationNetwork.load(learned_file(comparison, replicate, arm)).layer_
 
 
-def learn_form(comparison, replicate, form, points, path, learned_file):
+def learn_form(
+    comparison: Comparison,
+    replicate: int,
+    form: str,
+    points: Split,
+    path: PathLike,
+    learned_file: Callable[[Comparison, int, str], Path],
+) -> list[dict[str, Any]]:
     """Learn one of `comparison.LEARNED`, and save it; its trajectory.
 
     Raises
@@ -119,6 +153,6 @@ def _changed(options, ablation):
     return {**options, **changed, "design": replace(SAFE, **ablation.design), "series": ablation.series}
 
 
-def family_of(comparison):
+def family_of(comparison: Comparison) -> Family:
     """The base augmentation, and the family of warps."""
     return Family(base_shift=comparison.base_shift, flips=comparison.flips, start=comparison.start)

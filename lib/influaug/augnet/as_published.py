@@ -4,7 +4,10 @@ One split into training and validation points; a classifier F trained on base-au
 bound on what is promised, and no averaging.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +17,24 @@ from .folds import Fold, splits
 from .learning import _round
 from .models import _seeds
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .learning import Learning
+
 PARTS = 5
 """One of so many parts of the labelled images is for validation."""
 
 
-def learn_as_published(augmentation, base, images, labels, classifier, settings, seed=0):
+def learn_as_published(
+    augmentation: keras.layers.Layer,
+    base: keras.layers.Layer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    classifier: str | keras.Model,
+    settings: Learning,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
     """Train an augmentation in place; parameters and result as of `learning.learn`.
 
     Of the settings, `schedule`, `steps`, `batch_size`, `rate`, `penalty` and `trained` are used.

@@ -3,8 +3,11 @@
 Each step draws its own copies: the augmentation is a layer in front of the network, and nothing is written down.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +19,18 @@ from ..residual import _Maker
 from .models import _check_number, _check_whole
 from .partial import Partial
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from ..types import Shape, Tensor
+
+    CLASSIFIERS: dict[str, Callable[..., keras.Model]]
+
 layers, ops = keras.layers, keras.ops
 
 
-def all_cnn(input_shape, n_classes, seed=0, width=16):
+def all_cnn(input_shape: Shape, n_classes: int, seed: int = 0, width: int = 16) -> keras.Model:
     """All-convolutional network of four layers, 4 * width features.
 
     Lee et al. (2020), section 5.1, and Ratner et al. (2017) name "a 4-layer all-convolutional" network for MNIST and
@@ -63,7 +74,7 @@ def all_cnn(input_shape, n_classes, seed=0, width=16):
     )
 
 
-def wide_resnet(input_shape, n_classes, seed=0, depth=28, widen=10):
+def wide_resnet(input_shape: Shape, n_classes: int, seed: int = 0, depth: int = 28, widen: int = 10) -> keras.Model:
     """Wide residual network (Zagoruyko & Komodakis, 2016), 64 * widen features; WRN-28-10 by default.
 
     Pre-activation blocks of two 3 x 3 convolutions, (depth - 4) / 6 in each of three stages with 16, 32 and 64 times
@@ -132,7 +143,7 @@ class Schedule:
     batch_size: int = 64
     rate: float = 2e-3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_whole("steps", self.steps, 1)
         _check_whole("batch_size", self.batch_size, 1)
         _check_number("rate", self.rate, strictly=True)
@@ -141,17 +152,24 @@ class Schedule:
 class _Augmented(Partial):
     """A classifier behind an augmentation; only the classifier is trained."""
 
-    def __init__(self, classifier, augmentation, **kwargs):
+    def __init__(self, classifier: keras.Model, augmentation: keras.layers.Layer, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.classifier, self.augmentation = classifier, augmentation
         self.trains(classifier)
 
-    def call(self, images, training=None):
+    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         copies = images if self.augmentation is None else self.augmentation(images)
         return self.classifier(ops.stop_gradient(copies), training=training)
 
 
-def train_classifier(network, images, labels, augmentation=None, schedule=None, seed=0):
+def train_classifier(
+    network: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    augmentation: keras.layers.Layer | None = None,
+    schedule: Schedule | None = None,
+    seed: int = 0,
+) -> keras.Model:
     """Train a classifier anew on copies of images, drawn anew in each step.
 
     Parameters
@@ -192,7 +210,7 @@ def train_classifier(network, images, labels, augmentation=None, schedule=None, 
     return model
 
 
-def batches(n, steps, batch_size, rng):
+def batches(n: int, steps: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Positions of the points of each step, in shuffled rounds through all n: yields int arrays [batch_size]."""
     waiting = np.empty(0, int)
     for _ in range(steps):
@@ -202,7 +220,9 @@ def batches(n, steps, batch_size, rng):
         waiting = waiting[batch_size:]
 
 
-def error_and_loss(model, images, labels, batch_size=1000):
+def error_and_loss(
+    model: keras.Model, images: np.ndarray, labels: np.ndarray, batch_size: int = 1000
+) -> tuple[float, float]:
     """Share of images classified wrongly, in percent, and mean cross-entropy in nats.
 
     Parameters

@@ -4,10 +4,12 @@ Every replicate draws its own labelled images; its arms share them, and the seed
 What an arm makes is written as soon as it is there, so that a comparison goes on where it was interrupted.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from time import perf_counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,13 @@ from ..errors import InputError
 from ..study import Classes, folder_of, numbers, read
 from ..summary import mean_interval
 from .ablations import ABLATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from ..data import Split
 
 ARMS = (
     "none",
@@ -66,7 +75,7 @@ class Comparison(BaseModel):
     classes: Classes | None = Field(None, description="what becomes label 0, 1, ...; null for all classes")
     n_train: int | None = Field(100, ge=2, description="labelled images, stratified; null for all")
     unlabelled: int | None = Field(None, ge=1, description="images to pretrain G with, without labels; null for all")
-    arms: list[Literal[ARMS]] = Field(["control", "hand", "ranges"], min_length=1, description="what is compared")
+    arms: list[Literal[ARMS]] = Field(["control", "hand", "ranges"], min_length=1, description="what is compared")  # type: ignore[valid-type]
     classifier: str = Field("all-cnn", description="all-cnn, lenet, released-cnn, resnet20, resnet56, wrn-28-10, ...")
     base_shift: int = Field(2, ge=0, description="pixels; the base augmentation's random shifts")
     flips: bool = Field(False, description="whether the base augmentation mirrors left to right")
@@ -93,23 +102,23 @@ class Comparison(BaseModel):
         return arms
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         """Where everything of this comparison is written; see the class's docstring."""
         published = paths.PARAMS / "learned" / f"{self.comparison}.yaml"
         return folder_of(self, published, paths.outputs() / "learned")
 
-    def split(self, replicate):
+    def split(self, replicate: int) -> Split:
         """The labelled images of a replicate and the test set: `data.Split`."""
         seed = self.seed_of(replicate, "sample")
         return split(load(self.dataset, self.data_folder), self.classes, self.n_train, "stratified", seed)
 
-    def seed_of(self, replicate, purpose):
+    def seed_of(self, replicate: int, purpose: str) -> int:
         """A whole number below 2^31 for one purpose of one replicate."""
         sequence = np.random.SeedSequence(self.seed, spawn_key=(replicate, PURPOSES.index(purpose)))
         return int(sequence.generate_state(1)[0] >> 1)
 
 
-def result(comparison, replicate, arm):
+def result(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any]:
     """One arm of one replicate, from its file if that is of these parameters, data and code, else computed.
 
     Returns
@@ -133,7 +142,7 @@ def result(comparison, replicate, arm):
     return artifacts.read_json(path)
 
 
-def learned_file(comparison, replicate, form):
+def learned_file(comparison: Comparison, replicate: int, form: str) -> Path:
     """Path of what was learned; it is learned if there is no file of these parameters, data and code."""
     points = comparison.split(replicate)
     wanted, folder = _key(comparison, replicate, form, points), _folder(comparison, replicate)
@@ -151,7 +160,7 @@ def learned_file(comparison, replicate, form):
     return path
 
 
-def results(comparison):
+def results(comparison: Comparison) -> pd.DataFrame:
     """All arms of all replicates, computed where they are missing.
 
     Returns
@@ -167,14 +176,14 @@ def results(comparison):
     return pd.DataFrame(rows)
 
 
-def trajectory(comparison, replicate, form):
+def trajectory(comparison: Comparison, replicate: int, form: str) -> tuple[pd.DataFrame, float]:
     """What the learning of a form recorded, step by step: DataFrame, and its seconds."""
     learned_file(comparison, replicate, form)
     found = artifacts.read_json(_folder(comparison, replicate) / f"learned-{form}.json")
     return pd.DataFrame(found["trajectory"]), found["seconds"]
 
 
-def summary(table, against="control", measure="error"):
+def summary(table: pd.DataFrame, against: str = "control", measure: str = "error") -> pd.DataFrame:
     """Means of the arms and their paired differences from one of them, each with a 95% interval (Student's t).
 
     Parameters
@@ -193,7 +202,7 @@ def summary(table, against="control", measure="error"):
     arms = sorted(dict.fromkeys(table["arm"]), key=lambda arm: arm in ABLATIONS)
     wide = table.pivot(index="replicate", columns="arm", values=measure)[arms]
     if against not in wide:
-        raise InputError(f"There is no arm {against!r} to compare with; there are {', '.join(wide)}.")
+        raise InputError(f"There is no arm {against!r} to compare with; there are {', '.join(wide)}.")  # type: ignore[arg-type]
     rows = {}
     for arm in wide:
         both = wide[[arm, against]].dropna() if arm != against else wide[[arm]].dropna()
@@ -235,7 +244,7 @@ def _key(comparison, replicate, arm, points):
     )
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Compute some replicates of a comparison; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m influaug.augnet.comparison", description=__doc__.splitlines()[0])
     parser.add_argument("parameters", help="a comparison's YAML file")

@@ -4,7 +4,10 @@ A fold has a classifier F, trained without the fold's own points. Its last layer
 its training points as often as these change; the fold's own points are its validation points.
 """
 
+from __future__ import annotations
+
 from collections import deque
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
@@ -16,8 +19,15 @@ from ..featurizers import _JIT
 from ..hessian import HeadHessian
 from ..influence import validation_influence
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
-def splits(labels, folds, seed):
+    from ..influence import ValidationInfluence
+    from ..types import Tensor
+
+
+def splits(labels: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Stratified folds: list of (training points, validation points), positions into labels.
 
     Parameters
@@ -36,12 +46,12 @@ def splits(labels, folds, seed):
 class _Features(keras.Model):
     """Images -> features of copies."""
 
-    def __init__(self, augmentation, body, **kwargs):
+    def __init__(self, augmentation: keras.layers.Layer, body: keras.Model, **kwargs: Any) -> None:
         super().__init__(name="features", **kwargs)
         self.augmentation, self.body = augmentation, body
         self.compile(jit_compile=_JIT)
 
-    def call(self, images, training=None):
+    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         return self.body(self.augmentation(images), training=False)
 
 
@@ -69,7 +79,19 @@ class Fold:
         The head's parameters.
     """
 
-    def __init__(self, classifier, images, labels, training, validation, augmentations, penalty):
+    if TYPE_CHECKING:
+        theta: np.ndarray
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        images: np.ndarray,
+        labels: np.ndarray,
+        training: np.ndarray,
+        validation: np.ndarray,
+        augmentations: Iterable[keras.layers.Layer],
+        penalty: float,
+    ) -> None:
         self.body = keras.Model(classifier.inputs[0], classifier.get_layer("features").output)
         self.images, self.labels = images[training].astype("float32"), labels[training]
         self.validation_labels = labels[validation]
@@ -78,28 +100,28 @@ class Fold:
         self._features = deque(_Features(augmentation, self.body) for augmentation in augmentations)
         self._draws = deque(self._draw(features) for features in self._features)
         self.C = 1 / (penalty * len(self._labels()))
-        self.theta = None
+        self.theta = None  # type: ignore[assignment]
         self.refit()
 
-    def renew(self):
+    def renew(self) -> None:
         """Draw the oldest copies anew."""
         self._draws.popleft()
         self._features.rotate(-1)
         self._draws.append(self._draw(self._features[-1]))
 
-    def refit(self):
+    def refit(self) -> None:
         """Fit the head to the present copies, from where it was."""
         features, labels = np.concatenate(self._draws), self._labels()
         start = None if self.theta is None else self.theta[None]
         self.theta = logistic.fit(features, labels, np.ones((1, len(labels))), self.C, start).theta[0]
 
-    def influence(self):
+    def influence(self) -> ValidationInfluence:
         """S of the head on the fold's validation points: `influence.ValidationInfluence`."""
         x = heads.with_intercept(np.concatenate(self._draws))
         H = HeadHessian(self.theta, x, np.ones(len(x)), self.C)
         return validation_influence(H, self.x_validation, self.validation_labels)
 
-    def validation_loss(self):
+    def validation_loss(self) -> float:
         """Mean loss of the head on the validation points, in nats."""
         return float(heads.losses(self.x_validation, self.validation_labels, self.theta).mean())
 

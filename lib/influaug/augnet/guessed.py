@@ -1,11 +1,19 @@
 """Augmentations that nobody learned: what learned ones are compared with."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..backend import keras
 from .chain import base_augmentation
 from .models import _seeds
 from .ranges import GlobalRanges
+
+if TYPE_CHECKING:
+    from ..types import Shape
+    from .ranges import Family
 
 BY_HAND = {"vertical shift": 0.3, "horizontal shift": 0.3, "rotation": 1.5, "scale": 0.8, "aspect": 0.4, "shear": 0.8}
 ELASTIC_BY_HAND = 0.4
@@ -14,7 +22,7 @@ HEURISTIC = {"rotation": 15 / 360, "shift": 0.1, "zoom": 0.1, "shear": 0.1}
 """Of Keras's own layers: parts of a turn, of the side, of the size; shear as a slope."""
 
 
-def ranges_by_hand(shape, family, arm, seed):
+def ranges_by_hand(shape: Shape, family: Family, arm: str, seed: int) -> GlobalRanges:
     """Random warps with ranges of 0 ('control'), those that learning starts from ('untrained'), or guessed ('hand')."""
     if arm == "control":
         return base_augmentation(shape, family, seed)
@@ -25,7 +33,7 @@ def ranges_by_hand(shape, family, arm, seed):
     return layer
 
 
-def heuristic(shape, family, seed):
+def heuristic(shape: Shape, family: Family, seed: int) -> keras.Sequential:
     """Random compositions of predefined transformations by Keras's preprocessing layers, zero outside."""
     seeds, zero = _seeds(seed, 5), {"fill_mode": "constant", "fill_value": 0.0}
     flips = [keras.layers.RandomFlip("horizontal", seed=next(seeds))] if family.flips else []

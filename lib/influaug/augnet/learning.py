@@ -10,7 +10,10 @@ What is made small is the mean influence of fresh copies on validation points,
 the implicit gradient of equations 4 and 5 for that layer; kept from the beginning, as the paper words it, it is not.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -23,6 +26,12 @@ from .classifiers import Schedule, train_classifier
 from .folds import Fold, splits
 from .models import _check_number, _check_whole
 from .partial import Partial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..types import Tensor
 
 ops = keras.ops
 
@@ -87,7 +96,7 @@ class Learning:
     threshold: float = 0.7
     trained: str = "all"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         least = {"folds": 2, "rounds": 1, "steps": 1, "batch_size": 1, "averaged": 1, "draws": 1, "base_draws": 0}
         for name, bound in least.items():
             _check_whole(name, getattr(self, name), bound)
@@ -110,7 +119,7 @@ DEFAULTS = {
 """How each form of `network.AugmentationNetwork` is learned if nothing else is said."""
 
 
-def influence_and_loss(features, labels, theta, S):
+def influence_and_loss(features: Tensor, labels: Tensor, theta: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
     """I_up,loss and the loss of copies under a linear head, differentiable by the features, on Keras's backend.
 
     Parameters
@@ -151,12 +160,14 @@ class InfluenceTraining(Partial):
         Its `squash`, `hinge`, `threshold` and `trained` are used.
     """
 
-    def __init__(self, augmentation, bodies, settings, **kwargs):
+    def __init__(
+        self, augmentation: keras.layers.Layer, bodies: Sequence[keras.Model], settings: Learning, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.augmentation, self.bodies, self.settings = augmentation, list(bodies), settings
         self.trains(_trained_part(augmentation, settings.trained))
 
-    def call(self, x, training=None):
+    def call(self, x: dict[str, Any], training: bool | None = None) -> Tensor:
         """The objective of every copy, fold by fold: [k * b], or twice as many."""
         values = []
         for k, body in enumerate(self.bodies):
@@ -169,7 +180,7 @@ class InfluenceTraining(Partial):
             values.append(value + self.settings.hinge * ops.relu(loss - self.settings.threshold))
         return ops.concatenate(values)
 
-    def copies(self, images, labels):
+    def copies(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Fresh copies with their labels; of random warps two of each image, with opposite draws."""
         if not hasattr(self.augmentation, "draw"):
             return self.augmentation(images), labels
@@ -177,12 +188,22 @@ class InfluenceTraining(Partial):
         uniforms = self.augmentation.draw(ops.shape(images)[0], paired=True)
         return self.augmentation(images, uniforms=uniforms), labels
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Tensor = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
         """The mean objective."""
         return ops.mean(y_pred)
 
 
-def learn(augmentation, base, images, labels, classifier="all-cnn", settings=None, seed=0):
+def learn(
+    augmentation: keras.layers.Layer,
+    base: keras.layers.Layer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    classifier: str | keras.Model = "all-cnn",
+    settings: Learning | None = None,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
     """Train an augmentation in place by influence, cross-fitted.
 
     Parameters

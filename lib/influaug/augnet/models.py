@@ -6,16 +6,24 @@ of training too, so that one image has many copies. The paper's "Supplementary-B
 is not public; sizes here are our own.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backend import keras
 from ..errors import InputError
 from .warp import bound, smooth, upsample, warp
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from ..types import Shape, Tensor, TensorShape
 
 layers, ops = keras.layers, keras.ops
 
@@ -74,7 +82,7 @@ class Design:
     limit: float | None = None
     white: float = 255.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.parts not in (None, *PARTS):
             raise InputError(f"parts is {self.parts!r}; it must be None or one of {', '.join(PARTS)}.")
         for name, least in (("tau", 1), ("depth", 2), ("width", 1), ("grid", 2), ("smoothing", 1)):
@@ -85,7 +93,7 @@ class Design:
             raise InputError(f"dropout is {self.dropout!r}; it must be a part from 0 to below 1.")
 
 
-def encoder(image_shape, design, seed):
+def encoder(image_shape: Shape, design: Design, seed: int) -> keras.Sequential:
     """E: convolutions 4 x 4 that halve the map, then one layer over the whole map, to tau.
 
     Parameters
@@ -121,7 +129,7 @@ def encoder(image_shape, design, seed):
     )
 
 
-def generator(image_shape, design, seed, channels):
+def generator(image_shape: Shape, design: Design, seed: int, channels: int) -> keras.Sequential:
     """The body of G, E mirrored: one layer from tau to a small map, then transposed convolutions 4 x 4 that double it.
 
     Parameters
@@ -148,7 +156,7 @@ def generator(image_shape, design, seed, channels):
     ]
     for k, (small, large) in enumerate(pairwise(sizes[:-1]), start=1):
         body += _doubling(small, large, filters // 2**k, 2, next(seeds), activation="leaky_relu")
-    body += _doubling(*sizes[-2:], channels, design.last_scale**2, next(seeds))
+    body += _doubling(*sizes[-2:], channels, design.last_scale**2, next(seeds))  # type: ignore[call-arg]
     return keras.Sequential(body, name="generator")
 
 
@@ -194,7 +202,7 @@ class TransformationModel(keras.Model):
         Unfit image_shape, or an appearance model for grey images.
     """
 
-    def __init__(self, image_shape, design=None, seed=0, **kwargs):
+    def __init__(self, image_shape: Shape, design: Design | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_shape = _checked_shape(image_shape)
         self.design = _completed(design or Design(), self.image_shape)
@@ -205,7 +213,7 @@ class TransformationModel(keras.Model):
         self.seed_generator = keras.random.SeedGenerator(of_dropout)
         self.built = True
 
-    def encode(self, images, drop=None, seed=None):
+    def encode(self, images: Tensor, drop: bool | None = None, seed: int | None = None) -> Tensor:
         """Tau of images.
 
         Parameters
@@ -226,7 +234,7 @@ class TransformationModel(keras.Model):
             return tau
         return keras.random.dropout(tau, self.design.dropout, seed=self.seed_generator if seed is None else seed)
 
-    def fields(self, tau):
+    def fields(self, tau: Tensor) -> dict[str, Tensor]:
         """What G makes of tau.
 
         Parameters
@@ -250,7 +258,7 @@ class TransformationModel(keras.Model):
             fields["bias"] = colours[:, channels**2 :]
         return fields
 
-    def transform(self, images, tau):
+    def transform(self, images: Tensor, tau: Tensor) -> Tensor:
         """Images as G transforms them, given tau.
 
         Parameters
@@ -265,7 +273,7 @@ class TransformationModel(keras.Model):
         """
         return self.apply(images, self.fields(tau))
 
-    def apply(self, images, fields):
+    def apply(self, images: Tensor, fields: dict[str, Tensor]) -> Tensor:
         """Images transformed by what `fields` gave: float tensor [n, height, width, channels]."""
         images = ops.cast(images, self.compute_dtype)
         if "displacement" in fields:
@@ -275,26 +283,26 @@ class TransformationModel(keras.Model):
             images = images + change + self.design.white * fields["bias"][:, None, None, :]
         return images
 
-    def call(self, images, training=None, seed=None):
+    def call(self, images: Tensor, training: bool | None = None, seed: int | None = None) -> Tensor:
         """Transform images, with part of tau dropped in training and, if the design is `diverse`, always."""
         return self.transform(images, self.encode(images, drop=bool(training) or self.design.diverse, seed=seed))
 
-    def learned_displacement(self, images, seed=None):
+    def learned_displacement(self, images: Tensor, seed: int | None = None) -> Tensor:
         """Displacement of one copy of each image, part of tau dropped: float tensor [n, height, width, 2], in px."""
         fields = self.fields(self.encode(images, drop=True, seed=seed))
         return fields.get("displacement", ops.zeros((*images.shape[:3], 2)))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: TensorShape) -> TensorShape:
         """The images' own shape."""
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """What `from_config` needs, ready for JSON."""
         about = {"image_shape": list(self.image_shape), "design": asdict(self.design), "seed": self.seed}
         return {**super().get_config(), **about}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """A model, its weights at their initial values."""
         return cls(**{**config, "design": Design(**config["design"])})
 
@@ -318,7 +326,7 @@ class TransformationModel(keras.Model):
         return displacement if self.design.limit is None else bound(displacement, self.design.limit)
 
 
-def in_series(image_shape, design=None, seed=0):
+def in_series(image_shape: Shape, design: Design | None = None, seed: int = 0) -> keras.Sequential:
     """A spatial model and then an appearance model, each with an E, a G and a tau of its own.
 
     The second E sees the warped image. This is our reading of "combined transform (in serial)" (section 5.2).
@@ -413,7 +421,7 @@ def _check_whole(name, value, least, none=False):
     return int(value)
 
 
-def _check_number(name, value, strictly, none=False):
+def _check_number(name: str, value: float | None, strictly: bool, none: bool = False) -> None:
     if value is None and none:
         return
     right = isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < math.inf

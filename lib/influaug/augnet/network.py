@@ -1,8 +1,11 @@
 """The front door: an augmentation that learns from a person's own images what to do to them."""
 
+from __future__ import annotations
+
 import json
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -20,6 +23,13 @@ from .models import Design, _seeds
 from .pretraining import pretrain
 from .ranges import Family, GlobalRanges, ImageRanges
 from .series import transformation_model
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from ..types import PathLike
+    from .learning import Learning
+    from .pretraining import Pretraining
 
 FORMS = ("ranges", "image-ranges", "network")
 MODES = ("refreshed", "as_published", "pretrained")
@@ -74,16 +84,16 @@ class AugmentationNetwork(BaseEstimator):
 
     def __init__(
         self,
-        form="ranges",
-        mode="refreshed",
-        family=None,
-        design=None,
-        learning=None,
-        pretraining=None,
-        share=0.5,
-        series=False,
-        seed=0,
-    ):
+        form: str = "ranges",
+        mode: str = "refreshed",
+        family: Family | None = None,
+        design: Design | None = None,
+        learning: Learning | None = None,
+        pretraining: Pretraining | None = None,
+        share: float = 0.5,
+        series: bool = False,
+        seed: int = 0,
+    ) -> None:
         self.form = form
         self.mode = mode
         self.family = family
@@ -95,7 +105,14 @@ class AugmentationNetwork(BaseEstimator):
         self.seed = seed
 
     @_without_tracing_warnings()
-    def fit(self, images, labels, classifier="all-cnn", unlabelled=None, start=None):
+    def fit(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        classifier: str | keras.Model = "all-cnn",
+        unlabelled: np.ndarray | None = None,
+        start: keras.Model | None = None,
+    ) -> Self:
         """Learn the augmentation.
 
         Parameters
@@ -139,7 +156,7 @@ class AugmentationNetwork(BaseEstimator):
         self.base_ = base
         return self
 
-    def augment(self, images, seed=0):
+    def augment(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """One copy of each image.
 
         Parameters
@@ -168,7 +185,7 @@ class AugmentationNetwork(BaseEstimator):
             copies = np.clip(np.rint(copies), 0, 255)
         return copies.astype(images.dtype)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the layer to a `.keras` file, whole or not at all; Keras opens it too, as a model."""
         check_is_fitted(self, "layer_")
         path = Path(path)
@@ -181,7 +198,7 @@ class AugmentationNetwork(BaseEstimator):
                 archive.writestr(_ABOUT, about)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """What `save` wrote: a fitted AugmentationNetwork, ready to augment.
 
         Raises

@@ -9,7 +9,10 @@ which G alone, fed with random tau, learns; one critic tells its copies from ima
 from those of random affine maps; and the inverses of the mean squares of what is changed keep it from the identity.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -22,6 +25,13 @@ from .classifiers import batches
 from .models import Design, _check_number, _check_whole, _seeds, encoder
 from .partial import Partial
 from .ranges import LINEAR_GROUPS, Family, GlobalRanges
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..types import Tensor
+    from .models import TransformationModel
+    from .series import Series
 
 ops = keras.ops
 
@@ -61,7 +71,7 @@ class Pretraining:
     gradient_penalty: float = 10.0
     anti_identity: float = 1e-3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.game not in GAMES:
             raise InputError(f"game is {self.game!r}; it must be one of {', '.join(GAMES)}.")
         for name in ("steps", "batch_size", "critic_steps"):
@@ -74,7 +84,16 @@ class Pretraining:
 class _Game(Partial):
     """What both sides of a game share: the transformation model, the base augmentation, F's body, and two critics."""
 
-    def __init__(self, model, base, body, critics, settings, seed, **kwargs):
+    def __init__(
+        self,
+        model: TransformationModel | Series,
+        base: keras.layers.Layer,
+        body: keras.Model | None,
+        critics: list[keras.Model],
+        settings: Pretraining,
+        seed: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.model, self.base, self.body, self.critics, self.settings = model, base, body, critics, settings
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -82,21 +101,23 @@ class _Game(Partial):
         self.affine.assign(np.full(len(LINEAR_GROUPS), AFFINE))
         self.trains(*self.trained())
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Tensor = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
         """The side's loss, which `call` gives."""
         return ops.mean(y_pred)
 
-    def relativistic(self, images, sign):
+    def relativistic(self, images: Tensor, sign: int) -> Tensor:
         """RaGAN loss of both critics; sign is 1 for the critics' side and -1 for the generator's."""
         copies = self.model.transform(images, self.model.encode(images, drop=True))
         real, fake = (ops.stop_gradient(self.base(images)), copies)
         losses = []
-        for critic, seen in zip(self.critics, (lambda x: x, lambda x: self.body(x, training=False)), strict=True):
+        for critic, seen in zip(self.critics, (lambda x: x, lambda x: self.body(x, training=False)), strict=True):  # type: ignore[misc]
             r, f = critic(seen(real)), critic(seen(fake))
             losses.append(ops.softplus(-sign * (r - ops.mean(f))) + ops.softplus(sign * (f - ops.mean(r))))
         return ops.mean(losses[0]) + ops.mean(losses[1])
 
-    def drawn(self, images):
+    def drawn(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Of random tau: copies from 0 to 1, and displacements in half image sizes."""
         shape = (ops.shape(images)[0], self.model.design.tau)
         tau = keras.random.normal(shape, seed=self.seed_generator)
@@ -106,11 +127,11 @@ class _Game(Partial):
         return copies, fields["displacement"] / self.half
 
     @property
-    def half(self):
+    def half(self) -> float:
         """Half of the longer side, in pixels."""
         return max(self.model.image_shape[:2]) / 2
 
-    def affine_flows(self, n):
+    def affine_flows(self, n: Tensor) -> Tensor:
         """Displacement fields of random affine maps, in half image sizes."""
         return self.affine.displacement(self.affine.sigma(), self.affine.draw(n)) / self.half
 
@@ -118,10 +139,10 @@ class _Game(Partial):
 class _Critics(_Game):
     """The critics' side."""
 
-    def trained(self):
+    def trained(self) -> list[keras.Model]:
         return self.critics
 
-    def call(self, images, training=None):
+    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         if self.settings.game == "ragan":
             return self.relativistic(images, 1)
         copies, flows = map(ops.stop_gradient, self.drawn(images))
@@ -129,7 +150,7 @@ class _Critics(_Game):
         losses = [self.wasserstein(critic, *pair) for critic, pair in zip(self.critics, pairs, strict=True)]
         return losses[0] + losses[1]
 
-    def wasserstein(self, critic, real, fake):
+    def wasserstein(self, critic: keras.Model, real: Tensor, fake: Tensor) -> Tensor:
         """Wasserstein loss of a critic with its gradient penalty (Gulrajani et al., 2017, equation 3)."""
         share = keras.random.uniform((ops.shape(real)[0], 1, 1, 1), seed=self.seed_generator)
         slope = input_gradient(critic, ops.stop_gradient(real + share * (fake - real)))
@@ -141,10 +162,10 @@ class _Critics(_Game):
 class _Generator(_Game):
     """The transformation model's side."""
 
-    def trained(self):
+    def trained(self) -> list[keras.Model]:
         return [self.model] if self.settings.game == "ragan" else [self.model.generator]
 
-    def call(self, images, training=None):
+    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         if self.settings.game == "ragan":
             return self.relativistic(images, -1)
         copies, flows = self.drawn(images)
@@ -154,7 +175,14 @@ class _Generator(_Game):
         return self.settings.anti_identity * away - judged
 
 
-def pretrain(model, base, images, classifier=None, settings=None, seed=0):
+def pretrain(
+    model: TransformationModel | Series,
+    base: keras.layers.Layer,
+    images: np.ndarray,
+    classifier: keras.Model | None = None,
+    settings: Pretraining | None = None,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
     """Pretrain a transformation model in place, on images that need no labels.
 
     Parameters
@@ -193,7 +221,7 @@ def pretrain(model, base, images, classifier=None, settings=None, seed=0):
     return trajectory
 
 
-def diversity(layer, images, draws=20, seed=0):
+def diversity(layer: keras.layers.Layer, images: np.ndarray, draws: int = 20, seed: int = 0) -> float:
     """How much the copies of one image differ: standard deviation of the displacement over draws, in pixels.
 
     Parameters

@@ -9,9 +9,12 @@ Rotation and the other linear groups are fields that are linear in position: the
 which at a corner of a 28 x 28 image differs from it by 0.4 px for 12 degrees.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +22,13 @@ from ..backend import keras
 from ..errors import InputError
 from .models import Design, _check_number, _check_whole, _checked_shape, _seeds, encoder
 from .warp import warp
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from numpy.typing import ArrayLike
+
+    from ..types import Shape, Tensor, TensorShape
 
 layers, ops = keras.layers, keras.ops
 
@@ -52,7 +62,7 @@ class Family:
     start: float = 0.5
     cap: float = 4.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_whole("base_shift", self.base_shift, 0)
         if not isinstance(self.flips, bool):
             raise InputError(f"flips is {self.flips!r}; it must be True or False.")
@@ -64,12 +74,12 @@ class Family:
             raise InputError(f"bands are {self.bands!r}; they must be positive and rise.")
 
     @property
-    def groups(self):
+    def groups(self) -> tuple[str, ...]:
         """Names of the groups, in the order of sigma: tuple of str."""
         return (*LINEAR_GROUPS, *(f"elastic {band}" for band in range(1, len(self.bands) + 1)))
 
 
-def modes(height, width, bands):
+def modes(height: int, width: int, bands: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The fields Phi of all groups.
 
     The linear groups have one field each, of root mean square length 1 px. An elastic band's waves are as strong as one
@@ -100,29 +110,29 @@ def modes(height, width, bands):
     return np.concatenate(fields).astype("float32"), groups
 
 
-class _Ranges(layers.Layer):
+class _Ranges(layers.Layer):  # type: ignore[name-defined]
     """Draws copies; where log sigma comes from is for subclasses to say."""
 
-    def __init__(self, image_shape, family=None, seed=0, **kwargs):
+    def __init__(self, image_shape: Shape, family: Family | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_shape, self.family = _checked_shape(image_shape), family or Family()
         self.seed = _check_whole("seed", seed, 0)
-        fields, self._group_of = modes(*self.image_shape[:2], self.family.bands)
+        fields, self._group_of = modes(*self.image_shape[:2], self.family.bands)  # type: ignore[call-arg]
         self._fields = fields.reshape(len(fields), -1)
         self.seed_generator = keras.random.SeedGenerator(next(_seeds(seed, 1)))
         self.built = True
 
     @property
-    def groups(self):
+    def groups(self) -> tuple[str, ...]:
         """Names of the groups, in the order of sigma: tuple of str."""
         return self.family.groups
 
     @property
-    def n_uniforms(self):
+    def n_uniforms(self) -> int:
         """Random numbers that a copy takes: two for its base shift, one for its flip, one for each field of `modes`."""
         return _BASE + len(self._fields)
 
-    def draw(self, n, seed=None, paired=False):
+    def draw(self, n: Tensor, seed: int | None = None, paired: bool = False) -> Tensor:
         """Random numbers for n copies.
 
         Parameters
@@ -147,7 +157,7 @@ class _Ranges(layers.Layer):
         opposite = ops.concatenate([first[:, :_BASE], -first[:, _BASE:]], axis=1)
         return ops.concatenate([first, opposite], axis=0)
 
-    def displacement(self, sigma, uniforms):
+    def displacement(self, sigma: Tensor, uniforms: Tensor) -> Tensor:
         """Displacement fields of copies.
 
         Parameters
@@ -170,16 +180,16 @@ class _Ranges(layers.Layer):
             )
         return self._learned(sigma, uniforms) + self._base_shift(uniforms[:, :2])[:, None, None, :]
 
-    def learned_displacement(self, images, seed=None):
+    def learned_displacement(self, images: Tensor, seed: int | None = None) -> Tensor:
         """Displacement of one copy of each image, without its base shift: float tensor [n, height, width, 2], in px."""
         return self._learned(self.sigma(images), self.draw(len(images), seed))
 
-    def sigma(self, images=None):
+    def sigma(self, images: Tensor | None = None) -> Tensor:
         """The ranges in pixels, float tensor [n or 1, groups]: below the cap, softly."""
         cap = self.family.cap
         return cap * ops.tanh(ops.exp(self.log_range(images)) / cap)
 
-    def call(self, images, uniforms=None, seed=None):
+    def call(self, images: Tensor, uniforms: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Copies of images, one of each.
 
         Parameters
@@ -200,17 +210,17 @@ class _Ranges(layers.Layer):
             images = ops.where(uniforms[:, 2, None, None, None] < 0, ops.flip(images, axis=2), images)
         return warp(images, self.displacement(self.sigma(images), uniforms))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: TensorShape) -> TensorShape:
         """The images' own shape."""
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """What `from_config` needs, ready for JSON."""
         about = {"image_shape": list(self.image_shape), "family": asdict(self.family), "seed": self.seed}
         return {**super().get_config(), **about}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """A layer, its weights at their initial values."""
         family = {**config["family"], "bands": tuple(config["family"]["bands"])}
         return cls(**{**config, "family": Family(**family)})
@@ -242,20 +252,20 @@ class GlobalRanges(_Ranges):
         The trainable weights: log s, where sigma = cap tanh(s / cap).
     """
 
-    def __init__(self, image_shape, family=None, seed=0, **kwargs):
+    def __init__(self, image_shape: Shape, family: Family | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(image_shape, family, seed, **kwargs)
         start = keras.initializers.Constant(_log_range(self.family.start, self.family.cap).item())
         self.log_sigma = self.add_weight(shape=(len(self.groups),), initializer=start, name="log_sigma")
 
-    def log_range(self, images=None):
+    def log_range(self, images: Tensor | None = None) -> Tensor:
         """Log s, float tensor [1, groups]."""
         return ops.convert_to_tensor(self.log_sigma)[None]
 
-    def ranges(self):
+    def ranges(self) -> dict[str, float]:
         """Sigma by the name of its group, in pixels: dict of float."""
         return dict(zip(self.groups, ops.convert_to_numpy(self.sigma())[0].tolist(), strict=True))
 
-    def assign(self, sigma):
+    def assign(self, sigma: ArrayLike) -> None:
         """Set the ranges, as for ranges guessed by hand or exchanged among the groups.
 
         Parameters
@@ -291,7 +301,14 @@ class ImageRanges(_Ranges):
         Images -> log s [n, groups]; its weights are the trainable ones.
     """
 
-    def __init__(self, image_shape, family=None, seed=0, design=None, **kwargs):
+    def __init__(
+        self,
+        image_shape: Shape,
+        family: Family | None = None,
+        seed: int = 0,
+        design: Design | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(image_shape, family, seed, **kwargs)
         self.design = design or Design()
         _, of_encoder, of_last = _seeds(self.seed, 3)
@@ -305,16 +322,16 @@ class ImageRanges(_Ranges):
         body = encoder(self.image_shape, self.design, of_encoder)
         self.predictor = keras.Sequential([layers.Input(self.image_shape), body, last], name="predictor")
 
-    def log_range(self, images):
+    def log_range(self, images: Tensor) -> Tensor:
         """Log s, float tensor [n, groups]."""
         return self.predictor(images)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """What `from_config` needs, ready for JSON."""
         return {**super().get_config(), "design": asdict(self.design)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """A layer, its weights at their initial values."""
         return super().from_config({**config, "design": Design(**config["design"])})
 

@@ -1,9 +1,17 @@
 """The transformation models in series, as one layer that is pretrained, learned and saved like the parallel one."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from ..backend import keras
 from .models import Design, TransformationModel, _check_whole, _seeds, in_series
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from ..types import Shape, Tensor, TensorShape
 
 ops = keras.ops
 
@@ -37,7 +45,7 @@ class Series(keras.Model):
         Unfit image_shape, or grey images.
     """
 
-    def __init__(self, image_shape, design=None, seed=0, **kwargs):
+    def __init__(self, image_shape: Shape, design: Design | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = _check_whole("seed", seed, 0)
         self.spatial, self.appearance = in_series(image_shape, design, seed).layers
@@ -45,49 +53,51 @@ class Series(keras.Model):
         self.design = replace(self.spatial.design, parts="both")
         self.built = True
 
-    def encode(self, images, drop=None, seed=None):
+    def encode(self, images: Tensor, drop: bool | None = None, seed: int | None = None) -> Tensor:
         """Both models' tau of images, one after the other: float tensor [n, 2 tau]; see `TransformationModel`."""
         of_warps, of_colours = (None, None) if seed is None else _seeds(seed, 2)
         first = self.spatial.encode(images, drop, of_warps)
         second = self.appearance.encode(self.spatial.transform(images, first), drop, of_colours)
         return ops.concatenate([first, second], axis=-1)
 
-    def fields(self, tau):
+    def fields(self, tau: Tensor) -> dict[str, Tensor]:
         """What both G make of their parts of tau [n, 2 tau]: dict of 'displacement', 'filter' and 'bias'."""
         first, second = ops.split(tau, 2, axis=-1)
         return {**self.spatial.fields(first), **self.appearance.fields(second)}
 
-    def transform(self, images, tau):
+    def transform(self, images: Tensor, tau: Tensor) -> Tensor:
         """Images as both transform them, given both tau: float tensor [n, height, width, channels]."""
         return self.apply(images, self.fields(tau))
 
-    def apply(self, images, fields):
+    def apply(self, images: Tensor, fields: dict[str, Tensor]) -> Tensor:
         """Images transformed by what `fields` gave: float tensor [n, height, width, channels]."""
         return self.appearance.apply(images, fields)
 
-    def call(self, images, training=None, seed=None):
+    def call(self, images: Tensor, training: bool | None = None, seed: int | None = None) -> Tensor:
         """Transform images, with part of tau dropped in training and, if the design is `diverse`, always."""
         return self.transform(images, self.encode(images, drop=bool(training) or self.design.diverse, seed=seed))
 
-    def learned_displacement(self, images, seed=None):
+    def learned_displacement(self, images: Tensor, seed: int | None = None) -> Tensor:
         """Displacement of one copy of each image, part of tau dropped: float tensor [n, height, width, 2], in px."""
         return self.fields(self.encode(images, drop=True, seed=seed))["displacement"]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: TensorShape) -> TensorShape:
         """The images' own shape."""
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """What `from_config` needs, ready for JSON."""
         about = {"image_shape": list(self.image_shape), "design": asdict(self.design), "seed": self.seed}
         return {**super().get_config(), **about}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """A model, its weights at their initial values."""
         return cls(**{**config, "design": Design(**config["design"])})
 
 
-def transformation_model(image_shape, design, seed, series=False):
+def transformation_model(
+    image_shape: Shape, design: Design | None, seed: int, series: bool = False
+) -> TransformationModel | Series:
     """A `TransformationModel` or, in series, a `Series`."""
     return (Series if series else TransformationModel)(image_shape, design, seed)

@@ -1,5 +1,9 @@
 """What a comparison's page shows: tables and pictures of `influaug.augnet.comparison`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from matplotlib.colors import hsv_to_rgb
@@ -14,12 +18,24 @@ from .guessed import ranges_by_hand
 from .network import AugmentationNetwork
 from .pretraining import diversity
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from matplotlib.axes import Axes
+
+    from .comparison import Comparison
+    from .models import TransformationModel
+    from .series import Series
+
+    PUBLISHED: dict[Any, str]
+
 COLOURS = {"better": "#009E73", "open": "#777777", "worse": "#D55E00"}
 PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
 """Which published row an arm stands beside."""
 
 
-def about(comparison):
+def about(comparison: Comparison) -> str:
     """Which data a page has, in a sentence or two of Markdown."""
     points, provenance = comparison.split(0), load(comparison.dataset, comparison.data_folder).provenance
     return (
@@ -28,7 +44,7 @@ def about(comparison):
     )
 
 
-def table(means, comparison, digits=2):
+def table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.DataFrame:
     """A summary as text, mean and half width in one column, beside the published error where there is one.
 
     Parameters
@@ -58,7 +74,7 @@ def table(means, comparison, digits=2):
     return made
 
 
-def caption(comparison, means):
+def caption(comparison: Comparison, means: pd.DataFrame) -> str:
     """What the table of errors shows."""
     return (
         f"*Test errors in percent, means over {int(means['seeds'].max())} replicates with 95% intervals; differences "
@@ -67,7 +83,7 @@ def caption(comparison, means):
     )
 
 
-def differences(ax, means, against):
+def differences(ax: Axes, means: pd.DataFrame, against: str) -> Axes:
     """Each arm's paired difference with its 95% interval; filled where the interval excludes zero.
 
     Ablations of the arm 'network' stand below a line.
@@ -86,7 +102,7 @@ def differences(ax, means, against):
     return ax
 
 
-def ranges(axes, comparison, form="ranges"):
+def ranges(axes: Sequence[Axes], comparison: Comparison, form: str = "ranges") -> Sequence[Axes]:
     """Ranges of each group by step (mean over replicates), and what came out, beside those guessed by hand."""
     runs = [trajectory(comparison, replicate, form)[0] for replicate in range(comparison.replicates)]
     sigma = np.array([run["sigma"].tolist() for run in runs])
@@ -114,14 +130,14 @@ def _outcomes(ax, comparison, form, groups):
     ax.set(xlabel="range (px)", xlim=(0, None))
 
 
-def copies(comparison, replicate, arm, images):
+def copies(comparison: Comparison, replicate: int, arm: str, images: np.ndarray) -> np.ndarray:
     """One copy of each image under an arm: array of uint8."""
     layer = augmentation_of(comparison, replicate, arm, images.shape[1:], learned_file)
     made = layer(images.astype("float32"), **({"training": True} if arm == "heuristic" else {"seed": 0}))
     return _as_pixels(made)
 
 
-def costs(comparison, found):
+def costs(comparison: Comparison, found: pd.DataFrame) -> pd.DataFrame:
     """Seconds a replicate: of learning each form, and of an arm's own training; and the papers' GPU hours."""
     rows = {}
     for form in [arm for arm in LEARNED if arm in comparison.arms]:
@@ -135,12 +151,12 @@ def costs(comparison, found):
     return pd.DataFrame.from_dict(rows, orient="index", columns=["time"])
 
 
-def loaded(comparison, replicate, form):
+def loaded(comparison: Comparison, replicate: int, form: str) -> AugmentationNetwork:
     """The `AugmentationNetwork` of a form, learned if need be."""
     return AugmentationNetwork.load(learned_file(comparison, replicate, form))
 
 
-def warps(comparison, replicate, forms, images):
+def warps(comparison: Comparison, replicate: int, forms: Iterable[str], images: np.ndarray) -> pd.DataFrame:
     """How strong and how diverse the learned warps of some forms are: DataFrame, in pixels."""
     rows = {}
     for form in forms:
@@ -155,7 +171,9 @@ def warps(comparison, replicate, forms, images):
     return pd.DataFrame.from_dict(rows, orient="index").round(2)
 
 
-def walk(model, image, steps=10, seed=0):
+def walk(
+    model: TransformationModel | Series, image: np.ndarray, steps: int = 10, seed: int = 0
+) -> dict[str, np.ndarray]:
     """Copies of an image along a line from one draw of tau to another (Lee et al., 2020, figure 4).
 
     Returns
@@ -191,7 +209,9 @@ def _as_pixels(images):
     return np.clip(np.rint(keras.ops.convert_to_numpy(images)), 0, 255).astype(np.uint8)
 
 
-def corrected(comparison, replicate, arm, against="control"):
+def corrected(
+    comparison: Comparison, replicate: int, arm: str, against: str = "control"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Test images that the classifier of `against` gets wrong and that of `arm` right (Lee et al., 2020, figure 5).
 
     Returns
@@ -211,7 +231,7 @@ def corrected(comparison, replicate, arm, against="control"):
     return points.images_test[gained], points.labels_test[gained], classes[0][gained], int((right[0] & ~right[1]).sum())
 
 
-def game(ax, trajectory, window=20):
+def game(ax: Axes, trajectory: list[dict[str, Any]], window: int = 20) -> Axes:
     """Losses of both sides of a pretraining, as running means."""
     table = pd.DataFrame(trajectory).rolling(min(window, len(trajectory)), min_periods=1).mean()
     for side, colour in (("critics", "#0072B2"), ("generator", "#D55E00")):
@@ -221,7 +241,7 @@ def game(ax, trajectory, window=20):
     return ax
 
 
-def promise(axes, trajectory, label):
+def promise(axes: Sequence[Axes], trajectory: list[dict[str, Any]], label: str) -> Sequence[Axes]:
     """The objective and the validation loss of an influence training by step: two Axes."""
     table = pd.DataFrame(trajectory)
     x = np.arange(1, len(table) + 1)
@@ -232,7 +252,7 @@ def promise(axes, trajectory, label):
     return axes
 
 
-def sides(arm, labels, before, lost):
+def sides(arm: str, labels: np.ndarray, before: np.ndarray, lost: int) -> str:
     """What the row of `corrected` test images shows, the first ten of them."""
     names = [f"{label} for {taken}" for label, taken in zip(labels[:10], before[:10], strict=True)]
     return (
@@ -241,7 +261,7 @@ def sides(arm, labels, before, lost):
     )
 
 
-def against_others(found, arm="ranges"):
+def against_others(found: pd.DataFrame, arm: str = "ranges") -> pd.DataFrame:
     """Paired differences in test error of one arm from every other, with 95% intervals: DataFrame of text."""
     others = [name for name in dict.fromkeys(found["arm"]) if name != arm]
     rows = {}
@@ -252,7 +272,7 @@ def against_others(found, arm="ranges"):
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def ablations(found):
+def ablations(found: pd.DataFrame) -> pd.DataFrame:
     """What each ablation changes and, if 'network' is an arm, its paired difference in test error from that: text.
 
     Parameters

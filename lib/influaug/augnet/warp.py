@@ -5,12 +5,18 @@ at (i + d[i, j, 0], j + d[i, j, 1]), rows first, rows counted downwards. So zero
 the first channel moves the picture up. Everything here is differentiable and works on tensors and arrays alike.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backend import keras
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..types import Tensor
 
 ops = keras.ops
 
@@ -18,7 +24,7 @@ _BORDER = 2
 """Zeros around an image: as many as there are neighbours along an axis, so that both can lie outside."""
 
 
-def warp(images, displacement):
+def warp(images: Tensor, displacement: Tensor) -> Tensor:
     """Bilinear interpolation of images at displaced pixels; what lies outside of an image is zero.
 
     Jaderberg et al. (2015), "Spatial Transformer Networks", equation 5; the same as `scipy.ndimage.map_coordinates`
@@ -55,7 +61,7 @@ def warp(images, displacement):
     return above + down * (below - above)
 
 
-def bound(displacement, limit):
+def bound(displacement: Tensor, limit: float) -> Tensor:
     """Keep every component of a displacement below a limit: d becomes m tanh(d / m), which hardly changes small ones.
 
     Parameters
@@ -75,7 +81,7 @@ def bound(displacement, limit):
     return limit * ops.tanh(displacement / limit)
 
 
-def smooth(displacement, size=4):
+def smooth(displacement: Tensor, size: int = 4) -> Tensor:
     """Average a displacement field over a window around each pixel; beyond its edges the field is its mirror image.
 
     Lee et al. (2020), section 4.1, smooth the flow field by average pooling with 4 x 4 windows. An even window has no
@@ -98,7 +104,7 @@ def smooth(displacement, size=4):
     return _along_axes(_windows(height, size), _windows(width, size), displacement)
 
 
-def upsample(control, height, width):
+def upsample(control: Tensor, height: int, width: int) -> Tensor:
     """Bilinear interpolation between the points of a coarse grid that spans the image from corner to corner.
 
     The outermost control points lie on the outermost pixels, so that a linear field on the grid is the linear field on
