@@ -19,8 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pyarrow import parquet
 
 from .errors import InputError
+from .limits import check_arrays, check_size
 
 PACKAGES = ("influaug", "numpy", "scipy", "scikit-learn", "pandas", "keras", "imaug")
 
@@ -147,7 +149,7 @@ def read_arrays(path, wanted):
     """
     if not Path(path).exists():
         return None
-    with _damage_named(path), np.load(path, allow_pickle=False) as file:
+    with _damage_named(path), _opened(path) as file:
         about = json.loads(str(file["manifest"]))
         if about["key"] != wanted:
             return None
@@ -167,6 +169,7 @@ def read_table(path, wanted=None):
     if not Path(path).exists():
         return None
     with _damage_named(path):
+        _check_table(path)
         table = pd.read_parquet(path)
         about = json.loads(table.attrs.pop("manifest"))
         if wanted not in (None, about["key"]):
@@ -183,7 +186,7 @@ def read_manifest(path):
     with _damage_named(path):
         if path.suffix == ".parquet":
             return json.loads(pd.read_parquet(path, columns=[]).attrs["manifest"])
-        with np.load(path, allow_pickle=False) as file:
+        with _opened(path) as file:
             return json.loads(str(file["manifest"]))
 
 
@@ -193,6 +196,18 @@ def read_json(path):
         return None
     with _damage_named(path):
         return json.loads(Path(path).read_text())
+
+
+def _opened(path):
+    check_arrays(path)
+    return np.load(path, allow_pickle=False)
+
+
+def _check_table(path):
+    """Refuse a table of more cells than a file of its size can have: a column of one value packs without limit."""
+    about = parquet.read_metadata(path)
+    pages = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+    check_size(path, max(8 * about.num_rows * about.num_columns, pages))
 
 
 @contextmanager

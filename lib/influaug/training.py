@@ -28,6 +28,7 @@ from .backend import keras
 from .data import content_hash
 from .errors import InputError
 from .featurizers import KerasFeaturizer, _checked_images, _checked_labels
+from .limits import check_members
 
 AUGMENTATIONS = ("flips", "shifts", "rotations")
 SHIFT = 1 / 8
@@ -229,10 +230,14 @@ def read_record(path):
     InputError
         The file is no saved network.
     """
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is not a saved network; it must be a .keras file.")
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read(_RECORD)) if _RECORD in archive.namelist() else None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_members(path, archive)
+            return json.loads(archive.read(_RECORD)) if _RECORD in archive.namelist() else None
+    except InputError:
+        raise
+    except Exception as error:  # which type it is depends on which of the file's bytes are wrong
+        raise InputError(f"{path} is not a saved network; it must be a .keras file.") from error
 
 
 class _Run:
