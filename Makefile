@@ -13,7 +13,7 @@ COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast lint
+.PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast lint audit
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -85,3 +85,6 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check lib tests notebooks
 	$(BIN)/ruff format --check lib tests
 	$(BIN)/mypy
+
+audit: $(READY) ## compare what is installed with the lock and its hashes, and the lock with advisories (status 3: not had)
+	@$(BIN)/python -m influaug.audit $(UV) $(EXTRA)

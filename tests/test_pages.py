@@ -2,10 +2,14 @@
 
 import base64
 import hashlib
+import http.server
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -135,6 +139,123 @@ def test_page_asks_no_other_host(page, soup):
     assert "http" not in policy
     assert soup.find("a", string="a badge")["href"] == "https://example.org/badge.svg"
     assert "kept" in soup.main.text
+
+
+HOSTILE = """<p id="here">kept</p>
+<script>ran('script')</script>
+<img src="x" onerror="ran('onerror')"><svg onload="ran('svg')"><script>ran('in svg')</script></svg>
+<details open ontoggle="ran('toggle')"></details>
+<a id="link" href="JaVa\tScript:ran('link')">a link</a>
+<form action="https://example.org/" id="form"><input name="a"></form>
+<img src="https://example.org/a.png"><style>@import url("https://example.org/a.css");
+body { background: url("https://example.org/b.png") }</style>
+<iframe srcdoc="<script>parent.ran('frame')</script>"></iframe>
+<noscript><p title="</noscript><img src=x onerror=ran('noscript')>"></noscript>
+</div></main></body>
+<meta http-equiv="refresh" content="0;url=https://example.org/"><base href="https://example.org/">
+<script>ran('after the end')</script><img src="x" onerror="ran('after')">"""
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """The page of a notebook of which every output, and a text, does what it can."""
+    markdown = HOSTILE + "\n\n[a](javascript:ran('markdown')) ![](https://example.org/c.png) ![](.)\n"
+    data = [{"text/html": HOSTILE}, {"text/markdown": markdown}, {"image/svg+xml": f"<svg>{HOSTILE}</svg>"}]
+    data += [{"image/png": "\"><script>ran('png')</script>"}, {"text/latex": f"${HOSTILE}$"}, {"text/plain": HOSTILE}]
+    data += [{"application/javascript": "ran('javascript')"}]
+    outputs = [new_output("display_data", one) for one in data]
+    outputs += [new_output("stream", name="stderr", text=HOSTILE), new_output("error", ename=HOSTILE, evalue=HOSTILE)]
+    cells = [new_markdown_cell(f"# {HOSTILE}"), new_markdown_cell(markdown), new_code_cell(HOSTILE, outputs=outputs)]
+    study = {"papermill": {"parameters": {"study": HOSTILE}}}
+    nbformat.write(new_notebook(cells=cells, metadata=study), tmp_path / "a.ipynb")
+    render_notebook(tmp_path / "a.ipynb", tmp_path / "a.html", links=[("</nav><script>ran(1)</script>", "x.html")])
+    return tmp_path / "a.html"
+
+
+def test_what_outputs_would_run_is_taken_out(hostile):
+    text = hostile.read_text("utf-8")
+    soup = BeautifulSoup(text, "html.parser")
+    assert [found for found in Requests(text).found if isinstance(found, tuple)] == []  # styles are the policy's matter
+    assert len(soup.find_all(id="here")) >= 3
+    assert soup.select("script, iframe, form, base, noscript") == []
+    assert [tag for tag in soup.find_all("meta") if tag.parent is not soup.head] == []
+    names = {name for tag in soup.find_all() for name in tag.attrs}
+    assert not [name for name in names if name.startswith("on")]
+    assert not [tag for tag in soup.find_all(href=True) if "script" in tag["href"].lower()]
+
+
+@pytest.fixture
+def asked():
+    """The address of a server on the loopback, and the list of what it was asked for."""
+    asked = []
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+@pytest.mark.browser
+def test_what_outputs_would_run_does_nothing_in_a_browser(hostile, asked):
+    from playwright.sync_api import sync_playwright
+
+    site, found = asked
+    text, armed, bare = hostile.read_text("utf-8"), hostile.with_name("armed.html"), hostile.with_name("bare.html")
+    # What is taken out is put back, so that the policy is tried alone, but for a refresh, which no policy stops.
+    text = text.replace("</main>", re.sub("<meta.*?>", "", HOSTILE) + "</main>", 1).replace("https://example.org", site)
+    armed.write_text(text, "utf-8")
+    bare.write_text(text.replace("Content-Security-Policy", "No-Policy", 1), "utf-8")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        context = browser.new_context()
+        context.add_init_script("log = []; ran = what => log.push(what)")
+        for path in (hostile, armed):
+            page = context.new_page()
+            page.goto(path.as_uri())
+            for link in page.locator("a:has-text('a link')").all():
+                link.click(no_wait_after=True)
+            page.evaluate("document.querySelectorAll('form').forEach(form => form.submit())")
+            assert page.url.split("#")[0] == path.as_uri()
+            assert (page.evaluate("log"), found) == ([], [])
+        page = context.new_page()
+        page.goto(bare.as_uri())  # without its policy the page does run and ask: this test can fail
+        assert {"script", "onerror", "svg"} <= set(page.evaluate("log")) and {"/a.png", "/a.css"} <= set(found)
+        browser.close()
+
+
+def test_pictures_beside_the_notebook_are_embedded_and_what_lies_elsewhere_is_not(tmp_path):
+    (tmp_path / "book").mkdir()
+    picture = b"\x89PNG\r\n\x1a\n"
+    for path in ("book/a.png", "secret.png", "book/notes.txt"):
+        (tmp_path / path).write_bytes(picture)
+    (tmp_path / "book" / "link.png").symlink_to(tmp_path / "secret.png")
+    os.mkfifo(tmp_path / "book" / "pipe.png")
+    names = ["a.png", "../secret.png", str(tmp_path / "secret.png"), "link.png", "pipe.png", "notes.txt", "."]
+    soup = render(tmp_path / "book", *[new_markdown_cell(f"![]({name}) <img src='{name}'>") for name in names])
+    embedded = {image["src"] for image in soup.find_all("img") if image["src"].startswith("data:")}
+    assert embedded == {f"data:image/png;base64,{base64.b64encode(picture).decode()}"}
+    assert [image["src"] for image in soup.find_all("img")][2::2] == names[1:]
+
+
+def test_a_notebook_that_cannot_be_rendered_is_named(tmp_path):
+    cell = new_markdown_cell("![](attachment:none.png)")
+    with pytest.raises(InputError, match=r"a\.ipynb is not a readable Jupyter notebook \(InvalidNotebook\)\.$"):
+        render(tmp_path, cell)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ipynb"]
+
+
+def test_a_formula_of_endless_depth_stays_its_source(tmp_path):
+    soup = render(tmp_path, new_markdown_cell("$" + "{" * 3000 + "x" + "}" * 3000 + "$"))
+    assert soup.main.code["class"] == ["tex"]
 
 
 def test_formulas_are_mathml(soup):

@@ -87,6 +87,76 @@ def test_the_lock_is_of_these_requirements():
         assert set(locked[requirement.name].split(",")) == set(str(requirement.specifier).split(","))
 
 
+def test_every_file_of_the_lock_has_a_hash():
+    for package in tomllib.loads(LOCK)["package"]:
+        files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
+        assert files or "editable" in package["source"], package["name"]
+        for file in files:
+            assert re.fullmatch("sha256:[0-9a-f]{64}", file["hash"]), file
+            assert urlsplit(file["url"])[:2] == ("https", "files.pythonhosted.org"), file
+
+
+PICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
+LOADERS = (
+    "torch.load joblib.load yaml.load yaml.unsafe_load yaml.full_load yaml.load_all numpy.loadtxt pandas.read_pickle"
+)
+RUNNERS = "eval exec compile __import__ os.system os.popen keras.config.enable_unsafe_deserialization"
+UNSAFE = {*LOADERS.split(), *RUNNERS.split()}
+UNPACKERS = {"extractall", "extract", "unpack_archive"}
+UNSAFE_OPTIONS = {"allow_pickle": True, "safe_mode": False, "shell": True, "verify": False}
+DEMANDED = {"load": ("np", "allow_pickle", False), "load_model": ("keras.saving", "safe_mode", True)}
+"""What a call must say, by the last part of its name: of which module, and the option with its value."""
+
+
+def sources():
+    """Every piece of Python of the project: where it is, and its text."""
+    files = (paths.PROJECT / "lib").rglob("*.py")
+    yield from ((path.relative_to(paths.PROJECT).as_posix(), path.read_text("utf-8")) for path in files)
+    yield from ((name, cell.source) for name in NOTEBOOKS for cell in code_cells(name))
+
+
+def unsafe(text):
+    """What in a piece of Python would load pickles or run what a file says."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            yield from {module.partition(".")[0] for module in modules} & PICKLERS
+        if isinstance(node, ast.Call):
+            name, options = ast.unparse(node.func), {k.arg: getattr(k.value, "value", None) for k in node.keywords}
+            last = name.rpartition(".")[2]
+            if name in UNSAFE or last in UNPACKERS:
+                yield name
+            yield from (f"{name}({key})" for key in UNSAFE_OPTIONS if options.get(key) is UNSAFE_OPTIONS[key])
+            module, option, value = DEMANDED.get(last, ("", "", None))
+            if name == f"{module}.{last}" and options.get(option) is not value:
+                yield f"{name} without {option}"
+
+
+def test_nothing_is_unpickled_and_nothing_that_a_file_says_is_run():
+    assert [(where, what) for where, text in sources() for what in unsafe(text)] == []
+    text = (paths.PROJECT / "Snakefile").read_text("utf-8")
+    assert not re.search(r"\b(pickle|eval|exec|unsafe_load|os\.system)\b", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import joblib\njoblib.load('a')",
+        "yaml.load(text)",
+        "eval('1')",
+        "np.load('a')",
+        "np.load('a', allow_pickle=True)",
+        "keras.saving.load_model('a')",
+        "subprocess.run('ls', shell=True)",
+        "archive.extractall('.')",
+    ],
+)
+def test_what_would_be_unsafe_is_seen(text):
+    assert list(unsafe(text))
+
+
 def test_every_requirement_has_both_bounds():
     extras = PYPROJECT["project"]["optional-dependencies"].values()
     groups = PYPROJECT["dependency-groups"].values()

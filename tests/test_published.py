@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from influaug import published
+from influaug import paths, published
+from influaug.errors import InputError
 from influaug.policies import POLICIES
 from influaug.study import Study
 from influaug.summary import CURVE, mean_interval
@@ -162,3 +163,22 @@ def test_curves_that_stop_early_have_no_area_but_a_place_in_table_1():
     comparison = published.compare_auc(sweep)
     assert comparison.empty and {"ours", "published", "difference"} <= set(comparison.columns)
     assert len(published.compare_table_1(sweep)) == 11
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: text.replace("auc_mean", "mean", 1), "its columns are table, dataset"),
+        (lambda text: text.replace("995.442", "high", 1), "high"),
+        (lambda text: text[: len(text) // 2], "column 5"),
+        (lambda text: text + '"' + "x" * 1000, "EOF inside string"),
+        (lambda text: "", "No columns"),
+    ],
+)
+def test_a_damaged_table_of_published_numbers_is_named(tmp_path, monkeypatch, damage, said):
+    name = "kuchnik_smith_2019_auc.csv"
+    text = (paths.PUBLISHED / name).read_text("utf-8")
+    (tmp_path / name).write_text(damage(text), "utf-8")
+    monkeypatch.setattr(paths, "PUBLISHED", tmp_path)
+    with pytest.raises(InputError, match=f"{name} is not a table of published numbers: .*({said})"):
+        published.auc_table()

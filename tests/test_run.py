@@ -2,7 +2,7 @@
 
 import os
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from io import BytesIO
 from pathlib import Path
 
@@ -94,6 +94,14 @@ def test_pictures_are_kept_with_a_palette_unless_they_are_transparent(project, t
     assert opaque.mode == "P" and transparent.mode == "RGBA"
     np.testing.assert_array_equal(np.asarray(opaque.convert("RGB")), picture[..., :3])
     np.testing.assert_array_equal(np.asarray(transparent), picture)
+
+
+@pytest.mark.parametrize("content", [b"no picture", b"\x89PNG\r\n\x1a\n", b""])
+def test_a_picture_that_is_none_stays_as_the_notebook_left_it(project, tmp_path, content):
+    shows = f"from IPython.display import display\ndisplay({{'image/png': {b64encode(content).decode()!r}}}, raw=True)"
+    run(project("01_featurize", shows), "tiny.yaml", tmp_path / "done.ipynb", tmp_path / "done.html")
+    (output,) = nbformat.read(tmp_path / "done.ipynb", 4).cells[-1].outputs
+    assert b64decode(output.data["image/png"]) == content
 
 
 @pytest.mark.parametrize(

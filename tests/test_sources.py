@@ -8,6 +8,7 @@ import socket
 import struct
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,8 @@ def served(tmp_path, monkeypatch):
     monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    monkeypatch.setattr(sources, "SCHEMES", ("http",))
 
     def offer(name, content, checksum=None):
         (root / name).write_bytes(content)
@@ -232,6 +235,17 @@ def test_missing_file_is_downloaded_verified_and_then_left_alone(tmp_path, serve
     assert (folder / "mnist.npz").read_bytes() == content
 
 
+def test_what_a_killed_download_left_goes_and_one_that_is_still_going_stays(tmp_path, served):
+    served("mnist.npz", write_npz(tmp_path / "source.npz").read_bytes())
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, age in (("mnist.npz.old.part", 2 * sources.LONGEST_SILENCE), ("mnist.npz.new.part", 1)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    load("mnist", folder)
+    assert {path.name for path in folder.iterdir()} == {"mnist.npz", "mnist.npz.new.part"}
+
+
 def test_all_of_small_norb_is_downloaded(tmp_path, served):
     source, folder = tmp_path / "source", tmp_path / "folder"
     source.mkdir()
@@ -255,6 +269,7 @@ def test_wrong_checksum_ends_at_once_and_leaves_nothing(tmp_path, served):
     [("mnist", "mnist.npz"), ("cifar10", "cifar-10-binary.tar.gz"), ("small-norb", NORB_FILES["train", "dat"] + ".gz")],
 )
 def test_without_network_one_sentence_names_folder_file_and_address(tmp_path, monkeypatch, name, first):
+    monkeypatch.setattr(sources, "SCHEMES", ("http",))
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/{first}"
     monkeypatch.setitem(sources.SOURCES, first, (url, "md5", "0" * 32))
@@ -262,6 +277,61 @@ def test_without_network_one_sentence_names_folder_file_and_address(tmp_path, mo
         load(name, tmp_path / "folder")
     assert str(caught.value).startswith(f"{first} is not in {tmp_path / 'folder'} and cannot be had from {url} (")
     assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_only_https_is_taken(tmp_path, monkeypatch):
+    for url in ("http://127.0.0.1:9/mnist.npz", f"file://{__file__}", "ftp://127.0.0.1:9/mnist.npz"):
+        monkeypatch.setitem(sources.SOURCES, "mnist.npz", (url, "md5", "0" * 32))
+        with pytest.raises(InputError, match=f"cannot be had from {url} .only https is taken, not {url}"):
+            load("mnist", tmp_path / "folder")
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("https://127.0.0.1:9/x", "only http is taken, not https"),
+        ("ftp://127.0.0.1:9/x", "only http is taken, not ftp"),
+        (f"file://{__file__}", "not allowed"),
+        ("http://[x", "Invalid"),
+    ],
+)
+def test_a_source_that_leads_on_by_another_scheme_is_not_followed(tmp_path, served, monkeypatch, place, said):
+    served("mnist.npz", b"")
+
+    def lead_on(handler):
+        handler.send_response(302)
+        handler.send_header("Location", place)
+        handler.end_headers()
+
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "do_GET", lead_on)
+    with pytest.raises(
+        InputError, match=rf"mnist\.npz is not in .* and cannot be had from .*{said}.*: put it there\.$"
+    ):
+        load("mnist", tmp_path / "folder")
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_a_source_that_sends_without_end_is_cut_off(tmp_path, served, monkeypatch):
+    served("mnist.npz", bytes(3 << 20))
+    monkeypatch.setattr(sources, "MOST_DOWNLOADED", 2 << 20)
+    with pytest.raises(InputError, match="it sends more than 2097152 bytes"):
+        load("mnist", tmp_path / "folder")
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_a_length_that_is_no_number_does_not_matter(tmp_path, served, monkeypatch):
+    content = write_npz(tmp_path / "source.npz").read_bytes()
+    served("mnist.npz", content)
+
+    def send(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "many")
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "do_GET", send)
+    assert len(load("mnist", tmp_path / "folder").labels_train) == 6
 
 
 def test_file_that_the_source_has_not(tmp_path, served, monkeypatch):

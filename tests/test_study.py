@@ -200,6 +200,48 @@ def test_what_is_not_yaml_of_parameters_is_refused_and_never_run(tmp_path, text)
     assert not made.exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("study: !!python/object/apply:os.system ['touch canary']", "could not determine a constructor"),
+        ("study: !!python/name:os.system", "could not determine a constructor"),
+        ("a: &a [x, x]\nclasses: [*a, *a]", "aliases"),
+        ("classes: &a [*a]", "aliases"),
+        ("classes: " + "[" * 99_000, "recursion"),
+        ("classes:\n" + "- " * 45_000, "recursion"),
+        ("n_train: " + "9" * 5000, "5000 digits"),
+        ("seed: 0x" + "f" * 5000, "more than 63 bits"),
+        ("study: 2020-13-45", "month"),
+        ("seed: !!int ''", "string index"),
+        ("seed: !!timestamp x", "groupdict"),
+    ],
+)
+def test_malicious_yaml_is_one_sentence_and_runs_nothing(tmp_path, monkeypatch, text, reason):
+    monkeypatch.chdir(tmp_path)
+    path = file_of(tmp_path, text)
+    with pytest.raises(InputError, match=f"own.yaml is not a YAML file: .*{reason}") as error:
+        study.read(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+    assert [file.name for file in tmp_path.iterdir()] == ["own.yaml"] and path.read_text() == text
+
+
+def test_a_file_of_parameters_without_end_is_not_even_read(tmp_path):
+    path = file_of(tmp_path, "classes: " + "[" * 10_000_000)
+    with pytest.raises(InputError, match=r"larger than the 100000 bytes that a file of parameters may have\.$"):
+        study.read(path)
+
+
+def test_what_a_file_says_at_length_is_repeated_in_part_and_on_one_line(tmp_path):
+    assert len(sentence({"study": "é" * 50_000})) < 500
+    assert len(sentence({"x" * 50_000: 1})) < 1000
+    assert "a b" in sentence({"a\nb": 1})
+
+
+@pytest.mark.parametrize("cell", ["n_train = 1\0", "n_train = " + "[" * 5000, "n_train = " + "-" * 5000 + "1"])
+def test_a_cell_that_python_cannot_read_holds_no_parameters(cell):
+    assert from_namespace({"In": ["", cell], "n_train": 40, "study": "digits-translate"}) is not None
+
+
 def test_the_place_of_an_error_in_a_file_is_named(tmp_path):
     with pytest.raises(InputError, match="line 2"):
         study.read(file_of(tmp_path, "C: 10\nn_train: 10: 20\n"))

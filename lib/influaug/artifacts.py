@@ -29,9 +29,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pyarrow import parquet
 
 from . import provenance
 from .errors import InputError
+from .limits import check_arrays, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -284,7 +286,7 @@ def read_arrays(path: PathLike, wanted: str) -> dict[str, np.ndarray] | None:
     """
     if not Path(path).exists():
         return None
-    with _damage_named(path), np.load(path, allow_pickle=False) as file:
+    with _damage_named(path), _opened(path) as file:
         about = unsealed(json.loads(str(file["manifest"])))
         if about["key"] != wanted:
             return None
@@ -304,6 +306,7 @@ def read_table(path: PathLike, wanted: str | None = None) -> pd.DataFrame | None
     if not Path(path).exists():
         return None
     with _damage_named(path):
+        _check_table(path)
         table = pd.read_parquet(path)
         about = unsealed(json.loads(table.attrs.pop("manifest")))
         if wanted not in (None, about["key"]):
@@ -320,7 +323,7 @@ def read_manifest(path: PathLike) -> dict[str, Any] | None:
     with _damage_named(path):
         if path.suffix == ".parquet":
             return unsealed(json.loads(pd.read_parquet(path, columns=[]).attrs["manifest"]))
-        with np.load(path, allow_pickle=False) as file:
+        with _opened(path) as file:
             return unsealed(json.loads(str(file["manifest"])))
 
 
@@ -332,7 +335,7 @@ def read_json(path: PathLike) -> Any:
         return unsealed(json.loads(Path(path).read_text()))
 
 
-def check_network(path: PathLike) -> None:
+def check_whole(path: PathLike) -> None:
     """Raise an InputError that names the file of a saved network if it is not the archive that was written."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -341,6 +344,18 @@ def check_network(path: PathLike) -> None:
         raise InputError(f"{path} is damaged ({_reason(error)}); put a whole one there.") from error
     if wrong is not None:
         raise InputError(f"{path} is damaged (its {wrong} is not what was written); put a whole one there.")
+
+
+def _opened(path):
+    check_arrays(path)
+    return np.load(path, allow_pickle=False)
+
+
+def _check_table(path):
+    """Refuse a table of more cells than a file of its size can have: a column of one value packs without limit."""
+    about = parquet.read_metadata(path)
+    pages = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+    check_size(path, max(8 * about.num_rows * about.num_columns, pages))
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from .backend import keras
 from .errors import InputError
 from .residual import resnet
+from .saved import check_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -325,7 +326,7 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
     def load(cls, path: PathLike) -> Self:
         """The featurizer that `save` wrote, or one around any network that Keras saved.
 
-        Keras's safe mode is on: a file that wants to run code of its own is refused.
+        Keras's safe mode is on, and `saved.check_network` refuses what is more than layers and weights.
 
         Parameters
         ----------
@@ -340,14 +341,17 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         if path.suffix != ".keras" or not zipfile.is_zipfile(path):
             raise InputError(f"{path} is not a saved network; it must be a .keras file.")
         try:
+            check_network(path)
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, TypeError, KeyError, OSError) as error:
+            with zipfile.ZipFile(path) as archive:
+                about = json.loads(archive.read(_ABOUT)) if _ABOUT in archive.namelist() else {}
+            featurizer = cls(**{"network": model, **about.get("params", {})})
+            featurizer.history_ = dict(about.get("history", {}))
+        except InputError:
+            raise
+        except Exception as error:  # which type it is depends on which of the file's bytes are wrong
             raise InputError(f"{path} holds no network that Keras can load in its safe mode.") from error
-        with zipfile.ZipFile(path) as archive:
-            about = json.loads(archive.read(_ABOUT)) if _ABOUT in archive.namelist() else {}
-        featurizer = cls(**{"network": model, **about.get("params", {})})
         featurizer.model_, featurizer._probe = model, _probe(model, featurizer.layer)
-        featurizer.history_ = about.get("history", {})
         return featurizer
 
     def _check_parameters(self):

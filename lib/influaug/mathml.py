@@ -55,8 +55,8 @@ def mathml(tex: str, display: str) -> str:
         formula = Converter(display=display).convert_to_element(tex)
         if any((part.text or "").startswith("\\") for part in formula.iter()):
             raise ValueError("unknown command")
-    except Exception:  # latex2mathml raises bare Exceptions of its own, StopIteration and IndexError
+        del formula.attrib["xmlns"]  # HTML needs none, and XML tools would write it back as a prefix
+        _polish(formula, display)
+        return ElementTree.tostring(formula, encoding="unicode")
+    except Exception:  # latex2mathml raises bare Exceptions of its own, StopIteration, IndexError and RecursionError
         return f'<code class="tex">{html.escape(tex)}</code>'
-    del formula.attrib["xmlns"]  # HTML needs none, and XML tools would write it back as a prefix
-    _polish(formula, display)
-    return ElementTree.tostring(formula, encoding="unicode")

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import html
 import json
+import mimetypes
 import re
 import sys
 from datetime import UTC, datetime
@@ -45,6 +46,9 @@ ACROSS = ("pages", "notebooks", "variations")
 OTHERS = ("sets", "learned", "toy", "own", "featurizers")
 """Folders of what is no study, with a folder each."""
 REMOTE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
+ACTIVE = "script, link, iframe, frame, object, embed, base, meta, form, portal, noscript, template"
+"""Elements that run, load, send or lead elsewhere by themselves, and those that parsers read in different ways."""
+ACTION = re.compile(r"(javascript|vbscript|data:(text|application|image/svg))", re.IGNORECASE)
 PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
@@ -60,6 +64,13 @@ class _Renderer(IPythonRenderer):
 
     def latex_environment(self, name: str, body: str) -> str:
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+    def _src_to_base64(self, src):
+        """The picture beside the notebook; None for what lies elsewhere, links included, or is no picture."""
+        path, home = Path(self.path, src), Path(self.path).resolve()
+        kind = (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
+        inside = kind == "image" and path.is_file() and path.resolve().is_relative_to(home)
+        return super()._src_to_base64(src) if inside else None
 
     def _html_embed_images(self, html):  # the parent parses, and so closes, every tag that stands alone
         return super()._html_embed_images(html) if "<img" in html else html
@@ -110,16 +121,30 @@ def _describe(notebook, title):
                 about.setdefault("alt", cell.metadata.get("alt") or following or f"A figure of the notebook “{title}”")
 
 
+def _is_action(name, value):
+    """Whether an attribute is an event handler, or a script or a page in place of an address."""
+    return name.lower().startswith("on") or bool(ACTION.match(re.sub(r"[\x00-\x20]", "", str(value))))
+
+
+def _disarm(soup):
+    """Take out of a page what acts by itself, save in its own head: outputs may close any element before its end."""
+    own = set(map(id, soup.head.find_all()))
+    for tag in soup.select(ACTIVE):
+        if id(tag) not in own:
+            tag.decompose()
+    for tag in soup.find_all(lambda tag: any(_is_action(*item) for item in tag.attrs.items())):
+        tag.attrs = {name: value for name, value in tag.attrs.items() if not _is_action(name, value)}
+
+
 def _isolate(page, places):
     """Rewrite links between notebooks to links between pages; take out of the outputs what would ask another host."""
     soup = BeautifulSoup(page, "html.parser")
-    for tag in soup.main.select("script, link, iframe, object, embed, base, meta"):
-        tag.decompose()
-    for image in soup.main.find_all("img", src=REMOTE):
+    _disarm(soup)
+    for image in soup.find_all("img", src=REMOTE):
         link = soup.new_tag("a", href=image["src"])
         link.string = image.get("alt") or image["src"]
         image.replace_with(link)
-    for link in soup.main.find_all("a", href=re.compile(r"^(?!\w+:|//).*\.ipynb(#|$)")):
+    for link in soup.find_all("a", href=re.compile(r"^(?!\w+:|//).*\.ipynb(#|$)")):
         target, anchor = re.match(r"(.*)\.ipynb(#.*)?$", link["href"]).groups()  # type: ignore[union-attr]
         link["href"] = f"{places.get(target, target)}.html{anchor or ''}"
     for table in soup.main.select(".text_cell_render > table"):
@@ -180,15 +205,21 @@ def render_notebook(
     try:
         notebook = nbformat.read(path_ipynb, as_version=4)
         nbformat.validate(notebook)
-    except Exception as error:  # nbformat raises a different type for each way of not being a notebook
+        page = _rendered(notebook, path_ipynb, path_html.name, title, links, places or {})
+    except Exception as error:  # nbformat and nbconvert raise a different type for each way of not being a notebook
         raise InputError(f"{path_ipynb} is not a readable Jupyter notebook ({type(error).__name__}).") from error
+    _write(path_html, page)
+
+
+def _rendered(notebook, path_ipynb, name, title, links, places):
+    """The page of a valid notebook."""
     headings = [_text_of(cell.source, "h1") for cell in notebook.cells if cell.cell_type == "markdown"]
     title = title or next(filter(None, headings), path_ipynb.stem)
     _describe(notebook, title)
     study = notebook.metadata.get("papermill", {}).get("parameters", {}).get("study")
-    page = {"title": title, "study": study, "links": list(links), "name": path_html.name, "live": LIVE}
+    page = {"title": title, "study": study, "links": list(links), "name": name, "live": LIVE}
     resources = {"page": page, "metadata": {"path": str(path_ipynb.parent), "name": path_ipynb.stem}}
-    _write(path_html, _isolate(_Exporter().from_notebook_node(notebook, resources)[0], places or {}))
+    return _isolate(_Exporter().from_notebook_node(notebook, resources)[0], places)
 
 
 def _summary(path):

@@ -5,21 +5,40 @@ from __future__ import annotations
 import pandas as pd
 
 from . import paths
+from .errors import InputError
 from .summary import CURVE, area_under_curve, curves_only, with_intervals
 
 DATASETS = {"mnist": "mnist", "cifar10": "cifar10", "small-norb": "norb"}
 
+AUC = {"table": int, **dict.fromkeys(("dataset", "transformation", "score", "policy"), str)}
+AUC |= {"update": int, "downweight": int, "auc_mean": float, "auc_std": float}
+TABLE_1 = {"dataset": str, "policy": str, "percent_augmented": int, "test_accuracy_percent": float}
+LEE = {"table": str, "dataset": str, "percent_labels": int, "model": str, "method": str, "metric": str, "value": float}
+"""Columns of the files of published numbers, and what is in them."""
+
+
+def _read(name, columns):
+    """A file of published numbers. Raises InputError if it is damaged or has other columns."""
+    path = paths.PUBLISHED / name
+    try:
+        table = pd.read_csv(path, dtype=columns)
+        if list(table.columns) != list(columns):
+            raise ValueError(f"its columns are {', '.join(table.columns)}, not {', '.join(columns)}")
+    except Exception as error:  # pandas raises a different type for each way of not being a table
+        raise InputError(f"{path} is not a table of published numbers: {' '.join(str(error).split())}.") from None
+    return table
+
 
 def auc_table() -> pd.DataFrame:
     """Kuchnik & Smith (2019), tables 3 to 20: columns table, dataset, transformation, CURVE, published and its std."""
-    table = pd.read_csv(paths.PUBLISHED / "kuchnik_smith_2019_auc.csv")
+    table = _read("kuchnik_smith_2019_auc.csv", AUC)
     table = table.rename(columns={"auc_mean": "published", "auc_std": "published_std"})
     return table.astype({"update": bool, "downweight": bool})
 
 
 def table_1() -> pd.DataFrame:
     """Kuchnik & Smith (2019), table 1, translate: columns dataset, policy, percent_augmented, test_accuracy_percent."""
-    return pd.read_csv(paths.PUBLISHED / "kuchnik_smith_2019_table1.csv")
+    return _read("kuchnik_smith_2019_table1.csv", TABLE_1)
 
 
 def compare_auc(sweep: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +106,7 @@ def compare_table_1(sweep: pd.DataFrame) -> pd.DataFrame:
 
 def lee_tables() -> pd.DataFrame:
     """Lee et al. (2020), tables 1 to 4 and ablations: table, dataset, percent_labels, model, method, metric, value."""
-    return pd.read_csv(paths.PUBLISHED / "lee_2020_tables.csv")
+    return _read("lee_2020_tables.csv", LEE)
 
 
 def lee_table_1(dataset: str, n_train: int | None, n_all: int) -> dict[str, float]:

@@ -173,8 +173,16 @@ def _tidy(executed, name):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                output["data"]["image/png"] = b64encode(_palette(b64decode(output["data"]["image/png"]))).decode()
+                output["data"]["image/png"] = _smaller(output["data"]["image/png"])
     nbformat.write(notebook, executed)
+
+
+def _smaller(encoded):
+    """A PNG, in base 64, with 256 colours; what is no picture stays as it is."""
+    try:
+        return b64encode(_palette(b64decode(encoded))).decode()
+    except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError):
+        return encoded
 
 
 def _palette(png):

@@ -39,7 +39,11 @@ class SetStudy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     sets: str = Field("digits-translate", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="its name")
-    study: str = Field("digits-translate", description="the study in params/ that it has its features from")
+    study: str = Field(
+        "digits-translate",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="the study in params/ that it has its features from",
+    )
     policies: list[str] = Field(
         ["random_points", "random_copies", "influence", "one_shot", "greedy_influence", "greedy_loss"],
         min_length=1,

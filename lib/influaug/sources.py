@@ -6,17 +6,19 @@ turns them into raw arrays, which `influaug.data` checks and recognises.
 
 import gzip
 import hashlib
+import math
 import struct
 import tarfile
+import time
 import urllib.request
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import numpy as np
@@ -27,11 +29,22 @@ from tqdm.auto import tqdm
 
 from . import paths
 from .errors import InputError
+from .limits import check_arrays, check_size
 
-DAMAGE = (struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""Of images; Pillow would hand others to other programs, such as EPS to Ghostscript."""
+ANIMATED = ("PNG", "GIF", "WEBP")
+SCHEMES = ("https",)
+MOST_DOWNLOADED = 2**29
+"""Bytes; the largest of the official files, uncompressed, has 448 million."""
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
 CIFAR10_RECORD = 1 + 3 * 32 * 32
+LONGEST_SILENCE = 3600
+"""Seconds; a download that hears nothing for half a minute gives up."""
+CIFAR10_BYTES = 200_000_000
+"""Of the archive uncompressed, at most; the original has 184.4 million."""
+TAR_BLOCK = 512
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NORB_FILES = (
     "smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat",
@@ -40,6 +53,7 @@ NORB_FILES = (
     "smallnorb-5x01235x9x18x6x2x96x96-testing-cat.mat",
 )
 NORB_FORMAT = {"dat": (0x1E3D4C55, "u1"), "cat": (0x1E3D4C54, "<i4")}
+NORB_AXES = {"dat": 4, "cat": 1}
 NORB_CLASSES = ("animal", "human", "plane", "truck", "car")
 # md5 of the uncompressed originals, in the order of NORB_FILES.
 NORB_ORIGINAL = [
@@ -146,21 +160,22 @@ def draw(labels: NDArray[np.int64], quotas: NDArray[np.int64], seed: int) -> NDA
 def _reading(path, what):
     """Turn whatever a damaged or foreign file makes its reader raise into one sentence."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise OSError
         yield
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(f"{path} has more than the {Image.MAX_IMAGE_PIXELS} pixels that Pillow deems safe.") from None
-    except (OSError, EOFError, SyntaxError, TypeError, ValueError, MemoryError, *DAMAGE) as error:
+    except Exception as error:  # which type it is depends on which of the file's bytes are wrong
         raise InputError(f"{path} is not {what}, or is damaged ({type(error).__name__}).") from None
 
 
 def _arrays(path):
     """The four arrays of an .npz file."""
     with _reading(path, "an .npz file of plain arrays (pickled objects are refused)"), path.open("rb") as file:
+        check_arrays(path)
         archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise TypeError
         missing = [key for key in KEYS if key not in archive]
         if missing:
             raise InputError(f"{path} lacks {', '.join(missing)}: it must hold {', '.join(KEYS)}.")
@@ -192,7 +207,11 @@ def _image_paths(root):
     if not all(files) or not files:
         empty = next((folder for folder, found in zip(classes, files, strict=True) if not found), root)
         raise InputError(f"{empty} is empty, where ROOT/CLASS/*, or ROOT/train/CLASS/* and ROOT/test/CLASS/* must be.")
-    return tuple(path for found in files for path in found)
+    paths = tuple(path for found in files for path in found)
+    for path in (*classes, *paths):
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            raise InputError(f"{path} is a link that leads out of {root}: put what it leads to there.")
+    return paths
 
 
 def _read_images(paths, test):
@@ -204,12 +223,15 @@ def _read_images(paths, test):
 
 def _stack(paths):
     """Stack images, all grey or all RGB and of one size, into uint8 [n, height, width, channels]."""
-    images = []
+    images, folder, packed = [], paths[0].parent, sum(path.stat().st_size for path in paths if path.exists())
     for path in tqdm(paths, desc="reading images", delay=1, leave=False):
         with _reading(path, "an image"), warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 kind = f"{image.mode} {image.width} x {image.height}"
+                if image.format in ANIMATED and getattr(image, "is_animated", False):
+                    raise InputError(f"{path} is an animation, where one picture is needed.")
+                check_size(folder, len(paths) * image.width * image.height * len(image.mode), packed)
                 if image.mode not in ("L", "RGB"):
                     raise InputError(f"{path} is {kind}, where mode L (grey) or RGB is needed.")
                 images.append(np.atleast_3d(np.asarray(image)))
@@ -248,17 +270,32 @@ def _records(path):
     """Records of the five training files and the test file: uint8 [n, 3073], a label, then red, green and blue."""
     wanted = [f"cifar-10-batches-bin/{part}.bin" for part in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")]
     records = {}
-    with _reading(path, "the CIFAR-10 binary archive"), tarfile.open(path, "r:gz") as archive:
-        for member in archive:
+    with _reading(path, "the CIFAR-10 binary archive"), gzip.open(path) as archive:
+        for member, content in _members(path, archive):
             if member.name in wanted:
-                if not member.isfile() or member.size % CIFAR10_RECORD or member.size > 10_000 * CIFAR10_RECORD:
+                plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
+                if not plain or member.size % CIFAR10_RECORD or member.size > 10_000 * CIFAR10_RECORD:
                     raise InputError(f"{path}: {member.name} must be a file of up to 10000 records of 3073 bytes.")
-                content = archive.extractfile(member).read()  # type: ignore[union-attr]
                 records[member.name] = np.frombuffer(content, np.uint8).reshape(-1, CIFAR10_RECORD)
     missing = [name for name in wanted if name not in records]
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}.")
     return [records[name] for name in wanted]
+
+
+def _members(path, archive):
+    """Header and content of each member of a tar archive, one after the other: nothing is sought, linked or written."""
+    taken = 0
+    while any(header := archive.read(TAR_BLOCK)):
+        member = tarfile.TarInfo.frombuf(header, "ascii", "surrogateescape")
+        blocks = -(-member.size // TAR_BLOCK)
+        taken += TAR_BLOCK * (1 + blocks)
+        if member.size < 0 or taken > CIFAR10_BYTES:
+            raise InputError(f"{path} must unpack to at most {CIFAR10_BYTES} bytes.")
+        content = archive.read(TAR_BLOCK * blocks)[: member.size]
+        if len(content) < member.size:
+            raise EOFError
+        yield member, content
 
 
 def _read_small_norb(_, paths):
@@ -273,14 +310,19 @@ def _read_norb_file(path, kind):
     """Images of the first camera (dat) or categories (cat) of a small NORB file, and md5 of the uncompressed file."""
     magic, dtype = NORB_FORMAT[kind]
     with _reading(path, f"a small NORB {kind} file"), (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        content = file.read()
-        found, ndim = struct.unpack_from("<2i", content)
-        shape = struct.unpack_from(f"<{max(ndim, 3)}i", content, 8)[:ndim]
-        right = len(shape) == 4 and shape[1] == 2 if kind == "dat" else len(shape) == 1
-        if found != magic or not right or min(shape) < 1:
+        ndim = NORB_AXES[kind]
+        start = 8 + 4 * max(ndim, 3)
+        head = file.read(start)
+        shape = struct.unpack_from(f"<{ndim}i", head, 8)
+        if struct.unpack_from("<2i", head) != (magic, ndim) or min(shape) < 1 or (kind == "dat" and shape[1] != 2):
             raise ValueError
-        values = np.frombuffer(content, dtype, offset=8 + 4 * max(ndim, 3)).reshape(shape)
-    return values[:, 0].copy() if kind == "dat" else values, hashlib.md5(content).hexdigest()
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        check_size(path, size)
+        content = file.read(size + 1)
+        values = np.frombuffer(content, dtype).reshape(shape)
+    digest = hashlib.md5(head)
+    digest.update(content)
+    return values[:, 0].copy() if kind == "dat" else values, digest.hexdigest()
 
 
 READERS = {
@@ -303,13 +345,16 @@ def _fetch(name, folder):
     part = folder / f"{name}.{uuid4().hex}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _clear(folder, name)
         found = _download(url, algorithm, part)
         if found != checksum:
             raise InputError(
                 f"{name} was not put into {folder}: what {url} sent has {algorithm} {found}, not {checksum}."
             )
         part.replace(path)
-    except (OSError, HTTPException) as error:
+    except InputError:
+        raise
+    except (OSError, HTTPException, ValueError) as error:
         raise InputError(f"{name} is not in {folder} and cannot be had from {url} ({error}): put it there.") from None
     finally:
         if part.exists():
@@ -317,13 +362,39 @@ def _fetch(name, folder):
     return path
 
 
+def _clear(folder, name):
+    """Remove what killed downloads have left: no other is silent for that long."""
+    for left in folder.glob(f"{name}.*.part"):
+        if time.time() - left.stat().st_mtime > LONGEST_SILENCE:
+            left.unlink(missing_ok=True)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Goes where the source leads on to, but by `SCHEMES` alone."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _check_scheme(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_scheme(url):
+    if urlsplit(url).scheme not in SCHEMES:
+        raise OSError(f"only {' and '.join(SCHEMES)} is taken, not {url}")
+
+
 def _download(url, algorithm, path):
     """Write what the address sends to a file; its checksum."""
-    digest = hashlib.new(algorithm)
-    with urllib.request.urlopen(url, timeout=30) as answer, path.open("xb") as file:
-        total = int(answer.headers.get("Content-Length", 0)) or None
+    _check_scheme(url)
+    digest, taken = hashlib.new(algorithm), 0
+    opener = urllib.request.build_opener(_Redirects)
+    with opener.open(url, timeout=30) as answer, path.open("xb") as file:
+        stated = answer.headers.get("Content-Length", "")
+        total = int(stated) if stated.isdecimal() and len(stated) < 20 else None
         with tqdm(total=total, desc=url.rpartition("/")[2], unit="B", unit_scale=True) as bar:
             while chunk := answer.read(1 << 20):
+                taken += len(chunk)
+                if taken > MOST_DOWNLOADED:
+                    raise OSError(f"it sends more than {MOST_DOWNLOADED} bytes")
                 file.write(chunk)
                 digest.update(chunk)
                 bar.update(len(chunk))

@@ -143,7 +143,7 @@ def _own_features(study, dataset, replicate):
 
 
 def _shared_features(study, dataset):
-    artifacts.check_network(study.trained_network)
+    artifacts.check_whole(study.trained_network)
     path = study.folder / study.feature_files[0]
     key = artifacts.key(**_upstream(study, dataset))
     shared = _stored_features(study, dataset, path, key, partial(_featurize_shared, study, dataset))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from . import artifacts, paths
 from .data import Split, load, split
@@ -44,6 +46,28 @@ PURPOSES = ["sample", "network", "policies", "vsv"]
 NETWORKS = ("lenet", "released-cnn", "resnet20", "resnet56")
 TRAINED = ".keras"
 Classes = list[int | str | list[int | str]]
+MOST_BYTES, MOST_BITS, MOST_SHOWN = 100_000, 63, 200
+"""Of a file of parameters, of a whole number in it, and characters of a wrong value that a message repeats."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, without aliases, of which a few lines unfold without end, and without endless numbers."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise ComposerError(
+                None, None, "aliases (*) are not taken, write the value again", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node):
+        value = super().construct_yaml_int(node)
+        if value.bit_length() > MOST_BITS:
+            raise ConstructorError(None, None, f"a whole number has more than {MOST_BITS} bits", node.start_mark)
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def numbers(*names: str) -> Any:
@@ -249,7 +273,8 @@ def from_parameters(parameters: dict[str, Any], model: type[Model] = Study) -> M
     """
     unknown = sorted(map(str, set(parameters) - set(model.model_fields)))
     if unknown:
-        raise InputError(f"Unknown parameter {', '.join(unknown)}; known are {', '.join(model.model_fields)}.")
+        names = _shortened(", ".join(unknown))
+        raise InputError(f"Unknown parameter {names}; known are {', '.join(model.model_fields)}.")
     try:
         return model(**parameters)
     except ValidationError as error:
@@ -259,8 +284,14 @@ def from_parameters(parameters: dict[str, Any], model: type[Model] = Study) -> M
 def _sentence(error):
     first = error.errors()[0]
     name = ".".join(map(str, first["loc"]))
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"Parameter {name}: {message[0].lower()}{message[1:]}; given was {first['input']!r}."
+    message = _shortened(first["msg"].removeprefix("Value error, ").rstrip("."), 1000)
+    return f"Parameter {name}: {message[0].lower()}{message[1:]}; given was {_shortened(repr(first['input']))}."
+
+
+def _shortened(text, most=MOST_SHOWN):
+    """Text for a sentence: on one line, and its beginning alone where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]}…"
 
 
 def from_namespace(namespace: dict[str, Any], model: type[Model] = Study) -> Model:  # type: ignore[assignment]
@@ -283,7 +314,7 @@ def _parameters(source, first):
     """Names that a cell assigns, if it is a parameters cell; else nothing."""
     try:
         body = ast.parse(source).body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # also of null bytes and of endless brackets
         return set()
     assignments = [node for node in body if isinstance(node, ast.Assign | ast.AnnAssign)]
     targets = [target for node in assignments for target in getattr(node, "targets", None) or [node.target]]  # type: ignore[union-attr]
@@ -295,7 +326,7 @@ def _parameters(source, first):
 def _is_literal(node):
     try:
         ast.literal_eval(node)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return False
     return True
 
@@ -306,16 +337,25 @@ def read(path: PathLike, model: type[Model] = Study) -> Model:  # type: ignore[a
 
 
 def mapping(path: PathLike) -> dict[str, Any]:
-    """Parameters in a YAML file, not validated. Raises InputError if it is missing or not YAML."""
+    """Parameters in a YAML file, not validated.
+
+    Raises
+    ------
+    InputError
+        It is missing, larger than `MOST_BYTES`, or not YAML of plain values: tags of Python objects and aliases are
+        refused.
+    """
     path = Path(path)
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in paths.PARAMS.glob("*.yaml")))
         raise InputError(f"There is no study {path}; those in params/ are {names}.")
+    if path.stat().st_size > MOST_BYTES:
+        raise InputError(f"{path} is larger than the {MOST_BYTES} bytes that a file of parameters may have.")
     try:
-        parameters = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(f"{getattr(error, 'problem', error)}{getattr(error, 'problem_mark', '')}".split())
-        raise InputError(f"{path} is not a YAML file: {reason}.") from None
+        parameters = _Loader(path.read_text(encoding="utf-8")).get_single_data()
+    except Exception as error:  # PyYAML raises a different type for each value that is not what its tag says
+        reason = f"{getattr(error, 'problem', error)}{getattr(error, 'problem_mark', '')}"
+        raise InputError(f"{path} is not a YAML file: {_shortened(reason)}.") from None
     if not isinstance(parameters, dict):
         raise InputError(f"{path} must hold one parameter a line, 'name: value'.")
     return parameters

@@ -26,11 +26,12 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from tqdm.auto import tqdm
 
-from .artifacts import check_network, clear_folders, key, manifest, read_arrays, read_manifest, write_arrays, writing
+from .artifacts import check_whole, clear_folders, key, manifest, read_arrays, read_manifest, write_arrays, writing
 from .backend import keras
 from .data import content_hash
 from .errors import InputError
 from .featurizers import KerasFeaturizer, _checked_images, _checked_labels
+from .limits import check_members
 
 if TYPE_CHECKING:
     from typing import Any
@@ -253,11 +254,15 @@ def read_record(path: PathLike) -> dict[str, Any] | None:
     InputError
         The file is no saved network, or is damaged.
     """
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is not a saved network; it must be a .keras file.")
-    check_network(path)
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read(_RECORD)) if _RECORD in archive.namelist() else None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_members(path, archive)
+            check_whole(path)
+            return json.loads(archive.read(_RECORD)) if _RECORD in archive.namelist() else None
+    except InputError:
+        raise
+    except Exception as error:  # which type it is depends on which of the file's bytes are wrong
+        raise InputError(f"{path} is not a saved network; it must be a .keras file.") from error
 
 
 class _Run:

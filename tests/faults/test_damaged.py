@@ -100,7 +100,6 @@ def test_a_data_file(data_file):
     assert refused(path, lambda: load(str(path)), **same, least=0.8)
 
 
-@pytest.mark.xfail(strict=True, raises=NotImplementedError, reason="influaug.sources does not name the file then")
 def test_a_data_file_whose_directory_has_an_unknown_compression(data_file):
     path, directory = data_file
     content = bytearray(path.read_bytes())

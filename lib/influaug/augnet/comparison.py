@@ -156,7 +156,7 @@ def learned_file(comparison: Comparison, replicate: int, form: str) -> Path:
         taken = perf_counter() - started
         made = artifacts.manifest(wanted, **_about(comparison, points), seconds=taken, trajectory=found)
         artifacts.write_json(about, made)
-    artifacts.check_network(path)
+    artifacts.check_whole(path)
     return path
 
 

@@ -6,5 +6,6 @@ from influaug import sources
 from influaug.data import load
 
 folder, address, checksum = sys.argv[1:]
+sources.SCHEMES = ("http",)
 sources.SOURCES["mnist.npz"] = (address, "sha256", checksum)
 sys.stdout.write(load("mnist", folder).provenance["sha256"])
