@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
+import malicious
 from influaug.augnet import as_published
 from influaug.augnet.classifiers import Schedule, all_cnn
 from influaug.augnet.folds import Fold
@@ -150,3 +151,16 @@ def test_what_is_no_augmentation_is_refused(tmp_path, ranges):
     with pytest.raises(InputError, match="that Keras can load in its safe mode"):
         AugmentationNetwork.load(tmp_path / "part.keras")
     assert sorted(path.name for path in tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        (malicious.a_description_of_gigabytes, "would unpack to"),
+        (malicious.a_function_of_the_operating_system, "asks for 'os.function'"),
+        (malicious.weights_of_another_file, "weights that lie in another place"),
+    ],
+)
+def test_a_malicious_file_is_refused_in_one_sentence(tmp_path, attack, said):
+    with pytest.raises(InputError, match=said):
+        AugmentationNetwork.load(*attack(tmp_path))

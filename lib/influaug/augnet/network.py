@@ -15,6 +15,7 @@ from ..artifacts import replacing
 from ..backend import keras
 from ..errors import InputError
 from ..featurizers import _checked_images, _checked_labels, _without_tracing_warnings
+from ..saved import check_network
 from .as_published import learn_as_published
 from .chain import AfterBase, base_augmentation
 from .classifiers import train_classifier
@@ -209,19 +210,25 @@ class AugmentationNetwork(BaseEstimator):
         path = Path(path)
         if not zipfile.is_zipfile(path):
             raise InputError(f"{path} is not a saved augmentation; it must be a .keras file.")
-        with zipfile.ZipFile(path) as archive:
-            if _ABOUT not in archive.namelist():
-                raise InputError(f"{path} holds no augmentation; AugmentationNetwork.save writes one.")
-            about = json.loads(archive.read(_ABOUT))
         try:
+            check_network(path)
+            with zipfile.ZipFile(path) as archive:
+                if _ABOUT not in archive.namelist():
+                    raise InputError(f"{path} holds no augmentation; AugmentationNetwork.save writes one.")
+                about = json.loads(archive.read(_ABOUT))
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, TypeError, KeyError, OSError) as error:
+            return cls._around(model.layers[-1], about)
+        except InputError:
+            raise
+        except Exception as error:  # which type it is depends on which of the file's bytes are wrong
             raise InputError(f"{path} holds no augmentation that Keras can load in its safe mode.") from error
+
+    @classmethod
+    def _around(cls, layer, about):
+        """A fitted augmentation around its layer."""
         network = cls(about["form"], about["mode"])
-        network.layer_, network.trajectory_, network.game_ = model.layers[-1], about["trajectory"], about["game"]
-        network.base_ = getattr(network.layer_, "base", None) or base_augmentation(
-            network.layer_.image_shape, network.layer_.family
-        )
+        network.layer_, network.trajectory_, network.game_ = layer, about["trajectory"], about["game"]
+        network.base_ = getattr(layer, "base", None) or base_augmentation(layer.image_shape, layer.family)
         return network
 
     def _settings(self):
