@@ -53,14 +53,14 @@ MOST_BYTES, MOST_BITS, MOST_SHOWN = 100_000, 63, 200
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, without aliases, of which a few lines unfold without end, and without endless numbers."""
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise ComposerError(
                 None, None, "aliases (*) are not taken, write the value again", self.peek_event().start_mark
             )
         return super().compose_node(parent, index)
 
-    def construct_yaml_int(self, node):
+    def construct_yaml_int(self, node: Any) -> int:
         value = super().construct_yaml_int(node)
         if value.bit_length() > MOST_BITS:
             raise ConstructorError(None, None, f"a whole number has more than {MOST_BITS} bits", node.start_mark)
