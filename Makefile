@@ -13,7 +13,7 @@ COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets featurizer toy learned own bench lab test test-fast lint
+.PHONY: help setup run study studies sets featurizer toy learned own bench lab test test-fast browser lint
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -72,11 +72,16 @@ bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb
 
-test: $(READY) lint ## everything: lint, the library's tests, every notebook through nbval
+test: $(READY) lint ## everything: lint, the library's tests, every notebook through nbval, and in Chromium
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax tests notebooks
+	@$(MAKE) --no-print-directory browser
 
 test-fast: $(READY) ## the library's tests alone
 	$(BIN)/python -m pytest tests
+
+browser: $(READY) ## JupyterLab and the pages in Chromium, which is installed if it is missing (Debian)
+	tests/browser/setup.sh
+	$(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(READY) ## ruff
 	$(BIN)/ruff check lib tests notebooks
