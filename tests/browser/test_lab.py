@@ -107,7 +107,8 @@ def test_a_notebook_reached_from_the_index_runs_whole_and_shows_figures_and_form
     heading(page, "Scores: which points promise most")
     run_all(page, SCORES)
     screenshot(page, "lab-scores-end")
-    page.set_viewport_size({"width": 1280, "height": 5000})
+    page.set_viewport_size({"width": 1280, "height": 4000})
+    page.locator(f"{PANEL} h1").first.scroll_into_view_if_needed()
     screenshot(page, "lab-scores")
     executed = saved(page, lab, SCORES)
 

@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from influaug import paths
+from influaug.mathml import mathml
+from influaug.pages import TEMPLATES
 
 pytestmark = pytest.mark.browser
 OUTPUTS = paths.PROJECT / "outputs"
@@ -156,6 +158,15 @@ def test_formulas_are_set_by_the_browser(page):
     assert page.locator("main math").count() > 0 and page.locator("code.tex").count() == 0
     base, below, above = page.locator("math[display=block] msubsup").first.evaluate(HEIGHTS)
     assert above < base < below
+
+
+def test_bars_around_an_expression_are_drawn_of_one_height(page, tmp_path):
+    file, style = tmp_path / "bars.html", (TEMPLATES / "style.css").read_text("utf-8")
+    formula = mathml(r"\lvert \frac{1}{2} \rvert = 1", "block")
+    file.write_text(f'<!doctype html><meta charset="utf-8"><style>{style}</style>{formula}', "utf-8")
+    page.goto(file.as_uri())
+    left, right = (bar.bounding_box() for bar in page.locator("mo").filter(has_text="|").all())
+    assert left["height"] == right["height"] > 0
 
 
 @pytest.mark.parametrize("file", [INDEX, SCORES], ids=["index", "study"])
