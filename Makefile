@@ -13,7 +13,7 @@ COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast lint audit
+.PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast browser faults lint audit
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -75,11 +75,18 @@ verify: $(READY) ## run a committed study again from scratch and compare: make v
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb
 
-test: $(READY) lint ## everything: lint, the library's tests, every notebook through nbval
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax tests notebooks
+test: $(READY) lint ## lint, the library's tests, every notebook through nbval
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not browser and not faults" --nbval-lax tests notebooks
 
 test-fast: $(READY) ## the library's quick tests, under a minute
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not browser and not faults" tests
+
+browser: $(READY) ## JupyterLab and the pages in Chromium, which is installed if it is missing (Debian)
+	tests/browser/setup.sh
+	$(BIN)/python -m pytest -m browser tests
+
+faults: $(READY) ## batches killed, damaged and starved
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m faults tests/faults
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check lib tests notebooks

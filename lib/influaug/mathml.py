@@ -16,16 +16,19 @@ SPELLINGS = (
     (re.compile(r"\\mathbb\{1\}"), "𝟙"),
 )
 OPERATORS = {"~": "∼"} | {sign: sign for sign in "±⟂⟨⟩⌈⌉⌊⌋‖⧵⟺⟹"}
+BARS = ("|", "‖")
 CLOSING = (")", "]", "}", "|", "‖", "⟩", "⌉", "⌋", "!")
 LIMITS = ("min", "max", "inf", "sup", "lim", "arg\u2009min", "arg\u2009max")
 
 
 def _polish(formula, display):
-    """Set in place what latex2mathml leaves wrong: operators set as letters, limits beside, signs spaced as binary."""
+    """Set in place what latex2mathml leaves wrong: letters for operators, uneven bars, limits beside, binary signs."""
     for part in formula.iter():
         part.text = html.unescape(part.text or "")
         if part.tag == "mi" and part.text in OPERATORS:
             part.tag, part.text = "mo", OPERATORS[part.text]
+        elif part.tag == "mo" and part.text in BARS and part.get("stretchy") != "true":
+            part.attrib.update(stretchy="false", lspace="0", rspace="0")
         elif part.tag == "mi" and len(part.text) > 1 and part.text.isalpha():
             part.set("class", "function")
     for part in formula.iter():
