@@ -76,10 +76,10 @@ lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb
 
 test: $(READY) lint ## lint, the library's tests, every notebook through nbval
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not browser and not faults" --nbval-lax tests notebooks
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax tests notebooks
 
 test-fast: $(READY) ## the library's quick tests, under a minute
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not browser and not faults" tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not fuzz and not browser and not faults" tests
 
 browser: $(READY) ## JupyterLab and the pages in Chromium, which is installed if it is missing (Debian)
 	tests/browser/setup.sh
