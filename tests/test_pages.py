@@ -2,14 +2,11 @@
 
 import base64
 import hashlib
-import http.server
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -182,54 +179,6 @@ def test_what_outputs_would_run_is_taken_out(hostile):
     names = {name for tag in soup.find_all() for name in tag.attrs}
     assert not [name for name in names if name.startswith("on")]
     assert not [tag for tag in soup.find_all(href=True) if "script" in tag["href"].lower()]
-
-
-@pytest.fixture
-def asked():
-    """The address of a server on the loopback, and the list of what it was asked for."""
-    asked = []
-
-    class Server(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_error(404)
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-
-
-@pytest.mark.browser
-def test_what_outputs_would_run_does_nothing_in_a_browser(hostile, asked):
-    from playwright.sync_api import sync_playwright
-
-    site, found = asked
-    text, armed, bare = hostile.read_text("utf-8"), hostile.with_name("armed.html"), hostile.with_name("bare.html")
-    # What is taken out is put back, so that the policy is tried alone, but for a refresh, which no policy stops.
-    text = text.replace("</main>", re.sub("<meta.*?>", "", HOSTILE) + "</main>", 1).replace("https://example.org", site)
-    armed.write_text(text, "utf-8")
-    bare.write_text(text.replace("Content-Security-Policy", "No-Policy", 1), "utf-8")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        context = browser.new_context()
-        context.add_init_script("log = []; ran = what => log.push(what)")
-        for path in (hostile, armed):
-            page = context.new_page()
-            page.goto(path.as_uri())
-            for link in page.locator("a:has-text('a link')").all():
-                link.click(no_wait_after=True)
-            page.evaluate("document.querySelectorAll('form').forEach(form => form.submit())")
-            assert page.url.split("#")[0] == path.as_uri()
-            assert (page.evaluate("log"), found) == ([], [])
-        page = context.new_page()
-        page.goto(bare.as_uri())  # without its policy the page does run and ask: this test can fail
-        assert {"script", "onerror", "svg"} <= set(page.evaluate("log")) and {"/a.png", "/a.css"} <= set(found)
-        browser.close()
 
 
 def test_pictures_beside_the_notebook_are_embedded_and_what_lies_elsewhere_is_not(tmp_path):

@@ -21,6 +21,7 @@ UNSEEN_PICTURES = """async () => {
     await Promise.allSettled(pictures.map(picture => picture.decode()));
     return pictures.filter(picture => !picture.naturalWidth || !picture.clientWidth).map(picture => picture.alt);
 }"""
+UNDESCRIBED = "Array.from(document.images).filter(picture => !picture.alt.trim()).map(picture => picture.src)"
 UNSEEN_FORMULAS = """Array.from(document.querySelectorAll("main math"))
     .filter(formula => { const box = formula.getBoundingClientRect(); return !box.width || !box.height; })
     .map(formula => formula.textContent)"""
@@ -77,6 +78,7 @@ def faults(page):
     targets = local(page.evaluate(LINKS))
     found = [f"leads to {target}, which is not there" for target in sorted(targets) if not target.exists()]
     found += [f"does not show the figure {text!r}" for text in page.evaluate(UNSEEN_PICTURES)]
+    found += ["has a figure without a description" for text in page.evaluate(UNDESCRIBED)]
     found += [f"does not show the formula {text!r}" for text in page.evaluate(UNSEEN_FORMULAS)]
     with_size = page.viewport_size
     page.set_viewport_size(NARROW)
@@ -99,13 +101,17 @@ def test_every_page_that_the_index_leads_to_is_whole_and_asks_no_other_host(page
 
 def test_a_page_that_is_not_whole_is_told_from_one_that_is(page, tmp_path):
     file = tmp_path / "broken.html"
+    dot = '<img alt=" " src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">'
     wide = '<p style="width: 500px; margin: 0">wide</p>'
     links = '<a href="gone.html">gone</a> <a href="broken.html">here</a>'
-    file.write_text(f'<body style="margin: 0"><main>{links} <img src="no.png" alt="curve"> <math></math> {wide}</main>')
+    file.write_text(
+        f'<body style="margin: 0"><main>{links} <img src="no.png" alt="curve">{dot} <math></math> {wide}</main>'
+    )
     page.goto(file.as_uri())
     assert faults(page) == [
         f"leads to {tmp_path / 'gone.html'}, which is not there",
         "does not show the figure 'curve'",
+        "has a figure without a description",
         "does not show the formula ''",
         "is 110 pixels wider than a narrow window",
     ]
@@ -122,7 +128,9 @@ def test_what_a_page_asks_of_another_host_is_refused_and_counted(page, tmp_path,
 def test_what_chromium_asks_past_the_pages_is_refused_and_counted(chromium, refused):
     with chromium.new_context() as context:
         assert context.new_page().goto("http://example.org/").status == 403
-    assert refused == ["GET http://example.org/"]
+    assert refused[0] == "GET http://example.org/"
+    assert {urlsplit(asked.split()[1]).netloc for asked in refused} == {"example.org"}
+    refused.clear()
 
 
 def test_a_page_lets_no_strange_script_run_and_says_so(page, tmp_path, complaints):
@@ -188,3 +196,29 @@ def test_a_narrow_window_shows_a_page_whole(page, screenshot):
         page.goto(file.as_uri())
         assert page.evaluate(TOO_WIDE) <= 0
         screenshot(page, f"{file.stem}-narrow")
+
+
+def column(table, number):
+    """Text of a column's cells in the rows that are shown, from the top."""
+    return [row.locator("th, td").nth(number).inner_text() for row in table.locator("tbody tr:visible").all()]
+
+
+def test_the_table_of_published_numbers_is_sorted_and_filtered_without_a_server(page, complaints, screenshot):
+    page.goto((OUTPUTS / "pages" / "06_figures.html").as_uri())
+    table, place = page.locator("table.sortable").nth(1), page.locator(".filter").nth(1)
+    heads = table.locator("thead th").all_inner_texts()
+    ours, study = heads.index("ours"), heads.index("study")
+    everything = column(table, study)
+    table.get_by_role("button", name="ours").click()
+    rising = [float(text.split()[0]) for text in column(table, ours)]
+    assert rising == sorted(rising) and rising[0] < rising[-1]
+    table.get_by_role("button", name="ours").click()
+    assert [float(text.split()[0]) for text in column(table, ours)] == rising[::-1]
+    place.get_by_role("searchbox").fill("mnist-rotate influence")
+    shown = column(table, study)
+    assert 0 < len(shown) < len(everything) and set(shown) == {"mnist-rotate"}
+    assert place.inner_text().endswith(f"{len(shown)} of {len(everything)}")
+    screenshot(page, "published")
+    place.get_by_role("searchbox").fill("")
+    assert sorted(column(table, study)) == sorted(everything)
+    assert complaints == []

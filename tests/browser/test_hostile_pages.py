@@ -1,0 +1,52 @@
+"""A page of outputs that would run, send or lead elsewhere, in Chromium."""
+
+import http.server
+import re
+import threading
+
+import pytest
+
+from test_pages import HOSTILE, hostile  # noqa: F401  a fixture
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def asked():
+    """The address of a server on the loopback, and the list of what it was asked for."""
+    asked = []
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_what_outputs_would_run_does_nothing_in_a_browser(hostile, asked, chromium):  # noqa: F811
+    site, found = asked
+    text, armed, bare = hostile.read_text("utf-8"), hostile.with_name("armed.html"), hostile.with_name("bare.html")
+    # What is taken out is put back, so that the policy is tried alone, but for a refresh, which no policy stops.
+    text = text.replace("</main>", re.sub("<meta.*?>", "", HOSTILE) + "</main>", 1).replace("https://example.org", site)
+    armed.write_text(text, "utf-8")
+    bare.write_text(text.replace("Content-Security-Policy", "No-Policy", 1), "utf-8")
+    with chromium.new_context() as context:
+        context.add_init_script("log = []; ran = what => log.push(what)")
+        for path in (hostile, armed):
+            page = context.new_page()
+            page.goto(path.as_uri())
+            for link in page.locator("a:has-text('a link')").all():
+                link.click(no_wait_after=True)
+            page.evaluate("document.querySelectorAll('form').forEach(form => form.submit())")
+            assert page.url.split("#")[0] == path.as_uri()
+            assert (page.evaluate("log"), found) == ([], [])
+        page = context.new_page()
+        page.goto(bare.as_uri())  # without its policy the page does run and ask: this test can fail
+        assert {"script", "onerror", "svg"} <= set(page.evaluate("log")) and {"/a.png", "/a.css"} <= set(found)
