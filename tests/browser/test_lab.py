@@ -16,10 +16,11 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from influaug import paths
 
 pytestmark = pytest.mark.browser
-SCORES = "02_score.ipynb"
+SCORES, SWEEP = "02_score.ipynb", "03_policy_sweep.ipynb"
 SECONDS = 600
 """How long a notebook may take to run, on a busy machine too."""
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+FIGURE = f"{PANEL} .jp-RenderedImage img"
 PROMPTS = f"{PANEL} .jp-CodeCell .jp-InputPrompt"
 STDERR = f'{PANEL} .jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
 """Where JupyterLab shows errors, too."""
@@ -142,6 +143,39 @@ def test_a_cell_that_fails_is_told_and_the_kernel_is_the_projects_python(lab, pa
     assert executed.cells[-1].execution_count is None
     (printed,) = outputs_of(executed, "stream")
     assert printed.text.splitlines() == [sys.prefix, str(Path(paths.__file__).with_name("__init__.py"))]
+
+
+def explorer():
+    """The cells that make and show the controls of the sweep's notebook, for a study that takes seconds."""
+    (cell,) = (cell.source for cell in nbformat.read(paths.NOTEBOOKS / SWEEP, 4).cells if "Explorer" in cell.source)
+    imports = "from influaug import figures, live, stages\nfrom influaug.study import Study"
+    small = "n = 40\ns = Study(n_train=n, budgets=[2, 10, n], epochs=1, replicates=1)"
+    return [f"{imports}\nfigures.use_style()", small, cell]
+
+
+def figure(page, other_than=""):
+    """The picture in the notebook in front, as soon as there is one and it is another than one before."""
+    shown = "([selector, before]) => Array.from(document.querySelectorAll(selector)).some(one => one.src !== before)"
+    page.wait_for_function(shown, arg=[FIGURE, other_than])
+    return page.locator(FIGURE).get_attribute("src")
+
+
+def test_the_sweeps_controls_redraw_its_figure(lab, page, screenshot):
+    code = [nbformat.v4.new_code_cell(source) for source in explorer()]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Live"), *code])
+    notebook.metadata.kernelspec = nbformat.read(paths.NOTEBOOKS / SWEEP, 4).metadata.kernelspec
+    nbformat.write(notebook, lab.folder / "notebooks" / "live.ipynb")
+    page.goto(f"{lab.server['url']}lab/tree/live.ipynb?token={lab.server['token']}")
+    heading(page, "Live")
+    run_all(page, "live.ipynb")
+    score = page.locator(f"{PANEL} .widget-dropdown select").first
+    first = figure(page)
+    score.select_option("loss")
+    by_loss = figure(page, other_than=first)
+    screenshot(page, "lab-live")
+    score.select_option("influence")
+    assert figure(page, other_than=by_loss) == first
+    assert errors(page) == []
 
 
 def test_jupyterlab_and_its_kernels_listen_on_loopback_alone(lab):
