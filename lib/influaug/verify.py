@@ -1,8 +1,8 @@
 """Run a study again from scratch and say whether its table is reproduced: ``python -m influaug.verify STUDY``.
 
 Tolerance: the table is reproduced if every mean accuracy (of a curve at a budget, over replicates) lies within the 95%
-interval of the table's own. On the machine and with the versions that made it, it comes out identical, to the last
-digit; elsewhere the networks are trained with other rounding errors, and differ as two runs of a seed do.
+interval of the table's own. On the machine, with the versions and the number of threads that made it, it comes out
+identical, to the last digit; elsewhere the networks are trained with other rounding errors, and so differ a little.
 """
 
 from __future__ import annotations
