@@ -14,7 +14,6 @@ from . import artifacts, paths
 from .data import load
 from .report import percent
 from .set_policies import policy_of
-from .study import read
 from .summary import REFERENCES, by_share, mean_interval
 
 if TYPE_CHECKING:
@@ -215,7 +214,7 @@ def alike(study: SetStudy) -> dict[str, pd.DataFrame]:
     found = {}
     for name, table in studies_found().items():
         path = paths.PARAMS / "sets" / f"{name}.yaml"
-        other = read(path, type(study)) if path.exists() else None
+        other = type(study).read(path) if path.exists() else None
         if other is not None and _apart_from_transformation(other) == _apart_from_transformation(study):
             found[other.base().transformation] = table
     return found
