@@ -15,7 +15,7 @@ from yaml.constructor import ConstructorError
 from . import artifacts, paths
 from .data import Split, load, split
 from .errors import InputError
-from .policies import POLICIES
+from .policies import POINT_POLICIES
 from .scores import SCORES, ScoreOptions
 from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
 from .transformations import APPENDIX_B, BUILDERS
@@ -131,7 +131,7 @@ class Study(BaseModel):
     @field_validator("scores", "policies", "refinements")
     @classmethod
     def _known(cls, names, info):
-        known = {"scores": SCORES, "policies": POLICIES, "refinements": REFINEMENTS}[info.field_name]
+        known = {"scores": SCORES, "policies": POINT_POLICIES, "refinements": REFINEMENTS}[info.field_name]
         unknown = [name for name in names if name not in known]  # type: ignore[operator]
         if unknown:
             raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(known)}")  # type: ignore[arg-type]
