@@ -17,7 +17,7 @@ import numpy as np
 from influaug import keys, own_data, paths, retrained, set_retrained, set_study, stages, vsv
 from influaug.augnet import comparison
 from influaug.augnet.parameters import ARMS, OF_NETWORKS, Comparison
-from influaug.policies import POLICIES
+from influaug.policies import POINT_POLICIES
 from influaug.scores import SCORES
 from influaug.set_policies import names
 from influaug.set_study import SetStudy
@@ -72,7 +72,7 @@ def scored(folder):
 
 
 def swept(folder):
-    chosen = DIGITS | {"scores": list(SCORES), "policies": list(POLICIES), "update_every": 3}
+    chosen = DIGITS | {"scores": list(SCORES), "policies": list(POINT_POLICIES), "update_every": 3}
     study = Study(study="canary", **chosen)
     return {f"{c}": numbers(stages._swept(study, 0, made_up(c)), "accuracy", "accuracy_original") for c in (2, 3)}
 

@@ -172,7 +172,7 @@ def meanings(policies: Iterable[str]) -> Styler:
 def _meaning(name):
     policy, balanced = policy_of(name)
     turns = ", the classes taking turns" if balanced else ""
-    return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.paper else ""}
+    return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.source else ""}
 
 
 def retrained(table: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from . import paths
 from .data import Classes, Split, load, split
 from .errors import InputError
 from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
-from .policies import POLICIES
+from .policies import POINT_POLICIES
 from .scores import SCORES, ScoreOptions
 from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
 from .transformations import APPENDIX_B, BUILDERS
@@ -87,7 +87,7 @@ class Study(Experiment):
     @field_validator("scores", "policies", "refinements")
     @classmethod
     def _known(cls, names, info):
-        known = {"scores": SCORES, "policies": POLICIES, "refinements": REFINEMENTS}[info.field_name]
+        known = {"scores": SCORES, "policies": POINT_POLICIES, "refinements": REFINEMENTS}[info.field_name]
         unknown = [name for name in names if name not in known]  # type: ignore[operator]
         if unknown:
             raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(known)}")  # type: ignore[arg-type]

@@ -74,7 +74,7 @@ class SweepSettings:
     Attributes
     ----------
     scores, policies, refinements : sequence of str
-        Keys of `scores.SCORES`, `policies.POLICIES` and `REFINEMENTS`; the curves are their product, except that
+        Keys of `scores.SCORES`, `policies.POINT_POLICIES` and `REFINEMENTS`; the curves are their product, except that
         the baseline, which looks at no score, has no updates.
     budgets : sequence of int
         Numbers of augmented points at which accuracy is measured, rising.
