@@ -132,7 +132,7 @@ def points(rule: Rule, features: np.ndarray, labels: np.ndarray, budget: int, rn
     score = rule.score
     if rule.name not in policies.POLICIES:
         score = {"loss": "loss"}.get(rule.name, "influence" if "influence" in rule.name else score)
-    scores = _scores(score, features, labels, rule.options.C)
+    scores = _scores(score, features, labels, rule.options)
     if rule.name in policies.POLICIES:
         order = policies.order(rule.name, scores, rng)
         order = in_turn(order, labels) if rule.balanced else order
@@ -144,11 +144,11 @@ def points(rule: Rule, features: np.ndarray, labels: np.ndarray, budget: int, rn
     return Choice(chosen[0], chosen[-1], scores)
 
 
-def _scores(score, features, labels, C):
+def _scores(score, features, labels, options):
     weights = np.ones(len(labels))
-    theta = logistic.fit(features, labels, weights[None], C).theta[0]
+    theta = logistic.fit(features, labels, weights[None], options.C, engine=options.engine).theta[0]
     head = Head(heads.with_intercept(features), labels, weights, theta)
-    return compute(score, head, len(labels), ScoreOptions(C=C))
+    return compute(score, head, len(labels), ScoreOptions(C=options.C, engine=options.engine))
 
 
 def pool(rule: Rule, features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -179,8 +179,9 @@ def copies(rule: Rule, candidates: greedy.Candidates, budget: int, rng: np.rando
     budget = min(budget, len(candidates.source))
     if rule.name in GREEDY or rule.sees == "pool":
         batch = max(budget, 1) if rule.name == "one_shot" else None
-        shared = {"C": rule.options.C, "refit_every": rule.options.refit_every, "balanced": rule.balanced}
-        found = greedy.select(candidates, GREEDY.get(rule.name, "influence"), budget, batch=batch, **shared)  # type: ignore[arg-type]
+        options = {name: getattr(rule.options, name) for name in ("C", "refit_every", "engine")}
+        score = GREEDY.get(rule.name, "influence")
+        found = greedy.select(candidates, score, budget, batch=batch, balanced=rule.balanced, **options)
         return Choice(found.order, found.order, found.scores)
     order = set_policies.choose(rule.full_name, candidates, [budget], rule.options, rng)[0]
     return Choice(order, order, np.full(len(order), np.nan))

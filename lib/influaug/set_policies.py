@@ -46,6 +46,13 @@ class SetOptions:
         Of the k-DPP, see `kdpp.kernel`.
     refit_every : int
         See `greedy.select`.
+    engine : {'numpy', 'keras'}, optional
+        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
+
+    Raises
+    ------
+    InputError
+        An unknown engine.
     """
 
     C: float = 10.0
@@ -54,6 +61,10 @@ class SetOptions:
     folds: int = 5
     kernel: str = "cosine"
     refit_every: int = 64
+    engine: str | None = None
+
+    def __post_init__(self) -> None:
+        logistic.check_engine(self.engine)
 
 
 @dataclass(frozen=True)
@@ -147,15 +158,16 @@ def _copies_of(candidates, points):
     return copies[place[candidates.source[copies]] < len(points)]
 
 
-def _head(candidates, C):
+def _head(candidates, options):
     """The head fitted to the points alone."""
     labels, weights = candidates.labels, np.ones(len(candidates.labels))
-    theta = logistic.fit(candidates.features, labels, weights[None], C).theta[0]
+    theta = logistic.fit(candidates.features, labels, weights[None], options.C, engine=options.engine).theta[0]
     return Head(heads.with_intercept(candidates.features), labels, weights, theta)
 
 
 def _scores(candidates, score, options):
-    return compute(score, _head(candidates, options.C), len(candidates.labels), ScoreOptions(C=options.C))
+    scoring = ScoreOptions(C=options.C, engine=options.engine)
+    return compute(score, _head(candidates, options), len(candidates.labels), scoring)
 
 
 def _by_points(candidates, budgets, options, rng, balanced, score, policy, clustered=False):
@@ -178,15 +190,16 @@ def _random_copies(candidates, budgets, options, rng, balanced):
 
 def _greedy(candidates, budgets, options, rng, balanced, score="influence", one_shot=False):
     batch = max(budgets[-1], 1) if one_shot else None
-    shared = {"C": options.C, "batch": batch, "refit_every": options.refit_every, "balanced": balanced}
-    return _cut(greedy.select(candidates, score, budgets[-1], **shared).order, budgets)
+    shared = {"C": options.C, "refit_every": options.refit_every, "engine": options.engine}
+    found = greedy.select(candidates, score, budgets[-1], batch=batch, balanced=balanced, **shared)
+    return _cut(found.order, budgets)
 
 
 def _greedy_points(candidates, budgets, options, rng, balanced):
     per_point = np.bincount(candidates.source)
     points = min(-(-budgets[-1] // per_point[per_point > 0].min()), np.count_nonzero(per_point))
-    shared = {"C": options.C, "refit_every": options.refit_every, "balanced": balanced}
-    order = greedy.select(candidates, "influence", points, level="point", **shared).order
+    shared = {"C": options.C, "refit_every": options.refit_every, "engine": options.engine}
+    order = greedy.select(candidates, "influence", points, level="point", balanced=balanced, **shared).order
     return _cut(_copies_of(candidates, order), budgets)
 
 
@@ -231,7 +244,7 @@ def _held_out(candidates, budgets, options, rng, balanced, augmentation):
     total = np.zeros(len(candidates.source))
     for train, held_out in _folds(labels, options.folds, rng):
         x, weights = heads.with_intercept(features[train]), np.ones(len(train))
-        theta = logistic.fit(features[train], labels[train], weights[None], options.C).theta[0]
+        theta = logistic.fit(features[train], labels[train], weights[None], options.C, engine=options.engine).theta[0]
         judged = np.isin(candidates.source, held_out)
         validation = heads.with_intercept(np.vstack([features[held_out], candidates.copies[judged]]))
         of_validation = np.append(labels[held_out], of_copies[judged])
