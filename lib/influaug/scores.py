@@ -16,7 +16,7 @@ from .influence import factor, self_influence
 from .logistic import check_engine, engine_of
 
 GAINS = 1e10
-"""Multiplications of an influence beyond which a GPU is taken for it by default: about a second of a processor."""
+"""Multiplications of an influence from which on a GPU is taken for it by default: one to three seconds of a core."""
 
 
 @dataclass(frozen=True)
