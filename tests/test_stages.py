@@ -479,3 +479,12 @@ def test_a_change_of_a_stage_s_own_code_makes_anew_what_it_makes(before, tiny, m
     everything(tiny())
     after = times()
     assert {name for name in ALL if after[name] != before[name]} == ALL
+
+
+@pytest.mark.parametrize("stage", [stages.scores, stages.sweep, stages.virtual_support_vectors])
+def test_an_unknown_engine_is_refused_before_a_network_is_trained(stage, monkeypatch, outputs):
+    monkeypatch.setenv("INFLUAUG_ENGINE", "gpu")
+    monkeypatch.setattr(stages, "features", lambda *_: pytest.fail("features were computed"))
+    with pytest.raises(InputError, match="INFLUAUG_ENGINE is 'gpu'"):
+        stage(Study())
+    assert not outputs.exists()
