@@ -169,7 +169,9 @@ def computed(stage):
 
 def difference(kept, found, tolerance, where=""):
     """Where two results differ first, in words; None if they do not."""
-    if isinstance(kept, dict) and isinstance(found, dict) and kept.keys() == found.keys():
+    if isinstance(kept, dict):
+        if kept.keys() != found.keys():
+            return f"{where}has {', '.join(found)}, not {', '.join(kept)}"
         places = (difference(kept[name], found[name], tolerance, f"{where}{name}.") for name in kept)
         return next(filter(None, places), None)
     a, b = np.asarray(kept, dtype=float), np.asarray(found, dtype=float)

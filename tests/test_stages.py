@@ -432,3 +432,12 @@ def test_sweeps_are_found_by_the_name_of_their_folder(tiny, projected, outputs):
     assert list(found) == ["own", "tiny"]
     assert_frame_equal(found["tiny"], made)
     assert isinstance(found["own"], pd.DataFrame) and len(found["own"]) == 5
+
+
+@pytest.mark.parametrize("stage", [stages.scores, stages.sweep, stages.virtual_support_vectors])
+def test_an_unknown_engine_is_refused_before_a_network_is_trained(stage, monkeypatch, outputs):
+    monkeypatch.setenv("INFLUAUG_ENGINE", "gpu")
+    monkeypatch.setattr(stages, "features", lambda *_: pytest.fail("features were computed"))
+    with pytest.raises(InputError, match="INFLUAUG_ENGINE is 'gpu'"):
+        stage(Study())
+    assert not outputs.exists()

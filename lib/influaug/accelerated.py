@@ -1,4 +1,4 @@
-"""The batched solver of `influaug.logistic` through Keras, on a GPU where its backend (TensorFlow, JAX, torch) has one.
+"""The engine ``keras`` of `influaug.logistic`: the batched solver, and influence, on the device of Keras's backend.
 
 On a GPU the launching of many small kernels is what costs. So the models of all groups advance together: they lie on a
 grid, a group a line, and one inverse Hessian a line preconditions it in a single batched product. All steps are
@@ -7,29 +7,30 @@ large products where L-BFGS needs many small ones. Steps are taken in float32; p
 computed in float64, and models that miss their tolerance go on in float64.
 
 All points are used in every fit, so that shapes stay what they are: what runs often is compiled once for each size of
-the grid. Apple's GPUs, which have no float64, are not supported.
+the grid. Devices without float64, as Apple's GPUs, are refused (`influaug.logistic.engine_of`).
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import heads, logistic
-from .backend import keras
+from . import heads
+from .backend import compiled, full_precision, keras
+from .influence import factor
+from .logistic import MOST_PRODUCTS, MOST_STEPS, REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .scores import Head
     from .types import Tensor
 
 ROWS = 8192
 """Rows a block: the working memory of a step is this many numbers a model and class, a few times."""
 LARGEST_FULL = 300
 """Parameters of a softmax head up to which preconditioners are of full size; beyond, they have one block a class."""
-MOST_STEPS, MOST_PRODUCTS, REFRESH = logistic.MOST_STEPS, logistic.MOST_PRODUCTS, logistic.REFRESH
 
 _PRECISIONS = ("float32", "float64", "float64")
 # The last time, lines with different models have the Hessian of the few that are left.
@@ -39,91 +40,84 @@ _SHARE = 0.1
 ops = keras.ops
 
 
-class Solver(logistic.Solver):
-    """Points, placed on the device once for any number of fits.
-
-    Parameters, results and errors are those of `logistic.Solver`. A first fit is slow where functions get compiled.
+class Engine:
+    """Points, placed on the device once for any number of fits; `influaug.logistic.Solver` is the way in.
 
     Parameters
     ----------
-    features : array [n, d]
-    labels : int array [n]
-        0 .. n_classes - 1.
-    merge_equal : bool
-        Solve models with equal weights once.
-
-    Raises
-    ------
-    InputError
-        Shapes that do not fit, or features that are not finite.
+    x : array [n, d + 1]
+        With the constant column; with two classes the rows of class 0 are negated.
+    hot : array [K, n] or None
+        One-hot labels; None with two classes.
     """
 
-    def __init__(self, features: np.ndarray, labels: np.ndarray, merge_equal: bool = True) -> None:
-        super().__init__(features, labels, merge_equal=merge_equal)
-        x, hot = _blocks(self.x), None if self.hot is None else _blocks(self.hot.T)
-        with _full_precision():
+    def __init__(self, x: np.ndarray, hot: np.ndarray | None) -> None:
+        x, hot = _blocks(x), None if hot is None else _blocks(hot.T)
+        with full_precision():
             self._points = {
                 dtype: (_tensor(x, dtype), None if hot is None else _tensor(hot, dtype))
                 for dtype in ("float32", "float64")
             }
 
-    def fit(
-        self,
-        weights: np.ndarray,
-        C: float = 10.0,
-        start: np.ndarray | None = None,
-        tolerance: float = 1e-9,
-        groups: np.ndarray | None = None,
-    ) -> logistic.Fit:
-        """Minimise J for every row of weights, see `logistic.Solver.fit`.
-
-        Parameters
-        ----------
-        weights : array [m, n]
-        C : float
-        start : array [m, K, d + 1], optional
-        tolerance : float
-        groups : int array [m], optional
-            Models with the same number share a Hessian; a group much larger than most is cut into several. One
-            Hessian a group is kept on the device, five times while it is inverted; without groups, one a model.
+    def minimise(
+        self, weights: np.ndarray, C: float, start: np.ndarray, tolerance: float, groups: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Minimise J for every row of weights [m, n], from start [m, K, d + 1]; see `logistic.Solver.fit`.
 
         Returns
         -------
-        logistic.Fit
-
-        Raises
-        ------
-        InputError
-            Weights or a C that are not finite or have the wrong sign, or shapes that do not fit.
-        RuntimeError
-            A model that does not reach the tolerance, in float64 either; the message names it.
+        theta : array [m, K, d + 1]
+        results : array [3, m]
+            J, half the squared Newton decrement, and steps taken. A decrement above the tolerance is not refused here.
         """
-        weights = np.asarray(weights)
-        self._check(weights, C, start)
-        first, inverse = logistic._distinct(weights) if self.merge_equal else (np.arange(len(weights)),) * 2
-        grid = _grid(np.arange(len(first)) if groups is None else np.asarray(groups)[first])
-        theta = np.zeros((len(first), self.K, self.width))
-        begin = (theta if start is None else np.asarray(start)[first])[..., self.live]
-        with _full_precision():
-            rows = self._rows(weights[first[grid.ravel()]], C)
-            found, *results = _solve(rows, begin.reshape(len(first), -1)[grid], tolerance)
+        grid = _grid(groups)
+        with full_precision():
+            rows = self._rows(weights[grid.ravel()], start.shape[1:], C)
+            found, *results = _solve(rows, start.reshape(len(start), -1)[grid], tolerance)
         _, places = np.unique(grid, return_index=True)
-        theta[..., self.live] = found[places].reshape(begin.shape)
-        if self.K > 1:
-            theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
-        objective, decrement, iterations = np.array(results)[:, places[inverse]]
-        missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
-        if missed.size:
-            raise RuntimeError(f"models {missed.tolist()} did not reach the tolerance {tolerance:g}")
-        return logistic.Fit(theta[inverse], objective, decrement, iterations.astype(int))
+        return found[places].reshape(start.shape), np.array(results)[:, places]
 
-    def _rows(self, weights, C):
-        """All points with weights [M, n], by precision."""
-        weights, penalty = _blocks(weights.T), heads.penalty(len(self.live), self.K, C)
+    def _rows(self, weights, shape, C):
+        """All points with weights [M, n], by precision; shape is that of a model's parameters."""
+        weights, penalty = _blocks(weights.T), heads.penalty(shape[1], shape[0], C)
         return {
             dtype: _Rows(*points, _tensor(weights, dtype), _tensor(penalty, dtype))
             for dtype, points in self._points.items()
         }
+
+
+def self_influence(head: Head, n: int, C: float, damping: float = 0.0) -> np.ndarray:
+    """Leave-one-out influence g' H^-1 g of each of the first n rows of a fitted head, in float64: [n].
+
+    The device forms the Hessian and the norms; the processor factors the Hessian, so that a singular one is refused as
+    by `influence.factor`.
+
+    Parameters
+    ----------
+    head : scores.Head
+    n : int
+    C : float
+        Of the Hessian, as in `heads.hessian`.
+    damping : float
+        Added to the Hessian's diagonal.
+
+    Raises
+    ------
+    InputError
+        The damped Hessian is not positive definite.
+    """
+    k, width = head.theta.shape
+    a, b = np.triu_indices(k)
+    D = head.weights[:, None, None] * heads.curvature(head.x, head.theta)
+    H = np.zeros((k, width, k, width))
+    with full_precision():
+        grams = _weighted_grams(_tensor(head.x, "float64"), _tensor(D[:, a, b].T, "float64"))
+        H[a, :, b, :] = ops.convert_to_numpy(grams)
+        L = _tensor(factor(heads.completed(H, C), damping), "float64")
+        r = heads.residuals(head.x[:n], head.labels[:n], head.theta)
+        parts = zip(_tensor(_blocks(r), "float64"), _tensor(_blocks(head.x[:n]), "float64"), strict=True)
+        norms = [ops.convert_to_numpy(_inverse_norms(L, *part)) for part in parts]
+    return np.concatenate(norms)[:n]
 
 
 class _Rows(NamedTuple):
@@ -176,48 +170,6 @@ def _grid(groups):
     s = max(s for s in range(1, sizes.max() + 1) if s * np.ceil(sizes / s).sum() <= 2 * len(groups))
     of_groups = [np.flatnonzero(groups == number) for number in numbers]
     return np.concatenate([np.pad(models, (0, -len(models) % s), mode="wrap").reshape(-1, s) for models in of_groups])
-
-
-@contextmanager
-def _full_precision():
-    """Let float64 exist and products in float32 keep all of their bits, which they do not on a GPU unless told to."""
-    backend = keras.config.backend()
-    if backend == "jax":
-        import jax
-        from jax import experimental
-
-        enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else experimental.enable_x64
-        with enable_x64(True), jax.default_matmul_precision("highest"):
-            yield
-        return
-    if backend == "tensorflow":
-        from tensorflow.config import experimental
-
-        before, change = experimental.tensor_float_32_execution_enabled(), experimental.enable_tensor_float_32_execution
-        exact = False
-    else:
-        import torch
-
-        before, change = torch.get_float32_matmul_precision(), torch.set_float32_matmul_precision
-        exact = "highest"
-    change(exact)
-    try:
-        yield
-    finally:
-        change(before)
-
-
-def _compiled(function):
-    """The function as the backend runs it fastest."""
-    if keras.config.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    if keras.config.backend() == "tensorflow":
-        import tensorflow
-
-        return tensorflow.function(function, autograph=False, reduce_retracing=True)
-    return function
 
 
 def _tensor(array, dtype):
@@ -277,7 +229,7 @@ def _product(rows, theta, v):
     return Hv if rows.hot is None else Hv + ops.sum(v * _shift(rows), axis=1, keepdims=True) * _shift(rows)
 
 
-@_compiled
+@compiled
 def _evaluate(rows, theta):
     """J of every model, [M], and its gradient."""
 
@@ -290,7 +242,7 @@ def _evaluate(rows, theta):
     return J + 0.5 * _dot(theta, ridge), g + ridge
 
 
-@_compiled
+@compiled
 def _inverse_blocks(rows, theta, shares):
     """Inverse of the diagonal blocks, one a class, of each line's mean Hessian: [lines, K, d + 1, d + 1].
 
@@ -304,7 +256,7 @@ def _inverse_blocks(rows, theta, shares):
     return ops.reshape(_inverses(H, rows.penalty[:width]), (-1, K, width, width))
 
 
-@_compiled
+@compiled
 def _inverse_hessians(rows, theta, shares):
     """Inverse of each line's mean softmax Hessian, [lines, 1, p, p]; parameters as in `_inverse_blocks`."""
     K, width = _classes(rows), ops.shape(rows.x)[2]
@@ -332,9 +284,22 @@ def _curvature(rows, theta, shares, second):
         size, K = ops.shape(x)[0], _classes(rows)
         p = ops.reshape(_probabilities(_scores(x, theta, K), hot), (size, K, lines, s))
         D = second(ops.transpose(p, (0, 2, 1, 3)), ops.reshape(weights, (size, lines, 1, s)) * shares[:, None])
-        return ops.map(lambda d: ops.transpose(x) @ (d[:, None] * x), ops.transpose(ops.reshape(D, (size, -1))))
+        return _weighted_grams(x, ops.transpose(ops.reshape(D, (size, -1))))
 
     return rows.total(part)
+
+
+@compiled
+def _weighted_grams(x, D):
+    """Sum over rows of x [B, d + 1] of d x x', [P, d + 1, d + 1], for each row d of D [P, B]."""
+    return ops.map(lambda d: ops.transpose(x) @ (d[:, None] * x), D)
+
+
+@compiled
+def _inverse_norms(L, r, x):
+    """Squared norm g' (L L')^-1 g of every row's gradient g, the outer product of r [B, K] and x [B, d + 1]: [B]."""
+    g = ops.reshape(r[:, :, None] * x[:, None, :], (ops.shape(x)[0], -1))
+    return ops.sum(ops.square(ops.solve_triangular(L, ops.transpose(g), lower=True)), axis=0)
 
 
 def _inverses(H, penalty):
@@ -380,14 +345,14 @@ def _conjugate_gradients(rows, H0, theta, g, wanted, share):
     return d, ops.where(settled, reached + rz, np.inf)
 
 
-@_compiled
+@compiled
 def _direction(rows, H0, theta, g, wanted):
     """Newton's step for the wanted models, and the slope of J along it, [M]."""
     direction = -_conjugate_gradients(rows, H0, theta, g, wanted, 0.03)[0]
     return direction, _dot(direction, g)
 
 
-@_compiled
+@compiled
 def _move(rows, theta, g, size, direction, slope, wanted):
     """One step of the wanted models, refused where the slope has turned and grown: new theta, gradient, size."""
     trial = theta + ops.where(wanted, size, 0.0)[:, None] * direction
@@ -399,7 +364,7 @@ def _move(rows, theta, g, size, direction, slope, wanted):
     return ops.where(taken[:, None], trial, theta), ops.where(taken[:, None], g_trial, g), size
 
 
-@_compiled
+@compiled
 def _certify(rows, H0, theta, wanted):
     """J of every model and, for the wanted ones, half its squared Newton decrement, infinite if not to be computed."""
     J, g = _evaluate(rows, theta)

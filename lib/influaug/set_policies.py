@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import set_rules
+from . import logistic, set_rules
 from .errors import InputError
 from .greedy import Candidates
 from .policies import ANY, POINT_POLICIES, RELEASED_CODE, Policy
@@ -125,6 +125,13 @@ class SetOptions:
         Of the k-DPP, see `kdpp.kernel`.
     refit_every : int
         See `greedy.select`.
+    engine : {'numpy', 'keras'}, optional
+        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
+
+    Raises
+    ------
+    InputError
+        An unknown engine.
     """
 
     C: float = 10.0
@@ -133,6 +140,10 @@ class SetOptions:
     folds: int = 5
     kernel: str = "cosine"
     refit_every: int = 64
+    engine: str | None = None
+
+    def __post_init__(self) -> None:
+        logistic.check_engine(self.engine)
 
 
 def names() -> list[str]:

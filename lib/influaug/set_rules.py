@@ -56,7 +56,7 @@ class Task:
         """The score of every point, at the head that is fitted to the points alone: [n]."""
         if self.score is None:
             raise InputError("This policy goes by no score, so its points have none.")
-        return point_scores(self.candidates, self.score, self.options.C)
+        return point_scores(self.candidates, self.score, self.options)
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,13 @@ def copies_of(candidates: greedy.Candidates, points: np.ndarray) -> np.ndarray:
     return copies[place[candidates.source[copies]] < len(points)]
 
 
-def point_scores(candidates: greedy.Candidates, score: str, C: float) -> np.ndarray:
+def point_scores(candidates: greedy.Candidates, score: str, options: SetOptions) -> np.ndarray:
     """Scores of all points by one of `scores.SCORES`, at the head that is fitted to the points alone: [n]."""
     labels, weights = candidates.labels, np.ones(len(candidates.labels))
-    theta = logistic.fit(candidates.features, labels, weights[None], C).theta[0]
+    C, engine = options.C, options.engine
+    theta = logistic.fit(candidates.features, labels, weights[None], C, engine=engine).theta[0]
     head = Head(heads.with_intercept(candidates.features), labels, weights, theta)
-    return compute(score, head, len(labels), ScoreOptions(C=C))
+    return compute(score, head, len(labels), ScoreOptions(C=C, engine=engine))
 
 
 def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, clustered: bool = False) -> Picked:
@@ -154,6 +155,7 @@ def _greedy_options(task):
         "score": task.score,
         "C": task.options.C,
         "refit_every": task.options.refit_every,
+        "engine": task.options.engine,
         "balanced": task.balanced,
     }
 
@@ -216,7 +218,9 @@ def _influence_on_held_out(task, train, held_out, judged):
     """Influence of the copies of the training points on the held-out points and their copies, which are `judged`."""
     c, of_copies = task.candidates, task.candidates.labels[task.candidates.source]
     x, weights = heads.with_intercept(c.features[train]), np.ones(len(train))
-    theta = logistic.fit(c.features[train], c.labels[train], weights[None], task.options.C).theta[0]
+    theta = logistic.fit(
+        c.features[train], c.labels[train], weights[None], task.options.C, engine=task.options.engine
+    ).theta[0]
     validation = heads.with_intercept(np.vstack([c.features[held_out], c.copies[judged]]))
     H = HeadHessian(theta, x, weights, task.options.C)
     influence = validation_influence(H, validation, np.append(c.labels[held_out], of_copies[judged]))

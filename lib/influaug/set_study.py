@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import field_validator
 from tqdm.auto import tqdm
 
-from . import artifacts, kdpp, paths, set_sweep, stages
+from . import artifacts, kdpp, logistic, paths, set_sweep, stages
 from .data import load
 from .errors import InputError
 from .keys import Stage
@@ -122,6 +122,8 @@ def table(study: SetStudy) -> pd.DataFrame:
     key, path = artifacts.key(replicates=keys), study.folder / "sets.parquet"
     found = artifacts.read_table(path, key)
     if found is None:
+        # An engine that the environment asks for in vain is refused before networks are trained.
+        logistic.engine_of()
         features = cache(lambda: stages.features(base))
         parts = [_replicate(study, features, dataset, r, keys[r]) for r in tqdm(range(base.replicates), "replicates")]
         found = pd.concat(parts, ignore_index=True)
