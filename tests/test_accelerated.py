@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influaug import accelerated, backend, greedy, heads, logistic, set_sweep, sweep
+from influaug import accelerated, backend, greedy, heads, logistic, on_device, set_sweep, sweep
 from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.scores import GAINS, Head, ScoreOptions, compute

@@ -60,7 +60,7 @@ def lib(tmp_path):
 def edit(lib, file, old, new):
     path = lib / "influaug" / file
     text = path.read_text()
-    assert old in text, (file, old)
+    assert old in text, f"{file} has no {old!r} to be changed"
     path.write_text(text.replace(old, new))
 
 
@@ -106,17 +106,21 @@ def test_code_can_be_renamed(lib):
 
 
 ADDITIONS = [
-    ("policies.py", "POLICIES = {\n", 'POLICIES = {\n    "squared": (lambda s: 2 * _log(s), True),\n'),
-    ("scores.py", "SCORES = {\n", 'SCORES = {\n    "doubt": margin,\n'),
-    ("transformations.py", "BUILDERS = {\n", 'BUILDERS = {\n    "mirror": rotate,\n'),
-    ("sources.py", "READERS = {\n", 'READERS = {\n    "small-digits": None,\n'),
-    ("set_policies.py", "POLICIES = {\n", 'POLICIES = {\n    "first": SetPolicy(_random_copies, "chosen", "first"),\n'),
+    ("policies.py", "POINT_POLICIES = {\n", '"squared": by_any_score("squared", lambda s: 2 * _log(s), True),'),
+    ("scores.py", "SCORES = {\n", '"doubt": margin,'),
+    ("transformations.py", "BUILDERS = {\n", '"mirror": rotate,'),
+    ("sources.py", "READERS = {\n", '"small-digits": None,'),
+    (
+        "set_policies.py",
+        "POLICIES = {\n",
+        '"first": Policy("first copies", "copy", "chosen", set_rules.random_copies),',
+    ),
 ]
 
 
-@pytest.mark.parametrize(("file", "old", "new"), ADDITIONS, ids=[row[0] for row in ADDITIONS])
-def test_entries_can_be_added_to_registries(lib, file, old, new):
-    edit(lib, file, old, new)
+@pytest.mark.parametrize(("file", "registry", "entry"), ADDITIONS, ids=[row[0] for row in ADDITIONS])
+def test_entries_can_be_added_to_registries(lib, file, registry, entry):
+    edit(lib, file, registry, f"{registry}    {entry}\n")
     assert changed(lib) == set()
 
 

@@ -7,10 +7,12 @@ from influaug import clusters, greedy, policies, set_rules
 from influaug.errors import InputError
 from influaug.greedy import Candidates, select
 from influaug.heads import with_intercept
-from influaug.influence import ValidationInfluence, factor, self_influence
+from influaug.influence import self_influence
+from influaug.inverse import factor
 from influaug.policies import ANY
 from influaug.scores import SCORES
 from influaug.set_policies import ALIASES, BALANCED, POLICIES, Chooser, SetOptions, choose, generated, names
+from influaug.validation import ValidationInfluence
 from problems import problem
 
 K = 3

@@ -1,4 +1,4 @@
-"""The engine ``keras`` of `influaug.logistic`: the batched solver, and influence, on the device of Keras's backend.
+"""The engine ``keras`` of `influaug.logistic`: the batched solver on the device of Keras's backend.
 
 On a GPU the launching of many small kernels is what costs. So the models of all groups advance together: they lie on a
 grid, a group a line, and one inverse Hessian a line preconditions it in a single batched product. All steps are
@@ -18,13 +18,11 @@ import numpy as np
 
 from . import heads
 from .backend import compiled, full_precision, keras
-from .influence import factor
 from .logistic import MOST_PRODUCTS, MOST_STEPS, REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .scores import Head
     from .types import Tensor
 
 ROWS = 8192
@@ -52,10 +50,10 @@ class Engine:
     """
 
     def __init__(self, x: np.ndarray, hot: np.ndarray | None) -> None:
-        x, hot = _blocks(x), None if hot is None else _blocks(hot.T)
+        x, hot = in_blocks(x), None if hot is None else in_blocks(hot.T)
         with full_precision():
             self._points = {
-                dtype: (_tensor(x, dtype), None if hot is None else _tensor(hot, dtype))
+                dtype: (tensor(x, dtype), None if hot is None else tensor(hot, dtype))
                 for dtype in ("float32", "float64")
             }
 
@@ -79,45 +77,11 @@ class Engine:
 
     def _rows(self, weights, shape, C):
         """All points with weights [M, n], by precision; shape is that of a model's parameters."""
-        weights, penalty = _blocks(weights.T), heads.penalty(shape[1], shape[0], C)
+        weights, penalty = in_blocks(weights.T), heads.penalty(shape[1], shape[0], C)
         return {
-            dtype: _Rows(*points, _tensor(weights, dtype), _tensor(penalty, dtype))
+            dtype: _Rows(*points, tensor(weights, dtype), tensor(penalty, dtype))
             for dtype, points in self._points.items()
         }
-
-
-def self_influence(head: Head, n: int, C: float, damping: float = 0.0) -> np.ndarray:
-    """Leave-one-out influence g' H^-1 g of each of the first n rows of a fitted head, in float64: [n].
-
-    The device forms the Hessian and the norms; the processor factors the Hessian, so that a singular one is refused as
-    by `influence.factor`.
-
-    Parameters
-    ----------
-    head : scores.Head
-    n : int
-    C : float
-        Of the Hessian, as in `heads.hessian`.
-    damping : float
-        Added to the Hessian's diagonal.
-
-    Raises
-    ------
-    InputError
-        The damped Hessian is not positive definite.
-    """
-    k, width = head.theta.shape
-    a, b = np.triu_indices(k)
-    D = head.weights[:, None, None] * heads.curvature(head.x, head.theta)
-    H = np.zeros((k, width, k, width))
-    with full_precision():
-        grams = _weighted_grams(_tensor(head.x, "float64"), _tensor(D[:, a, b].T, "float64"))
-        H[a, :, b, :] = ops.convert_to_numpy(grams)
-        L = _tensor(factor(heads.completed(H, C), damping), "float64")
-        r = heads.residuals(head.x[:n], head.labels[:n], head.theta)
-        parts = zip(_tensor(_blocks(r), "float64"), _tensor(_blocks(head.x[:n]), "float64"), strict=True)
-        norms = [ops.convert_to_numpy(_inverse_norms(L, *part)) for part in parts]
-    return np.concatenate(norms)[:n]
 
 
 class _Rows(NamedTuple):
@@ -151,7 +115,7 @@ class _Rows(NamedTuple):
         return ops.fori_loop(1, ops.shape(self.x)[0], add, block(0))
 
 
-def _blocks(array):
+def in_blocks(array):
     """Rows [n, ...] in equal blocks [blocks, B, ...] of at most ROWS, filled up with zeros."""
     count = -(-len(array) // ROWS)
     fill = -len(array) % count
@@ -172,7 +136,7 @@ def _grid(groups):
     return np.concatenate([np.pad(models, (0, -len(models) % s), mode="wrap").reshape(-1, s) for models in of_groups])
 
 
-def _tensor(array, dtype):
+def tensor(array, dtype):
     return ops.convert_to_tensor(np.asarray(array, dtype=dtype), dtype=dtype)
 
 
@@ -284,22 +248,15 @@ def _curvature(rows, theta, shares, second):
         size, K = ops.shape(x)[0], _classes(rows)
         p = ops.reshape(_probabilities(_scores(x, theta, K), hot), (size, K, lines, s))
         D = second(ops.transpose(p, (0, 2, 1, 3)), ops.reshape(weights, (size, lines, 1, s)) * shares[:, None])
-        return _weighted_grams(x, ops.transpose(ops.reshape(D, (size, -1))))
+        return weighted_grams(x, ops.transpose(ops.reshape(D, (size, -1))))
 
     return rows.total(part)
 
 
 @compiled
-def _weighted_grams(x, D):
+def weighted_grams(x, D):
     """Sum over rows of x [B, d + 1] of d x x', [P, d + 1, d + 1], for each row d of D [P, B]."""
     return ops.map(lambda d: ops.transpose(x) @ (d[:, None] * x), D)
-
-
-@compiled
-def _inverse_norms(L, r, x):
-    """Squared norm g' (L L')^-1 g of every row's gradient g, the outer product of r [B, K] and x [B, d + 1]: [B]."""
-    g = ops.reshape(r[:, :, None] * x[:, None, :], (ops.shape(x)[0], -1))
-    return ops.sum(ops.square(ops.solve_triangular(L, ops.transpose(g), lower=True)), axis=0)
 
 
 def _inverses(H, penalty):
@@ -403,10 +360,10 @@ def _solve(rows, theta, tolerance):
     rows : dict of _Rows
         By precision.
     """
-    missed, theta = np.full(theta.shape[:2], True), _tensor(theta.reshape(-1, theta.shape[2]), "float64")
+    missed, theta = np.full(theta.shape[:2], True), tensor(theta.reshape(-1, theta.shape[2]), "float64")
     results = np.zeros((3, missed.size))
     for dtype in _PRECISIONS:
-        wanted = _tensor(missed.ravel(), "bool")
+        wanted = tensor(missed.ravel(), "bool")
         found, H0, steps = _descend(rows, dtype, theta, missed, tolerance)
         theta = ops.where(wanted[:, None], found, theta)
         J, decrement = map(ops.convert_to_numpy, _certify(rows["float64"], H0, theta, wanted))
@@ -427,11 +384,11 @@ def _descend(rows, dtype, theta, wanted, tolerance):
     for step in range(MOST_STEPS):
         if step in REFRESH:
             H0 = _preconditioners(exact, theta, open_.reshape(wanted.shape))
-        direction, slope = _direction(rows, ops.cast(H0, dtype), theta, g, _tensor(open_, "bool"))
+        direction, slope = _direction(rows, ops.cast(H0, dtype), theta, g, tensor(open_, "bool"))
         open_ = open_ & (-0.5 * ops.convert_to_numpy(slope) > least)
         if not open_.any():
             break
-        theta, g, size = _move(rows, theta, g, size, direction, slope, _tensor(open_, "bool"))
+        theta, g, size = _move(rows, theta, g, size, direction, slope, tensor(open_, "bool"))
         steps += open_
     return ops.cast(theta, "float64"), H0, steps
 
@@ -439,7 +396,7 @@ def _descend(rows, dtype, theta, wanted, tolerance):
 def _preconditioners(exact, theta, wanted):
     """Inverse of the mean Hessian of the wanted models of each line, of all where none is wanted, in float64."""
     shares = np.where(wanted.any(axis=1, keepdims=True), wanted, 1.0)
-    shares = _tensor(shares / shares.sum(axis=1, keepdims=True), "float64")
+    shares = tensor(shares / shares.sum(axis=1, keepdims=True), "float64")
     full = exact.hot is not None and theta.shape[1] <= LARGEST_FULL
     inverse = _inverse_hessians if full else _inverse_blocks
     return inverse(exact, ops.cast(theta, "float64"), shares)

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from . import competitors, heads, influence, logistic, provenance, stages
+from . import competitors, heads, influence, inverse, logistic, provenance, stages
 from .data import load, split
 from .errors import InputError
 from .policies import order
@@ -435,7 +435,7 @@ def scores(columns: int, n: int = 1000, C: float = 10.0, seed: int = 0, repeats:
     arguments = (x, labels, theta, weights, C)
     with threadpool_limits(1):
         ours, seconds = _best(
-            lambda: influence.self_influence(x, labels, theta, influence.factor(_hessian(arguments))), repeats
+            lambda: influence.self_influence(x, labels, theta, inverse.factor(_hessian(arguments))), repeats
         )
         loop, loop_seconds = _best(lambda: competitors.autograd_influence(*arguments), 2)
     rows = [("closed form", seconds, ours, ""), ("autograd, a gradient a point", loop_seconds, loop, "")]

@@ -153,10 +153,11 @@ class _Code:
         """Keys and values of a registry; nothing if the definition is none."""
         nodes = self.module(place.module).names.get(place.name, [])
         value = getattr(nodes[0], "value", None) if len(nodes) == 1 and place.name.isupper() else None
-        if not isinstance(value, ast.Dict) or not all(_is_text(key) for key in value.keys):
+        if not isinstance(value, ast.Dict) or not all(key is None or _is_text(key) for key in value.keys):
             return []
+        # A key that is None stands for the entries of another registry, `**OTHER`.
         return [
-            (key.value, _Value(place.module, node))  # type: ignore[union-attr]
+            ("**" if key is None else key.value, _Value(place.module, node))  # type: ignore[attr-defined]
             for key, node in zip(value.keys, value.values, strict=True)
         ]
 

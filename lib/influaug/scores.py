@@ -12,7 +12,8 @@ from sklearn.svm import LinearSVC
 
 from .errors import InputError
 from .heads import hessian, losses
-from .influence import factor, self_influence
+from .influence import self_influence
+from .inverse import factor
 from .logistic import check_engine, engine_of
 
 GAINS = 1e10
@@ -86,9 +87,9 @@ def influence(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
     work = float(len(head.x) + n) * head.theta.size**2
     if engine_of(options.engine, gains=work >= GAINS) == "keras":
         # It imports Keras and its backend, which take many seconds.
-        from . import accelerated
+        from . import on_device
 
-        return accelerated.self_influence(head, n, C, options.damping)
+        return on_device.self_influence(head, n, C, options.damping)
     L = factor(hessian(head.x, head.theta, head.weights, C), options.damping)
     return self_influence(head.x[:n], head.labels[:n], head.theta, L)
 

@@ -15,10 +15,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from . import clusters, greedy, heads, kdpp, logistic, policies
 from .errors import InputError
-from .hessian import HeadHessian
-from .influence import validation_influence
+from .head_hessian import HeadHessian
 from .quotas import in_turn
 from .scores import Head, ScoreOptions, compute
+from .validation import validation_influence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

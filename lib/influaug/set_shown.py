@@ -14,7 +14,8 @@ from .chosen import ChosenCopies
 from .data import Split
 from .errors import InputError
 from .greedy import Candidates, select
-from .influence import factor, point_gradients
+from .influence import point_gradients
+from .inverse import factor
 from .set_policies import choose
 from .set_study import SetStudy, problem
 from .set_sweep import added_weights, tested

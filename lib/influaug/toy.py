@@ -33,9 +33,10 @@ from tqdm.auto import tqdm
 
 from . import heads
 from .errors import InputError
-from .influence import ValidationInfluence, factor
+from .inverse import factor
 from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from .summary import mean_interval
+from .validation import ValidationInfluence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
