@@ -21,7 +21,8 @@ ALL = set(STAGES)
 ARITHMETIC = [
     ("logistic.py", "0.5", "0.25", ALL - {"features", "shared features"}),
     ("heads.py", "1.0 / C", "2.0 / C", ALL - {"features", "shared features"}),
-    ("influence.py", "damping * np.eye", "2 * damping * np.eye", {"scores", "sweep", "sets", "learned ranges"}),
+    ("inverse.py", "damping * np.eye", "2 * damping * np.eye", {"scores", "sweep", "sets", "learned ranges"}),
+    ("influence.py", "[:, 0] ** 2", "[:, 0] ** 4", {"scores", "sweep", "sets"}),
     ("featurizers.py", "255", "254", FEATURIZED | LEARNED),
     ("gradients.py", "](function, [_t", "](lambda v: -function(v), [_t", {"learned networks"}),
     ("augnet/arms.py", "flips=comparison.flips", "flips=True", LEARNED),
