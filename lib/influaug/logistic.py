@@ -23,6 +23,7 @@ from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
 from . import heads
+from .blas import single_thread
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Solver:
             with np.errstate(over="ignore", invalid="ignore"):
                 theta[part], *results[:, models] = _solve(problem, theta[part], tolerance)
 
-        with self._blas.limit(limits=1, user_api="blas"):
+        with single_thread.during(self._blas):
             if self.threads == 1:
                 list(map(solve, np.unique(groups)))
             else:
