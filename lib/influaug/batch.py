@@ -108,13 +108,13 @@ def batch(studies: Sequence[str], cores: str, show: Callable[[str], object]) -> 
     Raises
     ------
     InputError
-        A study that there is not or whose parameters are wrong, a file that was changed in the future, an outputs
-        folder that Snakemake cannot take, that cannot be written or in which another batch is running.
+        No number of cores, a study that there is not or whose parameters are wrong, a file that was changed in the
+        future, an outputs folder that Snakemake cannot take, that cannot be written or where another batch is running.
     Ended
         `show` has raised it, or the handler of a signal; all processes of the batch have ended.
     """
     outputs, progress = paths.outputs(), Progress()
-    _check(studies, outputs)
+    _check(studies, cores, outputs)
     log = outputs / "batch.log"
     with _alone(outputs, show) as lock, _opened(log) as file, _snakemake(studies, cores, lock) as process:
         try:
@@ -131,8 +131,10 @@ def batch(studies: Sequence[str], cores: str, show: Callable[[str], object]) -> 
     return status if status >= 0 else 128 - status
 
 
-def _check(studies, outputs):
+def _check(studies, cores, outputs):
     """Refuse, in a sentence, what Snakemake would stop at without one."""
+    if cores != "all" and not re.fullmatch("[1-9][0-9]*", cores):
+        raise InputError(f"cores must be a whole number of at least 1, or all, not {cores!r}.")
     odd = [name for name in studies if not NAME.fullmatch(name)]
     if odd:
         raise InputError(f"No study is called {odd[0]!r}: names have letters, digits, _, . and - alone.")
