@@ -140,8 +140,8 @@ def _check(studies, cores, outputs):
         raise InputError(f"No study is called {odd[0]!r}: names have letters, digits, _, . and - alone.")
     stamps.folder(outputs)
     parameters = [paths.PARAMS / f"{name}.yaml" for name in studies]
-    networks = [study.read(path).trained_network for path in parameters]
-    files = [*paths.NOTEBOOKS.glob("*.ipynb"), *Path(__file__).parents[1].rglob("*.py"), *filter(None, networks)]
+    networks = map(_network, parameters)
+    files = [*paths.NOTEBOOKS.glob("*.ipynb"), *(paths.PROJECT / "lib").rglob("*.py"), *filter(None, networks)]
     for file in [*parameters, *files]:
         if stamps.in_future(file):
             changed = datetime.fromtimestamp(Path(file).stat().st_mtime).strftime("%Y-%m-%d %H:%M:%S")
@@ -149,6 +149,14 @@ def _check(studies, cores, outputs):
                 f"{file} was last changed in the future, at {changed}, so that nothing made from it would ever count "
                 "as newer; set the clock right, or run touch on the file."
             )
+
+
+def _network(path):
+    """The file of the trained network that a study names, if it names one; errors name the study's file."""
+    try:
+        return study.read(path).trained_network
+    except InputError as error:
+        raise (error if str(path) in str(error) else InputError(f"{path}: {error}")) from None
 
 
 @contextmanager
@@ -170,8 +178,8 @@ def _alone(outputs, show):
 def _take(lock, path, show):
     """Take the lock; what a batch left running that is dead is ended first."""
     free, record = _free(lock), _record(lock)
-    if _dead(record, path, free) and any(processes.marked(record)):
-        processes.end(record)
+    if _dead(record, path) and any(processes.marked(record)):
+        processes.end(record, processes.PATIENCE)
         show(f"Ended what an earlier batch (process {record.split()[0]}) had left running when it was killed.")
         waited = time.monotonic() + processes.PATIENCE
         while not free and time.monotonic() < waited:
@@ -195,17 +203,17 @@ def _record(lock):
     return lock.read().decode(errors="replace")
 
 
-def _dead(record, path, free):
-    """Whether it is certain that the batch of a record is dead: another process of its number lacks the lock's file."""
+def _dead(record, path):
+    """Whether it is certain that the batch of a record is dead: none of its number has a file called as the lock's."""
     found = RECORD.fullmatch(record)
-    if not found or found[2] != socket.gethostname():
+    if found is None or found[2] != socket.gethostname():
         return False
-    return free or not processes.holds(int(found[1]), path)
+    return not processes.opens(int(found[1]), path.name)
 
 
 def _refusal(record, path):
-    process, _, rest = record.partition(" ")
-    machine = rest.partition(" ")[0] or socket.gethostname()
+    found = RECORD.fullmatch(record)
+    process, machine = found.groups() if found else (record, socket.gethostname())
     here = machine == socket.gethostname()
     if here and (others := processes.holders(path)) and process not in map(str, others):
         process = str(others[0])
@@ -239,7 +247,7 @@ def _snakemake(studies, cores, lock):
         try:
             yield process
         finally:
-            processes.end(record)
+            processes.end(record, processes.PATIENCE)
 
 
 def _environment():

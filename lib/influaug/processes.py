@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -34,7 +35,7 @@ def marked(mark: str) -> Iterator[psutil.Process]:
                 yield process
 
 
-def end(mark: str, patience: float = PATIENCE) -> None:
+def end(mark: str, patience: float) -> None:
     """End every process that `marked` finds: ask with SIGTERM, and after some seconds kill with SIGKILL.
 
     Parameters
@@ -59,10 +60,10 @@ def end(mark: str, patience: float = PATIENCE) -> None:
         psutil.wait_procs(left, timeout=1)
 
 
-def holds(process: int, path: PathLike) -> bool:
-    """Whether a process has a file open; True too if this cannot be found out."""
+def opens(process: int, name: str) -> bool:
+    """Whether a process has a file of some name open, in whatever folder; True too if this cannot be found out."""
     try:
-        return _opens(psutil.Process(process), path)
+        return any(Path(file.path).name == name for file in psutil.Process(process).open_files())
     except psutil.NoSuchProcess:
         return False
     except (psutil.Error, OSError):
@@ -71,13 +72,9 @@ def holds(process: int, path: PathLike) -> bool:
 
 def holders(path: PathLike) -> list[int]:
     """Ids of the processes, but for this one, that are seen to have a file open."""
-    found = []
+    found, real = [], os.path.realpath(path)
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and _opens(process, path):
+            if process.pid != os.getpid() and real in [file.path for file in process.open_files()]:
                 found.append(process.pid)
     return found
-
-
-def _opens(process, path):
-    return os.path.realpath(path) in [file.path for file in process.open_files()]
