@@ -196,7 +196,7 @@ def test_what_a_killed_batch_left_is_ended_by_the_next_one(fake, outputs, capfd)
         assert main(["digits-translate"]) == 128 + signal.SIGTERM
         said = capfd.readouterr().out.splitlines()
         assert said[0] == f"Ended what an earlier batch (process {dead.pid}) had left running when it was killed."
-        assert ended(outputs) and left.wait() != 0 and other.poll() is None
+        assert ended(outputs) and not alive(left.pid) and other.poll() is None
     finally:
         for process in (left, other):
             process.kill()

@@ -25,13 +25,13 @@ time.sleep(600)
 def folder(tmp_path):
     """A project in which a batch never ends."""
     folder = faulty.project(tmp_path / "project", "tiny", "other")
-    faulty.notebook(folder, "01_featurize", faulty.SETUP + STUBBORN)
+    faulty.notebook(folder, "01_featurize", STUBBORN)
     return folder
 
 
-def start(folder, *studies):
-    """Start a batch of studies; return when the stubborn kernel runs."""
-    process = faulty.start(folder, *faulty.BATCH[:-1], *studies)
+def start(folder):
+    """Start a batch of one study; return when its stubborn kernel runs."""
+    process = faulty.start(folder, *faulty.BATCH[:-1], "other")
     while not ((folder / "kernel").exists() and (folder / "kernel").read_text()):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
@@ -50,31 +50,23 @@ def left(folder):
     return found
 
 
-def test_a_batch_ends_with_its_stubborn_kernel_when_it_is_asked_to_and_when_its_reader_goes_away(folder):
-    process = start(folder, "other")
+def test_a_batch_that_is_asked_to_end_ends_with_its_stubborn_kernel(folder):
+    process = start(folder)
     os.kill(process.pid, signal.SIGTERM)
     status, said = faulty.finished(process)
     assert status == 128 + signal.SIGTERM and "started  other: 01_featurize" in said
     assert said.endswith("The batch was ended by SIGTERM; the same command goes on where it was.\n")
     assert left(folder) == []
-    (folder / "kernel").unlink()
-    # As its first line is read and the pipe closed, the next one that it says ends it.
-    process = faulty.start(folder, *faulty.BATCH[:-1], "other", "tiny")
-    assert "started" in process.stdout.readline()
-    process.stdout.close()
-    assert process.wait() == 128 + signal.SIGPIPE and left(folder) == []
 
 
-def test_the_next_batch_ends_what_one_that_was_killed_alone_left_and_goes_on(folder):
-    killed = start(folder, "other")
+def test_the_next_batch_ends_what_a_killed_one_left_and_ends_as_its_own_reader_goes_away(folder):
+    killed = start(folder)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
-    kernel = (folder / "kernel").read_text()
     assert any("snakemake" in " ".join(command) for command in left(folder))
-    (folder / "kernel").unlink()
-    process = start(folder, "other")
-    assert (folder / "kernel").read_text() != kernel
-    os.kill(process.pid, signal.SIGINT)
-    status, said = faulty.finished(process)
-    assert status == 128 + signal.SIGINT and left(folder) == []
-    assert said.startswith(f"Ended what an earlier batch (process {killed.pid}) had left running when it was killed.")
+    process, ended = faulty.start(folder, *faulty.BATCH, "other"), f"Ended what an earlier batch (process {killed.pid})"
+    assert process.stdout.readline() == f"{ended} had left running when it was killed.\n"
+    assert "started" in process.stdout.readline()
+    # The next line that it says, of the study that fails, finds no reader.
+    process.stdout.close()
+    assert process.wait() == 128 + signal.SIGPIPE and left(folder) == []
