@@ -51,7 +51,14 @@ def test_what_was_killed_counts_as_failed():
 
 def test_errors_of_snakemake_are_shown_where_no_notebook_failed():
     progress = Progress()
-    for line in ("Building DAG of jobs...", "WorkflowError in rule a:", "Output b is older.", "", "Shutting down."):
+    for line in (
+        "Building DAG of jobs...",
+        "WorkflowError in rule a:",
+        "Output b is older.",
+        '  File "c", line 1',
+        "",
+        "Shutting down.",
+    ):
         progress.take(f"{line}\n")
     assert progress.failed() == ["WorkflowError in rule a:", "Output b is older."]
     progress.take("influaug: failed a: 02_score; C must be a positive number, not 0.\n")

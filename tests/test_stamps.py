@@ -77,7 +77,7 @@ def test_a_stamp_that_is_a_folder_with_something_in_it_is_named(made):
     stamp.unlink()
     stamp.mkdir()
     (stamp / "mine").touch()
-    with pytest.raises(InputError, match=f"^{stamp} cannot be written"):
+    with pytest.raises(InputError, match=f"^{stamp} must be a file of the batch"):
         stamps.drop_outdated(stamp, files)
     assert (stamp / "mine").exists()
 

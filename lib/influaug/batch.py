@@ -38,6 +38,8 @@ OPTIONS = ["--keep-going", "--rerun-incomplete", "--keep-incomplete", "--nolock"
 OPTIONS += ["--quiet", "rules", "host", "reason"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ERROR = re.compile(r"^\w*(Error|Exception)\b")
+PLACE = re.compile(r'\s*File "')
+"""How the lines of a traceback begin that say where in the code an error was, which is for the log."""
 RECORD = re.compile(r"(\d+) (\S+) [0-9a-f]{16}")
 """What the lock's file says of a batch: its process, its machine and a random word."""
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -70,7 +72,7 @@ class Progress:
             self.total = int(found[1])
         # Snakemake's own errors end with an empty line.
         self.inside = bool(ERROR.match(line)) or (self.inside and bool(line.strip()))
-        self.errors += [line.strip()] if self.inside else []
+        self.errors += [line.strip()] if self.inside and not PLACE.match(line) else []
         if not (found := EVENT.match(line)):
             return None
         kind, text = found.groups()

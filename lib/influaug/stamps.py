@@ -84,6 +84,8 @@ def drop_outdated(stamp: PathLike, files: Sequence[PathLike]) -> None:
     if os.path.lexists(stamp) and not _holds(stamp, files):
         with writing(stamp):
             if stamp.is_dir() and not stamp.is_symlink():
+                if any(stamp.iterdir()):
+                    raise InputError(f"{stamp} must be a file of the batch, but is a folder of others; remove it.")
                 stamp.rmdir()
             else:
                 stamp.unlink(missing_ok=True)
