@@ -2,15 +2,25 @@
 PYTHON ?= python3
 EXTRA ?= cpu
 CORES ?= all
+# As they were given, unexpanded, and through the environment: in a recipe's text they could be commands.
+override NAME := $(value NAME)
+override PARAMS := $(value PARAMS)
+override CORES := $(value CORES)
+export NAME PARAMS CORES
+override EXTRA := $(value EXTRA)
+$(if $(filter-out cpu gpu jax,$(EXTRA))$(filter-out 1,$(words $(EXTRA))),$(error EXTRA must be cpu, gpu or jax))
 UV := .uv/bin/uv
 BIN := .venv/bin
-READY := .venv/.ready-$(EXTRA)
-BATCH := $(BIN)/python -u -m influaug.batch --cores $(CORES)
+READY := setup
+DONE := .venv/.ready-$(EXTRA)
+BATCH := $(BIN)/python -u -m influaug.batch --cores "$$CORES"
 BUNDLED := digits-translate digits-rotate digits-crop
 RECIPES := $(basename $(notdir $(wildcard params/featurizers/*.yaml)))
 SETS := $(basename $(notdir $(wildcard params/sets/*.yaml)))
 COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
+# Words as the shell is to take them: names of files can be commands too.
+quoted = $(foreach word,$(1),'$(subst ','\'',$(word))')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast browser faults lint audit
@@ -18,49 +28,56 @@ ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-setup: $(READY) ## install the locked environment (EXTRA=gpu for a GPU)
+# What was cut off, or has lost its Python, is made again; so is an environment that was being installed when it stopped.
+# An empty file runs without an error, so what they say counts. The process that .syncing names may be another make.
+setup: ## install the locked environment (EXTRA=gpu for a GPU)
+	@$(UV) --version 2>/dev/null | grep -q '^uv ' || { rm -rf .uv && $(PYTHON) -m pip install --quiet \
+		--disable-pip-version-check --target .uv 'uv>=0.8,<1'; } || { $(call again,uv could not be installed); }
+	@kill -0 "$$(cat .uv/.syncing 2>/dev/null)" 2>/dev/null || \
+		test ! -e .uv/.syncing -a "$$($(BIN)/python -c 'print(1)' 2>/dev/null)" = 1 || rm -rf .venv
+	@$(MAKE) --silent --no-print-directory $(DONE)
 
-$(UV):
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv 'uv>=0.8,<1'
+$(DONE): pyproject.toml uv.lock
+	@echo $$$$ > .uv/.syncing; $(UV) sync --quiet --locked --extra $(EXTRA); status=$$?; \
+		test $$status -ge 128 || rm -f .uv/.syncing; test $$status -eq 0 && rm -f .venv/.ready-* && touch $@ || \
+		{ $(call again,The environment could not be installed); }
 
-$(READY): $(UV) pyproject.toml uv.lock
-	$(UV) sync --quiet --locked --extra $(EXTRA)
-	@rm -f .venv/.ready-* && touch $@
+again = echo "$(1): when the reason above is mended, remove .uv and .venv and run make again." >&2; exit 1
 
 run: $(READY) ## run the embedded studies (no download) and name the page to open
 	@$(BATCH) $(BUNDLED)
 
 study: $(READY) ## run one study: make study NAME=mnist-translate
-	@test -n "$(NAME)" || { echo "Which one? make study NAME=... with one of: $(ALL)"; exit 2; }
-	@test -f "params/$(NAME).yaml" || { echo "There is no params/$(NAME).yaml; there are: $(ALL)"; exit 2; }
-	@$(BATCH) $(NAME)
+	@test -n "$$NAME" || { echo "Which one? make study NAME=... with one of:" $(call quoted,$(ALL)); exit 2; }
+	@test -f "params/$$NAME.yaml" || { echo "There is no params/$$NAME.yaml; there are:" $(call quoted,$(ALL)); exit 2; }
+	@$(BATCH) -- "$$NAME"
 
 studies: $(READY) ## run every study in params/
-	@$(BATCH) $(ALL)
+	@$(BATCH) -- $(call quoted,$(ALL))
 
 sets: $(READY) ## compare policies of copies, or go on: make sets NAME=mnist-translate
-	@test -f "params/sets/$(NAME).yaml" || { echo "Which one? make sets NAME=... with one of: $(SETS)"; exit 2; }
-	@$(BIN)/python -m influaug.run notebooks/13_set_policies.ipynb params/sets/$(NAME).yaml
-	@$(BIN)/python -m influaug.run notebooks/14_why_greedy.ipynb params/sets/$(NAME).yaml
+	@test -f "params/sets/$$NAME.yaml" || { echo "Which one? make sets NAME=... with one of:" $(call quoted,$(SETS)); exit 2; }
+	@$(BIN)/python -m influaug.run notebooks/13_set_policies.ipynb "params/sets/$$NAME.yaml"
+	@$(BIN)/python -m influaug.run notebooks/14_why_greedy.ipynb "params/sets/$$NAME.yaml"
 	@$(BIN)/python -m influaug.pages outputs
 
 featurizer: $(READY) ## train a network, or go on training it: make featurizer NAME=cifar10-resnet20
-	@test -f "params/featurizers/$(NAME).yaml" || { echo "Which one? make featurizer NAME=... with one of: $(RECIPES)"; exit 2; }
-	@$(BIN)/python -m influaug.run notebooks/09_train_featurizer.ipynb params/featurizers/$(NAME).yaml
+	@test -f "params/featurizers/$$NAME.yaml" || { echo "Which one? make featurizer NAME=... with one of:" $(call quoted,$(RECIPES)); exit 2; }
+	@$(BIN)/python -m influaug.run notebooks/09_train_featurizer.ipynb "params/featurizers/$$NAME.yaml"
 
 toy: $(READY) ## run the toy experiment of learned augmentation
 	@$(BIN)/python -m influaug.run notebooks/10_toy_influence.ipynb params/toy/half-circles.yaml
 	@$(BIN)/python -m influaug.pages outputs
 
 learned: $(READY) ## compare learned augmentations, or go on: make learned NAME=mnist-1pct
-	@test -f "params/learned/$(NAME).yaml" || { echo "Which one? make learned NAME=... with one of: $(COMPARISONS)"; exit 2; }
-	@$(BIN)/python -m influaug.augnet.comparison params/learned/$(NAME).yaml
-	@$(BIN)/python -m influaug.run notebooks/11_learned_augmentation.ipynb params/learned/$(NAME).yaml
+	@test -f "params/learned/$$NAME.yaml" || { echo "Which one? make learned NAME=... with one of:" $(call quoted,$(COMPARISONS)); exit 2; }
+	@$(BIN)/python -m influaug.augnet.comparison "params/learned/$$NAME.yaml"
+	@$(BIN)/python -m influaug.run notebooks/11_learned_augmentation.ipynb "params/learned/$$NAME.yaml"
 	@$(BIN)/python -m influaug.pages outputs
 
 own: $(READY) ## choose what to augment of your own data: make own PARAMS=params/own/digits.yaml
-	@test -f "$(PARAMS)" || { echo "Which one? make own PARAMS=..., a file like params/own/digits.yaml"; exit 2; }
-	@$(BIN)/python -m influaug.run notebooks/15_your_own_data.ipynb $(PARAMS)
+	@test -f "$$PARAMS" || { echo "Which one? make own PARAMS=..., a file like params/own/digits.yaml"; exit 2; }
+	@$(BIN)/python -m influaug.run notebooks/15_your_own_data.ipynb -- "$$PARAMS"
 	@$(BIN)/python -m influaug.pages outputs
 
 bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)
@@ -70,7 +87,7 @@ bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment
 	@$(BIN)/python -m influaug.pages outputs
 
 verify: $(READY) ## run a committed study again from scratch and compare: make verify NAME=mnist-translate
-	@$(BIN)/python -m influaug.verify $(or $(NAME),mnist-translate)
+	@$(BIN)/python -m influaug.verify -- "$${NAME:-mnist-translate}"
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb

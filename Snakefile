@@ -9,8 +9,8 @@ from influaug.study import Study
 # Jobs share the cores, so each computes on one; only the training of networks takes what it finds.
 shell.prefix("export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; ")
 
-STUDIES = config.get("studies", "digits-translate digits-rotate digits-crop").split()
-OUTPUTS = os.path.relpath(paths.outputs(), paths.PROJECT)
+STUDIES = str(config.get("studies", "digits-translate digits-rotate digits-crop")).split()
+OUTPUTS = stamps.folder(paths.outputs())
 FOLDER = f"{OUTPUTS}/{{study}}"
 
 # notebook: (notebooks whose files it reads, modules that it calls, what it makes)
@@ -26,7 +26,8 @@ OVERVIEWS = ["06_figures", "08_claims", "00_index"]
 
 
 def code(*modules):
-    return [str(path) for path in modules_below(*(f"influaug.{module}" for module in modules))]
+    files = modules_below(*(f"influaug.{module}" for module in modules))
+    return [os.path.relpath(path, paths.PROJECT) for path in files]
 
 
 def trained_network(wildcards):
@@ -43,6 +44,8 @@ def stamp(stage, folder=FOLDER):
 for folder in [f"{OUTPUTS}/{one}" for one in STUDIES]:
     for stage, (_, _, makes) in STAGES.items():
         stamps.drop_outdated(stamp(stage, folder), [f"{folder}/{file}" for file in makes])
+for overview in OVERVIEWS:
+    stamps.drop_outdated(stamp(overview, OUTPUTS), [])
 
 
 wildcard_constraints:
@@ -57,10 +60,12 @@ rule site:
     input:
         expand([stamp("{stage}"), f"{FOLDER}/pages/{{stage}}.html"], study=STUDIES, stage=STAGES),
         expand([stamp("{overview}", OUTPUTS), f"{OUTPUTS}/pages/{{overview}}.html"], overview=OVERVIEWS),
+    params:
+        folder=OUTPUTS,
     message:
         "all studies: index page"
     shell:
-        f"python -m influaug.pages {OUTPUTS}"
+        "python -m influaug.pages {params.folder:q}"
 
 
 for stage, (reads, modules, makes) in STAGES.items():
@@ -85,8 +90,8 @@ for stage, (reads, modules, makes) in STAGES.items():
         message:
             f"{{wildcards.study}}: {stage}"
         shell:
-            "python -m influaug.run {input.notebook} {input.params} --executed {log.notebook} --page {output.page} "
-            "--stamp {output.stamp} --makes {params.makes}"
+            "python -m influaug.run {input.notebook:q} {input.params:q} --executed {log.notebook:q} "
+            "--page {output.page:q} --stamp {output.stamp:q} --makes {params.makes:q}"
 
 
 for overview in OVERVIEWS:
@@ -107,5 +112,5 @@ for overview in OVERVIEWS:
         message:
             f"all studies: {overview}"
         shell:
-            "python -m influaug.run {input.notebook} {input.params} --executed {log.notebook} --page {output.page} "
-            "--stamp {output.stamp}"
+            "python -m influaug.run {input.notebook:q} {input.params:q} --executed {log.notebook:q} "
+            "--page {output.page:q} --stamp {output.stamp:q}"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influaug import accelerated, backend, greedy, heads, logistic, on_device, set_sweep, sweep
+from influaug import accelerated, backend, greedy, heads, logistic, set_sweep, sweep
 from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.scores import GAINS, Head, ScoreOptions, compute
@@ -60,7 +60,7 @@ def shaped(shape, seed, n_classes):
     return features, labels, weights
 
 
-def on_device(features, labels, **options):
+def by_keras(features, labels, **options):
     return logistic.Solver(features, labels, engine="keras", **options)
 
 
@@ -72,7 +72,7 @@ def assert_same_theta(ours, theirs):
 
 def assert_parity(features, labels, weights, C=10.0, groups=None, tolerance=1e-9):
     """Objectives of both engines agree, and are those of the parameters; the results of both."""
-    ours = on_device(features, labels).fit(weights, C, None, tolerance, groups)
+    ours = by_keras(features, labels).fit(weights, C, None, tolerance, groups)
     theirs = logistic.fit(features, labels, weights, C, None, tolerance, groups, engine="numpy")
     scale, x = np.maximum(theirs.objective, 1), heads.with_intercept(features)
     assert (np.abs(ours.objective - theirs.objective) <= max(1e-8, 2 * tolerance) * scale).all()
@@ -177,7 +177,7 @@ def test_a_singular_hessian_is_refused_by_both_engines():
 def test_the_decrement_is_newtons(n_classes):
     features, labels = problem(7, n=40, d=5, n_classes=n_classes)
     weights = np.random.default_rng(7).uniform(0.5, 1.5, (6, 40))
-    ours = on_device(features, labels).fit(weights, tolerance=1e-4, groups=UNEVEN)
+    ours = by_keras(features, labels).fit(weights, tolerance=1e-4, groups=UNEVEN)
     x = heads.with_intercept(features)
     for decrement, theta, w in zip(ours.decrement, ours.theta, weights, strict=True):
         g = heads.gradient(x, labels, theta, w, 10.0).ravel()
@@ -192,15 +192,15 @@ def test_groups_change_the_way_but_not_the_minimum(groups):
 
 def test_rows_in_blocks_give_what_all_rows_at_once_give(monkeypatch):
     features, labels, weights = shaped("plain", 3, 3)
-    whole = on_device(features, labels).fit(weights)
+    whole = by_keras(features, labels).fit(weights)
     monkeypatch.setattr(accelerated, "ROWS", 7)
-    parts = on_device(features, labels).fit(weights)
+    parts = by_keras(features, labels).fit(weights)
     np.testing.assert_allclose(parts.objective, whole.objective, rtol=1e-9)
 
 
 def test_a_warm_start_is_where_a_fit_starts():
     features, labels, weights = shaped("plain", 4, 3)
-    solver = on_device(features, labels)
+    solver = by_keras(features, labels)
     cold = solver.fit(weights, tolerance=1e-12, groups=UNEVEN)
     warm = solver.fit(weights, start=cold.theta, groups=UNEVEN)
     assert cold.iterations.min() > 1
@@ -214,14 +214,14 @@ def test_equal_models_are_equal_and_each_gets_what_is_its_own():
     ours, _ = assert_parity(features, labels, weights, groups=UNEVEN)
     np.testing.assert_array_equal(ours.theta[4], ours.theta[1])
     np.testing.assert_array_equal(ours.theta[3], 0)
-    apart = on_device(features, labels, merge_equal=False).fit(weights, groups=UNEVEN)
+    apart = by_keras(features, labels, merge_equal=False).fit(weights, groups=UNEVEN)
     np.testing.assert_allclose(apart.objective, ours.objective, rtol=1e-8)
 
 
 def test_points_of_a_single_class_and_columns_of_zeros():
     features, labels = problem(n_classes=3)
     features[:, 2] = 0
-    ours = on_device(features, labels).fit((labels == 0)[None].astype(float), start=np.ones((1, 3, 5)))
+    ours = by_keras(features, labels).fit((labels == 0)[None].astype(float), start=np.ones((1, 3, 5)))
     assert ours.objective[0] == pytest.approx(0, abs=2e-9)
     np.testing.assert_array_equal(ours.theta[..., 2], 0)
 
@@ -241,9 +241,9 @@ def test_groups_of_one_size_have_a_line_each():
 
 def test_wrong_input_is_refused_as_by_numpys():
     with pytest.raises(InputError, match="weights must be finite"):
-        on_device(*problem()).fit(-np.ones((1, 60)))
+        by_keras(*problem()).fit(-np.ones((1, 60)))
     with pytest.raises(InputError, match="features must be finite"):
-        on_device(np.full((2, 1), np.inf), np.array([0, 1]))
+        by_keras(np.full((2, 1), np.inf), np.array([0, 1]))
 
 
 def test_a_gpu_is_taken_by_default_where_there_is_something_to_gain(monkeypatch, minimised):
@@ -290,7 +290,7 @@ def test_the_environment_chooses_the_engine_where_nothing_else_does(monkeypatch,
 
 def test_models_that_miss_their_tolerance_are_named():
     features, labels, weights = shaped("plain", 6, 2)
-    solver, start = on_device(features, labels), np.zeros((6, 1, 6))
+    solver, start = by_keras(features, labels), np.zeros((6, 1, 6))
     start[[2, 5]] = np.nan
     with pytest.raises(RuntimeError, match=r"models \[2, 5\] did not reach the tolerance 1e-09"):
         solver.fit(weights, start=start)

@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pandas as pd
@@ -75,13 +77,14 @@ def test_what_a_dead_process_left_vanishes_and_what_a_living_or_distant_one_writ
     path = tmp_path / "a.json"
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    dead = left_by(ended.pid, path)
+    dead = [left_by(ended.pid, path), left_by(f"{ended.pid}.0123456789abcdef", path)]
     others = [left_by(os.getppid(), path), tmp_path / f".a.elsewhere.{ended.pid}.json", tmp_path / ".a.json"]
-    others += [left_by(ended.pid, tmp_path / "b.json"), left_by(ended.pid, tmp_path / "a.npz"), left_by("x", path)]
-    for left in (dead, *others):
+    others += [left_by(f"{os.getpid()}.0123456789abcdef", path), left_by(ended.pid, tmp_path / "b.json")]
+    others += [left_by(ended.pid, tmp_path / "a.npz"), left_by("x", path)]
+    for left in (*dead, *others):
         left.touch()
     artifacts.write_json(path, JSON)
-    assert not dead.exists() and all(left.exists() for left in others)
+    assert not any(left.exists() for left in dead) and all(left.exists() for left in others)
 
 
 def test_a_temporary_folder_goes_when_it_is_an_hour_old(tmp_path):
@@ -259,3 +262,26 @@ def test_the_key_looks_at_no_order_of_names_but_at_that_of_lists():
     assert artifacts.key(a={"x": 1, "y": 2}) == artifacts.key(a={"y": 2, "x": 1})
     assert artifacts.key(a=[1, 2]) != artifacts.key(a=[2, 1])
     assert artifacts.key(a=(1, 2)) == artifacts.key(a=[1, 2])
+
+
+def test_threads_that_write_one_artifact_at_once_all_succeed(path):
+    path.parent.mkdir()
+    barrier = Barrier(8)
+
+    def write_at_once(_):
+        barrier.wait()
+        return same(write(path)())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(write_at_once, range(32)))
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_paths_of_two_blocks_at_once_differ_and_the_later_file_stays(tmp_path):
+    path = tmp_path / "a.txt"
+    with artifacts.replacing(path) as first:
+        with artifacts.replacing(path) as second:
+            first.write_text("first")
+            second.write_text("second")
+        assert first != second and path.read_text() == "second"
+    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]

@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, current_thread
 from unittest import mock
 
 import autograd
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from influaug import greedy, heads, logistic
 from influaug.errors import InputError
@@ -335,3 +338,50 @@ print({"keras", "tensorflow", "jax", "torch"} & set(sys.modules))
     clean = {name: value for name, value in os.environ.items() if name != "INFLUAUG_ENGINE"}
     said = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
     assert said.stdout == "set()\n"
+
+
+def blas_threads():
+    return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+
+
+def test_fits_that_overlap_take_one_thread_each_and_leave_the_threads_that_they_found():
+    """The first fit ends while the second, which began later, still solves."""
+    features, labels = problem(3)
+    solver, weights = logistic.Solver(features, labels), np.ones((1, len(labels)))
+    alone, solve = solver.fit(weights).theta, logistic._solve
+    events = {name: Event() for name in ("first solves", "second solves", "first ended")}
+    seen = []
+
+    def first(*problem):
+        events["first solves"].set()
+        assert events["second solves"].wait(60)
+        return solve(*problem)
+
+    def second(*problem):
+        events["second solves"].set()
+        assert events["first ended"].wait(60)
+        seen.append(blas_threads())
+        return solve(*problem)
+
+    steps = {"first": first, "second": second}
+    # A thread's name says whose fit it is.
+    fake = mock.patch.object(logistic, "_solve", lambda *problem: steps[current_thread().name.split("_")[0]](*problem))
+    with threadpool_limits(2, "blas"), fake:
+        one, other = (ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("first", "second"))
+        with one, other:
+            fits = [one.submit(solver.fit, weights)]
+            assert events["first solves"].wait(60)
+            fits.append(other.submit(logistic.Solver(features, labels).fit, weights))
+            found = [fits[0].result()]
+            events["first ended"].set()
+            found.append(fits[1].result())
+        assert seen == [{1}] and blas_threads() == {2}
+    assert all(np.array_equal(fit.theta, alone) for fit in found)
+
+
+def test_a_fit_that_fails_leaves_the_threads_that_it_found():
+    features, labels = problem(3)
+    with threadpool_limits(2, "blas"):
+        with mock.patch.object(logistic, "_solve", side_effect=MemoryError), pytest.raises(MemoryError):
+            logistic.fit(features, labels, np.ones((1, len(labels))))
+        assert blas_threads() == {2}

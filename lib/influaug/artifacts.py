@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import secrets
 import shutil
 import socket
 import time
@@ -49,6 +50,7 @@ LONGEST_SAVE = 3600
 def replacing(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place when the block ends well, and vanishes otherwise.
 
+    Every block has a path of its own, in threads of one process too; of two that end well the later one's file stays.
     What processes of this machine left beside it when they were killed vanishes too.
 
     Raises
@@ -60,7 +62,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(path)
-        temporary = path.with_name(f"{_start(path)}{os.getpid()}{path.suffix}")
+        temporary = path.with_name(f"{_start(path)}{os.getpid()}.{secrets.token_hex(8)}{path.suffix}")
         try:
             yield temporary
             temporary.replace(path)
@@ -95,7 +97,7 @@ def _clear(path):
     start = _start(path)
     for left in path.parent.iterdir():
         if left.name.startswith(start) and left.suffix == path.suffix:
-            process = left.name.removeprefix(start).removesuffix(path.suffix)
+            process = left.name.removeprefix(start).removesuffix(path.suffix).partition(".")[0]
             if process.isdecimal() and not _alive(int(process)):
                 left.unlink(missing_ok=True)
 

@@ -30,6 +30,7 @@ from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
 from . import heads
+from .blas import single_thread
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ class Solver:
             with np.errstate(over="ignore", invalid="ignore"):
                 theta[models], *results[:, models] = _solve(problem, theta[models], tolerance)
 
-        with self._blas.limit(limits=1, user_api="blas"):
+        with single_thread.during(self._blas):
             if self.threads == 1:
                 list(map(solve, np.unique(groups)))
             else:

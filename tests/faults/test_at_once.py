@@ -17,7 +17,8 @@ def test_a_second_batch_is_refused_and_the_first_goes_on(undisturbed, tmp_path):
     outputs = folder / "outputs"
     assert status == 1
     assert said == (
-        f"Another batch (process {first.pid}) is running in {outputs}; wait until it has ended, or end it.\n"
+        f"Another batch (process {first.pid}) is running in {outputs}; wait until it has ended, or end it: "
+        f"kill {first.pid}.\n"
     )
     assert "finished tiny: 01_featurize" in first.stdout.readline()
     faulty.kill(first)
