@@ -252,7 +252,7 @@ def test_a_gpu_is_taken_by_default_where_there_is_something_to_gain(monkeypatch,
     assert logistic.engine_of() == "keras" and logistic.engine_of(gains=False) == "numpy"
     logistic.fit(f.train, f.labels, np.ones((1, 120)))
     assert minimised == [1]
-    greedy.select(greedy.Candidates.of(f), budget=2)
+    greedy.select(f.candidates, budget=2)
     assert minimised == [1]
     monkeypatch.setattr(accelerated, "self_influence", lambda *_: "on the GPU")
     assert compute("influence", head_of(2), 80, ScoreOptions()).shape == (80,)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from influaug import artifacts
+from influaug import artifacts, sealed, writing
 from influaug.errors import InputError
 
 ARRAYS = {"train": np.arange(12.0).reshape(3, 4), "labels": np.array([1, 0, 1]), "n": np.int64(3)}
@@ -31,13 +31,13 @@ json_values = st.recursive(
 def write(path, wanted="k"):
     """Write an artifact of the kind that the suffix names; return a function that reads it."""
     if path.suffix == ".npz":
-        artifacts.write_arrays(path, artifacts.manifest(wanted), **ARRAYS)
-        return lambda key=wanted: artifacts.read_arrays(path, key)
+        sealed.write_arrays(path, artifacts.manifest(wanted), **ARRAYS)
+        return lambda key=wanted: sealed.read_arrays(path, key)
     if path.suffix == ".parquet":
         artifacts.write_table(path, artifacts.manifest(wanted), TABLE)
         return lambda key=wanted: artifacts.read_table(path, key)
-    artifacts.write_json(path, JSON)
-    return lambda: artifacts.read_json(path)
+    sealed.write_json(path, JSON)
+    return lambda: sealed.read_json(path)
 
 
 def same(content):
@@ -55,15 +55,15 @@ def path(request, tmp_path):
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with artifacts.replacing(path) as temporary:
+    with writing.replacing(path) as temporary:
         temporary.write_text("old")
         assert temporary.parent == path.parent and temporary.suffix == ".txt" and not path.exists()
     for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), artifacts.replacing(path) as temporary:
+        with pytest.raises(error), writing.replacing(path) as temporary:
             temporary.write_text("half of the n")
             raise error
         assert [(p.name, p.read_text()) for p in path.parent.iterdir()] == [("a.txt", "old")]
-    with pytest.raises(RuntimeError), artifacts.replacing(tmp_path / "none") as temporary:
+    with pytest.raises(RuntimeError), writing.replacing(tmp_path / "none") as temporary:
         raise RuntimeError("before anything is written")
     assert not (tmp_path / "none").exists()
 
@@ -83,7 +83,7 @@ def test_what_a_dead_process_left_vanishes_and_what_a_living_or_distant_one_writ
     others += [left_by(ended.pid, tmp_path / "a.npz"), left_by("x", path)]
     for left in (*dead, *others):
         left.touch()
-    artifacts.write_json(path, JSON)
+    sealed.write_json(path, JSON)
     assert not any(left.exists() for left in dead) and all(left.exists() for left in others)
 
 
@@ -93,40 +93,40 @@ def test_a_temporary_folder_goes_when_it_is_an_hour_old(tmp_path):
         folder.mkdir()
     for folder in (old, other):
         os.utime(folder, (0, 0))
-    artifacts.clear_folders(tmp_path / "a.keras")
+    writing.clear_folders(tmp_path / "a.keras")
     assert not old.exists() and new.exists() and other.exists()
 
 
 def test_what_cannot_be_written_is_named_and_an_empty_memory_is_not_called_a_full_disk(tmp_path):
     full = r"a\.npz cannot be written \(No space left on device\); make room there"
-    with pytest.raises(InputError, match=full), artifacts.replacing(tmp_path / "a.npz"):
+    with pytest.raises(InputError, match=full), writing.replacing(tmp_path / "a.npz"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(OSError, match="memory"), artifacts.replacing(tmp_path / "a.npz"):
+    with pytest.raises(OSError, match="memory"), writing.replacing(tmp_path / "a.npz"):
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        artifacts.write_json(tmp_path / "file" / "a.json", JSON)
+        sealed.write_json(tmp_path / "file" / "a.json", JSON)
 
 
 def test_a_changed_digit_in_json_is_found_and_a_file_without_a_seal_is_read(tmp_path):
     path = tmp_path / "a.json"
-    artifacts.write_json(path, {"accuracy": 0.5, "key": "k"})
+    sealed.write_json(path, {"accuracy": 0.5, "key": "k"})
     path.write_text(path.read_text().replace("0.5", "0.7"))
-    assert refused(path, lambda: artifacts.read_json(path))
+    assert refused(path, lambda: sealed.read_json(path))
     for content in ({"accuracy": 0.5}, {}, [1, 2], {"seal": []}):
-        artifacts.write_json(path, content, seal=False)
+        sealed.write_json(path, content, seal=False)
         if "seal" in content:
-            assert refused(path, lambda: artifacts.read_json(path))
+            assert refused(path, lambda: sealed.read_json(path))
         else:
-            assert artifacts.read_json(path) == content
+            assert sealed.read_json(path) == content
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(), json_values))
 def test_what_is_sealed_is_what_is_unsealed(content):
-    sealed = artifacts.sealed({name: value for name, value in content.items() if name != "seal"})
-    assert artifacts.unsealed(sealed) == {name: value for name, value in content.items() if name != "seal"}
-    assert artifacts.sealed(artifacts.unsealed(sealed)) == sealed
+    with_seal = sealed.with_seal({name: value for name, value in content.items() if name != "seal"})
+    assert sealed.without_seal(with_seal) == {name: value for name, value in content.items() if name != "seal"}
+    assert sealed.with_seal(sealed.without_seal(with_seal)) == with_seal
 
 
 def test_what_is_written_is_read(path):
@@ -139,11 +139,11 @@ def test_a_failed_write_leaves_the_old_artifact(path):
     read = write(path)
     with pytest.raises(TypeError):
         if path.suffix == ".npz":
-            artifacts.write_arrays(path, {"made": object}, train=np.zeros(3))
+            sealed.write_arrays(path, {"made": object}, train=np.zeros(3))
         elif path.suffix == ".parquet":
             artifacts.write_table(path, {"made": object}, TABLE[:3])
         else:
-            artifacts.write_json(path, [object])
+            sealed.write_json(path, [object])
     assert same(read())
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -158,14 +158,14 @@ def test_another_key_or_no_file_is_none(tmp_path, name):
 
 
 def test_no_json_is_none(tmp_path):
-    assert artifacts.read_json(tmp_path / "a.json") is None
+    assert sealed.read_json(tmp_path / "a.json") is None
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.parquet"])
 def test_the_manifest_tells_where_an_artifact_comes_from(tmp_path, name):
     about = artifacts.manifest("k", parameters={"C": 10.0, "budgets": (1, np.int64(2))}, seconds=1.5)
     if name == "a.npz":
-        artifacts.write_arrays(tmp_path / name, about, **ARRAYS)
+        sealed.write_arrays(tmp_path / name, about, **ARRAYS)
     else:
         artifacts.write_table(tmp_path / name, about, TABLE)
         assert "manifest" not in TABLE.attrs
@@ -182,8 +182,8 @@ def test_a_table_of_any_key_is_read_where_none_is_wanted(tmp_path):
 
 
 def test_numpy_values_are_json(tmp_path):
-    artifacts.write_json(tmp_path / "a.json", {"n": np.int64(3), "share": np.float32(0.5), "budgets": np.arange(2)})
-    assert artifacts.read_json(tmp_path / "a.json") == {"n": 3, "share": 0.5, "budgets": [0, 1]}
+    sealed.write_json(tmp_path / "a.json", {"n": np.int64(3), "share": np.float32(0.5), "budgets": np.arange(2)})
+    assert sealed.read_json(tmp_path / "a.json") == {"n": 3, "share": 0.5, "budgets": [0, 1]}
 
 
 def refused(path, read):
@@ -252,16 +252,16 @@ def changed(value):
 @settings(max_examples=50, deadline=None)
 @given(json_values, json_values)
 def test_the_key_is_of_content_at_any_depth(first, second):
-    key = artifacts.key(first=first, second={"inner": [second]})
-    assert key == artifacts.key(second={"inner": [second]}, first=first)
-    assert key != artifacts.key(first=changed(first), second={"inner": [second]})
-    assert key != artifacts.key(first=first, second={"inner": [changed(second)]})
+    key = sealed.key(first=first, second={"inner": [second]})
+    assert key == sealed.key(second={"inner": [second]}, first=first)
+    assert key != sealed.key(first=changed(first), second={"inner": [second]})
+    assert key != sealed.key(first=first, second={"inner": [changed(second)]})
 
 
 def test_the_key_looks_at_no_order_of_names_but_at_that_of_lists():
-    assert artifacts.key(a={"x": 1, "y": 2}) == artifacts.key(a={"y": 2, "x": 1})
-    assert artifacts.key(a=[1, 2]) != artifacts.key(a=[2, 1])
-    assert artifacts.key(a=(1, 2)) == artifacts.key(a=[1, 2])
+    assert sealed.key(a={"x": 1, "y": 2}) == sealed.key(a={"y": 2, "x": 1})
+    assert sealed.key(a=[1, 2]) != sealed.key(a=[2, 1])
+    assert sealed.key(a=(1, 2)) == sealed.key(a=[1, 2])
 
 
 def test_threads_that_write_one_artifact_at_once_all_succeed(path):
@@ -279,8 +279,8 @@ def test_threads_that_write_one_artifact_at_once_all_succeed(path):
 
 def test_paths_of_two_blocks_at_once_differ_and_the_later_file_stays(tmp_path):
     path = tmp_path / "a.txt"
-    with artifacts.replacing(path) as first:
-        with artifacts.replacing(path) as second:
+    with writing.replacing(path) as first:
+        with writing.replacing(path) as second:
             first.write_text("first")
             second.write_text("second")
         assert first != second and path.read_text() == "second"

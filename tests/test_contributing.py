@@ -43,7 +43,7 @@ rng = np.random.default_rng(0)
 y = rng.integers(0, 2, 10)
 labels = np.append(y, np.repeat(y, 3))
 f = FeatureSet(rng.normal(size=(40, 2)), labels, 10, rng.normal(size=(40, 2)), labels, 10)
-found = choose("first_copies", Candidates.of(f), [12], SetOptions(), rng)[0]
+found = choose("first_copies", f.candidates, [12], SetOptions(), rng)[0]
 assert list(found) == [*range(0, 30, 3), 1, 4]
 """,
     "Add a transformation": """

@@ -22,7 +22,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 import malicious
-from influaug import artifacts, pages, paths, published, run
+from influaug import artifacts, pages, paths, published, run, sealed
 from influaug.data import load
 from influaug.errors import InputError
 from influaug.mathml import mathml
@@ -319,13 +319,13 @@ TABLE = pd.DataFrame({"policy": ["none", "full"] * 3, "budget": range(6), "accur
 def written(folder):
     """Valid artifacts: a reader and the content of each kind."""
     about = artifacts.manifest("k")
-    artifacts.write_arrays(folder / "b.npz", about, x=np.arange(6.0), n=np.int64(3))
+    sealed.write_arrays(folder / "b.npz", about, x=np.arange(6.0), n=np.int64(3))
     artifacts.write_table(folder / "b.parquet", about, TABLE)
-    artifacts.write_json(folder / "b.json", {"accuracy": [0.5, 1.0], "name": "a"})
+    sealed.write_json(folder / "b.json", {"accuracy": [0.5, 1.0], "name": "a"})
     readers = {
-        "b.npz": lambda path: artifacts.read_arrays(path, "k"),
+        "b.npz": lambda path: sealed.read_arrays(path, "k"),
         "b.parquet": artifacts.read_table,
-        "b.json": artifacts.read_json,
+        "b.json": sealed.read_json,
     }
     return {name: (read, (folder / name).read_bytes()) for name, read in readers.items()}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from influaug import artifacts, report
+from influaug import artifacts, report, sealed
 from influaug.pages import TEMPLATES, render_index
 from influaug.study import Study
 from influaug.summary import enough, mean_interval, paired_gain
@@ -103,7 +103,7 @@ def published(monkeypatch, outputs):
     artifacts.write_table(study.folder / "sweep.parquet", artifacts.manifest("k", seconds=1.25), sweep)
     for r, seconds in ((0, 2.0), (1, 3.0), (7, 1000.0)):
         path = study.folder / "features" / f"replicate-{r:02d}.npz"
-        artifacts.write_arrays(path, artifacts.manifest("k", seconds=seconds), train=np.zeros(2))
+        sealed.write_arrays(path, artifacts.manifest("k", seconds=seconds), train=np.zeros(2))
     (study.folder / "features" / ".replicate-00.123.npz").write_bytes(b"left by a run that was killed")
     return study, sweep
 
@@ -111,7 +111,7 @@ def published(monkeypatch, outputs):
 def test_what_is_published_is_what_the_index_page_reads(published, outputs):
     study, sweep = published
     summary = report.publish(study, sweep)
-    stored = artifacts.read_json(study.folder / "summary.json")
+    stored = sealed.read_json(study.folder / "summary.json")
     assert stored == summary
     jsonschema.validate(stored, SCHEMA)
     assert stored["study"] == "digits-translate" and "digits" in stored["title"]

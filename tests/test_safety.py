@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 import malicious
 from confined import answers
-from influaug import artifacts
+from influaug import artifacts, sealed
 from influaug.errors import InputError
 
 ENOUGH = 500_000_000
@@ -78,15 +78,15 @@ def test_malicious_networks_are_left_as_they_were_and_leave_nothing(networks):
 # Artifacts.
 
 
-def sealed(path, **arrays):
+def artifact_of(path, **arrays):
     """Artifacts as `artifacts` writes them, of any arrays."""
-    artifacts.write_arrays(path, artifacts.manifest("k"), **arrays)
+    sealed.write_arrays(path, artifacts.manifest("k"), **arrays)
     return path
 
 
 def test_an_artifact_that_unpacks_to_gigabytes_is_damaged(tmp_path):
     (path,) = malicious.an_archive_of_gigabytes(tmp_path)
-    for read in (lambda: artifacts.read_arrays(path, "k"), lambda: artifacts.read_manifest(path)):
+    for read in (lambda: sealed.read_arrays(path, "k"), lambda: artifacts.read_manifest(path)):
         with pytest.raises(InputError, match=r"is damaged \(.*would unpack to 3221226176 bytes.*made again\.$"):
             read()
 
@@ -95,7 +95,7 @@ def test_an_artifact_with_pickled_objects_is_damaged_and_nothing_runs(tmp_path, 
     monkeypatch.chdir(tmp_path)
     (path,) = malicious.pickled_labels(tmp_path)
     with pytest.raises(InputError, match="is damaged"):
-        artifacts.read_arrays(path, "k")
+        sealed.read_arrays(path, "k")
     assert not (tmp_path / malicious.CANARY).exists()
 
 

@@ -3,7 +3,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from influaug.errors import InputError
-from influaug.greedy import Candidates
 from influaug.set_policies import choose
 from influaug.set_sweep import SetSweepSettings, mislabelled, run, with_rare_class
 from test_sweep import K, feature_set
@@ -16,7 +15,7 @@ def test_every_row_is_scikit_learns(n_classes):
     f = feature_set(n_classes=n_classes)
     table = run(f, SETTINGS, np.random.SeedSequence(0))
     streams = np.random.SeedSequence(0).spawn(3)
-    candidates = Candidates.of(f)
+    candidates = f.candidates
     assert list(table["policy"][:2]) == ["none", "full"]
     for place, name in enumerate(SETTINGS.policies):
         sets = choose(name, candidates, (4, 20, 80), SETTINGS.options, np.random.default_rng(streams[place]))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from influaug import artifacts, heads, logistic, stages, vsv
+from influaug import artifacts, heads, logistic, sealed, stages, vsv
 from influaug.data import load, split
 from influaug.errors import InputError
 from influaug.featurizers import KerasFeaturizer
@@ -395,11 +395,11 @@ def test_a_damaged_artifact_is_named_and_kept(before, tiny):
 
 
 def test_the_marker_of_features_says_which_they_are(before, tiny, data):
-    marker = artifacts.read_json(folder() / "features.json")
+    marker = sealed.read_json(folder() / "features.json")
     assert marker["keys"] == [artifacts.read_manifest(folder() / FEATURES)["key"]]
     assert marker["data"]["sha256"] == load(data).provenance["sha256"]
     stages.features(tiny(seed=1))
-    assert artifacts.read_json(folder() / "features.json")["keys"] != marker["keys"]
+    assert sealed.read_json(folder() / "features.json")["keys"] != marker["keys"]
 
 
 def test_a_retrained_study_refuses_refinements_before_it_starts(tiny, outputs):

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import paths, processes, run, stamps
-from .artifacts import writing
 from .errors import InputError
 from .study import Study
+from .writing import writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from . import competitors, heads, influence, inverse, logistic, provenance, stages
-from .data import load, split
+from .data import split
 from .errors import InputError
 from .policies import order
 from .scores import Head, ScoreOptions, compute
@@ -119,7 +119,7 @@ def cases(study: Study) -> Iterator[Case]:
     its 512, and for all classes of the data set LeNet's and half of those (all of them would take hours, one by one).
     Each network is trained on the study's sample.
     """
-    dataset = load(study.dataset, study.data_folder)
+    dataset = study.load_data()
     released = study.network == "released-cnn"
     networks = {"lenet": (None,)} | ({"released-cnn": (256, None)} if released else {})
     for classes in (study.classes, None) if released else (study.classes,):
@@ -509,7 +509,7 @@ def shown(results: pd.DataFrame) -> Styler:
 
 def caption(study: Study, results: pd.DataFrame) -> str:
     """What the table of results shows, in a sentence or two."""
-    provenance = load(study.dataset, study.data_folder).provenance
+    provenance = study.load_data().provenance
     short = int((results["fitted"] < results["models"]).sum())
     return (
         f"*{provenance['title']}, {study.transformation}, one sample of points, seed {study.seed}. Theirs and ours: "

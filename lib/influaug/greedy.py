@@ -30,9 +30,8 @@ from .influence import point_gradients
 from .quotas import in_turn
 
 if TYPE_CHECKING:
-    from typing import Self
+    pass
 
-    from .sweep import FeatureSet
 
 SCORES = ("influence", "loss", "self_influence", "hybrid")
 LEVELS = ("copy", "point")
@@ -81,13 +80,6 @@ class Candidates:
         whole = np.issubdtype(np.asarray(self.source).dtype, np.integer)
         if not whole or min(self.source) < 0 or max(self.source) >= n:
             raise InputError(f"source must hold the numbers of points, whole and from 0 to {n - 1}.")
-
-    @classmethod
-    def of(cls, features: FeatureSet) -> Self:
-        """All points and copies of a `sweep.FeatureSet`."""
-        n = features.n
-        source = np.repeat(np.arange(n), features.k)
-        return cls(features.train[:n], features.labels[:n], features.train[n:], source)
 
     def only(self, points: np.ndarray) -> tuple[Candidates, np.ndarray]:
         """The same points with the copies of some of them: the candidates, and the places of their copies here."""

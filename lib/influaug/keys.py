@@ -15,8 +15,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .artifacts import key
 from .fingerprints import LIB, Fingerprint, Place, fingerprint
+from .sealed import key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,9 +23,9 @@ from scipy.stats import t as student
 from sklearn.model_selection import StratifiedKFold
 from tqdm.auto import tqdm
 
-from . import artifacts, figures, set_sweep
+from . import artifacts, figures, set_sweep, writing
 from .chosen import ChosenCopies
-from .data import Classes, Split, load, split
+from .data import Classes, Split, split
 from .errors import InputError
 from .keys import Stage
 from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
@@ -96,10 +96,15 @@ class OwnData(Experiment):
             raise ValueError("must rise, above 0 and below 1")
         return shares
 
+    @property
+    def dataset(self) -> str:
+        """The data set's name or path."""
+        return self.data
+
     def points(self) -> Split:
         """The training points and the test images: `data.Split`."""
         return split(
-            load(self.data, self.data_folder),
+            self.load_data(),
             self.classes,
             self.n_train,
             "stratified",
@@ -125,7 +130,7 @@ class OwnData(Experiment):
         trained = self._study().trained_network
         return CURVE.key(
             self,
-            data=load(self.data, self.data_folder).provenance["sha256"],
+            data=self.load_data().provenance["sha256"],
             network=sha256(trained.read_bytes()).hexdigest() if trained else None,
         )
 
@@ -136,7 +141,7 @@ class OwnData(Experiment):
 
 def about(own: OwnData) -> str:
     """Which data a page has, in a sentence or two of Markdown."""
-    points, provenance = own.points(), load(own.data, own.data_folder).provenance
+    points, provenance = own.points(), own.load_data().provenance
     return (
         f"**{provenance['title']}: {len(points.labels)} training points of {len(points.class_names)} classes, "
         f"{len(own.augmentation())} copies of each, {len(points.labels_test):,} test images.** {provenance['note']}"
@@ -366,7 +371,7 @@ def write(path: PathLike, augmented: tuple[np.ndarray, np.ndarray, np.ndarray, n
     images, labels, weights, source = augmented
     names = np.array(points.class_names)
     arrays = {"x_train": images, "y_train": names[labels], "weights": weights, "source": source}
-    with artifacts.replacing(path) as temporary:
+    with writing.replacing(path) as temporary:
         np.savez_compressed(temporary, **arrays, x_test=points.images_test, y_test=names[points.labels_test])
 
 

@@ -28,9 +28,10 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from traitlets.config import Config
 
-from .artifacts import replacing, unsealed
 from .errors import InputError
 from .mathml import mathml
+from .sealed import without_seal
+from .writing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -227,7 +228,7 @@ def _summary(path):
     if not path.exists():
         return None
     try:
-        summary = unsealed(json.loads(path.read_text(encoding="utf-8")))
+        summary = without_seal(json.loads(path.read_text(encoding="utf-8")))
         jsonschema.validate(summary, json.loads((TEMPLATES / "summary.schema.json").read_text(encoding="utf-8")))
         summary["ran"] = datetime.fromisoformat(summary["ran"]).astimezone(UTC)
     except jsonschema.ValidationError as error:

@@ -17,12 +17,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
-from . import artifacts, paths
+from . import paths, sealed
+from .data import load
 from .errors import InputError
+from .sources import READERS
 
 if TYPE_CHECKING:
     from typing import Any, Self
 
+    from .data import Dataset
     from .types import PathLike
 
 KINDS = {
@@ -101,7 +104,18 @@ class Experiment(BaseModel):
         published = paths.PARAMS / self.kind / f"{self.name}.yaml"
         if published.exists() and type(self).read(published) == self:
             return paths.outputs() / self.kind / self.name
-        return paths.outputs() / "variations" / f"{self.name}-{artifacts.key(**self.model_dump())[:8]}"
+        return paths.outputs() / "variations" / f"{self.name}-{sealed.key(**self.model_dump())[:8]}"
+
+    def load_data(self) -> Dataset:
+        """The data set that the parameters ``dataset`` and ``data_folder`` name.
+
+        Raises
+        ------
+        InputError
+            See `influaug.data.load`.
+        """
+        named = self.dataset  # type: ignore[attr-defined]
+        return load(named if named in READERS else str(paths.found(named)), self.data_folder)  # type: ignore[attr-defined]
 
     def deciding(self, *parts: str) -> dict[str, Any]:
         """The parameters that decide some parts of the computation, by name."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
-from . import artifacts
-from .data import Classes, load, split
+from . import artifacts, sealed
+from .data import Classes, split
 from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Recipe(Experiment):
 
     def split(self) -> Split:
         """All training and test points: `data.Split`."""
-        return split(load(self.dataset, self.data_folder), self.classes)
+        return split(self.load_data(), self.classes)
 
     def settings(self) -> Settings:
         """The `training.Settings`."""
@@ -91,7 +91,7 @@ def _train(recipe, points):
     history = train(model, points.images, points.labels, recipe.settings(), recipe.folder)
     test = points.images_test, points.labels_test
     record = artifacts.manifest(
-        artifacts.key(recipe=_shown(recipe), data=points.provenance["sha256"]),
+        sealed.key(recipe=_shown(recipe), data=points.provenance["sha256"]),
         recipe=_shown(recipe),
         network=model.name,
         backend=keras.config.backend(),

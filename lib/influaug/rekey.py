@@ -12,11 +12,10 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import artifacts, paths, set_study, stages
+from . import artifacts, paths, sealed, set_study, stages
 from .augnet import comparison
 from .augnet.ablations import ABLATIONS
 from .augnet.parameters import Comparison
-from .data import load
 from .keys import Stage
 from .own_data import OwnData
 from .set_study import SetStudy
@@ -52,7 +51,7 @@ def _former(stage: Stage, experiment: Experiment, **depends_on: Any) -> str:
         parameters |= {"study": experiment.study}
     in_series = depends_on.get("arm") in ABLATIONS and ABLATIONS[depends_on["arm"]].series
     code = CODE[stage.name + (" in series" if in_series else "")]
-    return artifacts.key(parameters=parameters, code=code, **depends_on)
+    return sealed.key(parameters=parameters, code=code, **depends_on)
 
 
 @contextmanager
@@ -67,7 +66,7 @@ def _former_scheme() -> Iterator[None]:
 
 
 def _of_study(study: Study) -> dict[Path, str]:
-    dataset, folder = load(study.dataset, study.data_folder), study.folder
+    dataset, folder = study.load_data(), study.folder
     upstream = stages.upstream(study, dataset)
     found = {
         folder / "sweep.parquet": stages.sweep_key(study, dataset),
@@ -75,17 +74,17 @@ def _of_study(study: Study) -> dict[Path, str]:
         folder / "scores.parquet": stages.SCORES.key(study, **upstream),
     }
     if study.trained_network:
-        return found | {folder / study.feature_files[0]: artifacts.key(**upstream)}
+        return found | {folder / study.feature_files[0]: sealed.key(**upstream)}
     keys = [stages.features_key(study, dataset, r) for r in range(study.replicates)]
     return found | {folder / file: key for file, key in zip(study.feature_files, keys, strict=True)}
 
 
 def _of_sets(study: SetStudy) -> dict[Path, str]:
     base, folder = study.base(), study.folder
-    dataset = load(base.dataset, base.data_folder)
+    dataset = base.load_data()
     keys = [set_study.replicate_key(study, base, dataset, r) for r in range(base.replicates)]
     found = {folder / "replicates" / f"replicate-{r:02d}.parquet": key for r, key in enumerate(keys)}
-    return found | {folder / "sets.parquet": artifacts.key(replicates=keys)}
+    return found | {folder / "sets.parquet": sealed.key(replicates=keys)}
 
 
 def _of_comparison(chosen: Comparison) -> dict[Path, str]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from . import artifacts, figures, provenance
-from .data import load
+from . import artifacts, figures, provenance, sealed, writing
 from .study import NOTEBOOKS
 from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
 
@@ -33,7 +32,7 @@ def title(study: Study, data: str, class_names: Sequence[str]) -> str:
 
 def about(study: Study) -> str:
     """What a page of a study is about and which data it has, in a sentence or two of Markdown."""
-    dataset = load(study.dataset, study.data_folder)
+    dataset = study.load_data()
     name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
     return f"**{name}.** {dataset.provenance['note']}"
 
@@ -148,7 +147,7 @@ def caption(study: Study, sweep: pd.DataFrame) -> str:
     own = "sample" if study.trained_network else "sample and network"
     unit = f"replicates, each with its own {own}" if study.replicates > 1 else "rounds of one replicate"
     n, tested = sweep["budget"].max(), "original and transformed test images"
-    data = load(study.dataset, study.data_folder).provenance["title"]
+    data = study.load_data().provenance["title"]
     return (
         f"{data}: test accuracy on {tested} against the number of augmented points out of {n}; scores by "
         f"{main_score(study)}. Lines: mean over {seeds} {unit}; bands: 95% intervals. Dotted: no augmentation; "
@@ -158,7 +157,7 @@ def caption(study: Study, sweep: pd.DataFrame) -> str:
 
 def publish(study: Study, sweep: pd.DataFrame) -> dict[str, Any]:
     """Write ``summary.json``, ``study.json`` and ``curve.png`` into the study's folder; returns the summary."""
-    dataset = load(study.dataset, study.data_folder)
+    dataset = study.load_data()
     files = [*study.feature_files, "sweep.parquet"]
     made = [manifest for file in files if (manifest := artifacts.read_manifest(study.folder / file))]
     name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
@@ -181,13 +180,13 @@ def publish(study: Study, sweep: pd.DataFrame) -> dict[str, Any]:
         "notebooks": [{"name": stem, "title": words} for stem, words in NOTEBOOKS.items()],
     }
     _write_curve(study, sweep)
-    artifacts.write_json(study.folder / "study.json", study.model_dump(), seal=False)
-    artifacts.write_json(study.folder / "summary.json", summary)
+    sealed.write_json(study.folder / "study.json", study.model_dump(), seal=False)
+    sealed.write_json(study.folder / "summary.json", summary)
     return summary
 
 
 def _write_curve(study, sweep):
-    with plt.style.context(figures.STYLE), artifacts.replacing(study.folder / "curve.png") as temporary:
+    with plt.style.context(figures.STYLE), writing.replacing(study.folder / "curve.png") as temporary:
         fig, ax = plt.subplots(figsize=(7.2, 3.8))
         figures.outside_legend(figures.policy_curves(ax, sweep, main_score(study), HEADLINE))
         fig.savefig(temporary)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import artifacts, heads, logistic
+from . import heads, logistic, sealed
 from .data import Split
 from .policies import order
 from .scores import Head, compute
@@ -100,11 +100,11 @@ def _initial_scores(problem, settings):
 
 
 def _cached_result(problem, points, C, key):
-    path = problem.folder / f"{artifacts.key(key=key, points=points.tolist())}.json"
-    result = artifacts.read_json(path)
+    path = problem.folder / f"{sealed.key(key=key, points=points.tolist())}.json"
+    result = sealed.read_json(path)
     if result is None:
         result = _train_and_test(problem, points, C)
-        artifacts.write_json(path, result)
+        sealed.write_json(path, result)
     return result
 
 

@@ -24,10 +24,10 @@ from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
 from . import pages, paths, stamps
-from .artifacts import replacing
 from .errors import InputError
 from .parameters import read as parameters_of
 from .study import NOTEBOOKS as STAGES
+from .writing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

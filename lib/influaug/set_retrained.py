@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import artifacts, retrained, set_shown, stages
-from .data import load
+from . import artifacts, retrained, sealed, set_shown, stages
 from .errors import InputError
 from .keys import Stage
 from .set_study import SetStudy
@@ -44,7 +43,7 @@ def table(study: SetStudy) -> pd.DataFrame:
             f"The features of study {study.study} are of a network that was trained beforehand, so that none can be "
             "trained anew; retrained must be empty."
         )
-    dataset = load(base.dataset, base.data_folder)
+    dataset = base.load_data()
     jobs = [*REFERENCES.items(), *((policy, study.retrained_share) for policy in study.retrained)]
     rows = []
     for r in tqdm(set_shown.replicates(study), "retrain", total=base.replicates):
@@ -55,11 +54,11 @@ def table(study: SetStudy) -> pd.DataFrame:
 
 def _kept(study, r, policy, share, key):
     path = study.folder / "replicates" / f"retrained-{r.number:02d}-{policy}-{share:g}.json"
-    found = artifacts.read_json(path)
+    found = sealed.read_json(path)
     if found is None or found["key"] != key:
         row = {"replicate": r.number, "policy": policy, "share": share, **_trained(r, _chosen(r, policy, share))}
         found = artifacts.manifest(key, row=row)
-        artifacts.write_json(path, found)
+        sealed.write_json(path, found)
     return found["row"]
 
 

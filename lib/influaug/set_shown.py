@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from . import clusters, heads, logistic, stages
-from .artifacts import replacing
 from .chosen import ChosenCopies
 from .data import Split
 from .errors import InputError
@@ -22,6 +21,7 @@ from .set_sweep import added_weights, tested
 from .summary import mean_interval
 from .sweep import FeatureSet, scaled_budgets
 from .transformations import Transformation
+from .writing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -78,7 +78,7 @@ def _replicate(study, base, number, found):
     features, wrong = problem(study, found, number)
     wrong = np.zeros(features.n, bool) if wrong is None else wrong
     sample, transformation = base.split(number), base.augmentation()
-    return Replicate(study, number, features, Candidates.of(features), wrong, sample, transformation)
+    return Replicate(study, number, features, features.candidates, wrong, sample, transformation)
 
 
 def picks(r: Replicate, policy: str, number: int) -> np.ndarray:

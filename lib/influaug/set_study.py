@@ -13,8 +13,7 @@ import pandas as pd
 from pydantic import field_validator
 from tqdm.auto import tqdm
 
-from . import artifacts, kdpp, logistic, paths, set_sweep, stages
-from .data import load
+from . import artifacts, kdpp, logistic, paths, sealed, set_sweep, stages
 from .errors import InputError
 from .keys import Stage
 from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
@@ -117,9 +116,9 @@ def table(study: SetStudy) -> pd.DataFrame:
     Every replicate is kept in ``replicates/`` as soon as it is there; all of them are in ``sets.parquet``.
     """
     base = study.base()
-    dataset = load(base.dataset, base.data_folder)
+    dataset = base.load_data()
     keys = [replicate_key(study, base, dataset, replicate) for replicate in range(base.replicates)]
-    key, path = artifacts.key(replicates=keys), study.folder / "sets.parquet"
+    key, path = sealed.key(replicates=keys), study.folder / "sets.parquet"
     found = artifacts.read_table(path, key)
     if found is None:
         # An engine that the environment asks for in vain is refused before networks are trained.

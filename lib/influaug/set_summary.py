@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from . import artifacts, paths
-from .data import load
 from .report import percent
 from .set_policies import policy_of
 from .summary import REFERENCES, by_share, mean_interval
@@ -144,7 +143,7 @@ def about(study: SetStudy, table: pd.DataFrame) -> str:
     errors = f", {study.wrong_labels:.0%} of the training labels wrong" if study.wrong_labels else ""
     rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
     classes = sum(name.removeprefix("accuracy_").isdecimal() for name in table)  # type: ignore[attr-defined]
-    dataset = load(base.dataset, base.data_folder)
+    dataset = base.load_data()
     return (
         f"**{dataset.provenance['title']}, {classes} classes, {base.transformation}, frozen features{errors}{rare}.** "
         f"{dataset.provenance['note']}"

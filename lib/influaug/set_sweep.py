@@ -15,7 +15,6 @@ from tqdm.auto import tqdm
 
 from . import heads, logistic
 from .errors import InputError
-from .greedy import Candidates
 from .set_policies import SetOptions, choose, generated
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def run(
         Shares out of range, what a policy refuses, or an engine that `logistic.engine_of` refuses.
     """
     engine = logistic.engine_of(settings.options.engine)
-    candidates = Candidates.of(features)
+    candidates = features.candidates
     choices = [_Choice("none", 0.0, np.arange(0), 0.0), _Choice("full", 1.0, np.arange(len(candidates.source)), 0.0)]
     children = seed.spawn(len(settings.policies))
     for name, child in zip(tqdm(settings.policies, "set policies", leave=False), children, strict=True):

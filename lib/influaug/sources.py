@@ -27,7 +27,6 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from tqdm.auto import tqdm
 
-from . import paths
 from .errors import InputError
 from .limits import check_arrays, check_size
 
@@ -135,7 +134,7 @@ def locate(dataset: str, folder: Path) -> Source:
     What a named one lacks in `folder` is downloaded there and verified. Raises InputError where the name is unknown,
     the download fails or a folder has no images.
     """
-    path = paths.found(dataset)
+    path = Path(dataset).expanduser()
     if dataset in READERS:
         return Source(dataset, READERS[dataset], tuple(_find(names, folder) for names in FILES[dataset]))
     if (path / "train").is_dir() and (path / "test").is_dir():

@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import artifacts, heads, logistic, paths, retrained, vsv
-from .data import load
+from . import artifacts, heads, logistic, paths, retrained, sealed, vsv, writing
 from .errors import InputError
 from .keys import Stage
 from .scores import Head, ScoreOptions, compute
@@ -92,15 +91,15 @@ def features(study: Study) -> list[Features]:
     its features (``replicate-NN.npz``). A network that is trained already gives the features of all points that some
     replicate samples at once (``features/shared.npz``).
     """
-    dataset = load(study.dataset, study.data_folder)
+    dataset = study.load_data()
     if study.trained_network:
         found = _shared_features(study, dataset)
     else:
         found = [_own_features(study, dataset, r) for r in tqdm(range(study.replicates), "featurize", leave=False)]
     keys = [features_key(study, dataset, r) for r in range(study.replicates)]
     path, content = study.folder / "features.json", {"keys": keys, "data": dataset.provenance}
-    if artifacts.read_json(path) != content:
-        artifacts.write_json(path, content)
+    if sealed.read_json(path) != content:
+        sealed.write_json(path, content)
     return found
 
 
@@ -130,9 +129,9 @@ def _own_features(study, dataset, replicate):
 
 
 def _shared_features(study, dataset):
-    artifacts.check_whole(study.trained_network)
+    writing.check_whole(study.trained_network)
     path = study.folder / study.feature_files[0]
-    key = artifacts.key(**upstream(study, dataset))
+    key = sealed.key(**upstream(study, dataset))
     shared = _stored_features(study, dataset, path, key, partial(_featurize_shared, study, dataset))
     samples = [study.split_of(dataset, r).indices for r in range(study.replicates)]
     return [_of_points(shared, np.searchsorted(shared.indices, indices)) for indices in samples]
@@ -150,13 +149,13 @@ def _of_points(shared, points):
 
 
 def _stored_features(study, dataset, path, key, compute):
-    arrays = artifacts.read_arrays(path, key)
+    arrays = sealed.read_arrays(path, key)
     if arrays is None:
         started = perf_counter()
-        artifacts.clear_folders(path.with_suffix(".keras"))
-        with artifacts.writing(path):
+        writing.clear_folders(path.with_suffix(".keras"))
+        with writing.writing(path):
             arrays = compute(path)
-        artifacts.write_arrays(path, _about(study, key, dataset, started), **arrays)
+        sealed.write_arrays(path, _about(study, key, dataset, started), **arrays)
     history = {name.removeprefix("history_"): arrays[name] for name in arrays if name.startswith("history_")}
     n, n_test = int(arrays["n"]), int(arrays["n_test"])
     parts = (arrays["train"], arrays["labels"], n, arrays["test"], arrays["test_labels"], n_test)
@@ -234,7 +233,7 @@ def scores(study: Study) -> pd.DataFrame:
         initial (under the model of the originals), final (under the model of originals and all copies).
         Written to ``scores.parquet``.
     """
-    dataset = load(study.dataset, study.data_folder)
+    dataset = study.load_data()
     key = SCORES.key(study, **upstream(study, dataset))
 
     def compute_scores():
@@ -273,7 +272,7 @@ def sweep(study: Study) -> pd.DataFrame:
     """
     if study.featurizer == "retrained" and set(study.refinements) != {"plain"}:
         raise InputError("A study with featurizer: retrained takes refinements: [plain] only.")
-    dataset = load(study.dataset, study.data_folder)
+    dataset = study.load_data()
     run = _retrained if study.featurizer == "retrained" else _frozen
 
     def compute_sweep():
@@ -328,7 +327,7 @@ RETRAINED_SET = Stage("retrained set", 1, ("head",), (new_featurizer, retrained.
 
 def virtual_support_vectors(study: Study) -> pd.DataFrame:
     """The VSV baseline of every replicate: a row each, in the sweep's columns, written to ``vsv.parquet``."""
-    dataset = load(study.dataset, study.data_folder)
+    dataset = study.load_data()
     key = SUPPORT_VECTORS.key(study, **upstream(study, dataset, "vsv"))
 
     def compute_vsv():

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import paths
-from .artifacts import replacing, writing
 from .errors import InputError
+from .writing import replacing, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

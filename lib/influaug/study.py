@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import field_validator
 
 from . import paths
-from .data import Classes, Split, load, split
+from .data import Classes, Split, split
 from .errors import InputError
 from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from .policies import POINT_POLICIES
@@ -157,7 +157,7 @@ class Study(Experiment):
 
     def split(self, replicate: int) -> Split:
         """The training sample of a replicate and the test set: `data.Split`."""
-        return self.split_of(load(self.dataset, self.data_folder), replicate)
+        return self.split_of(self.load_data(), replicate)
 
     def split_of(self, dataset: Dataset, replicate: int) -> Split:
         """As `split`, of a data set that is already loaded."""

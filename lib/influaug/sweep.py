@@ -16,6 +16,7 @@ import pandas as pd
 
 from . import heads, logistic
 from .errors import InputError
+from .greedy import Candidates
 from .policies import is_random, order
 from .scores import Head, ScoreOptions, compute
 
@@ -60,6 +61,12 @@ class FeatureSet:
     def k(self) -> int:
         """Copies a point."""
         return len(self.train) // self.n - 1
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        """All points and copies, for policies of copies."""
+        source = np.repeat(np.arange(self.n), self.k)
+        return Candidates(self.train[: self.n], self.labels[: self.n], self.train[self.n :], source)
 
     @cached_property
     def x_test(self) -> np.ndarray:

@@ -26,12 +26,13 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from tqdm.auto import tqdm
 
-from .artifacts import check_whole, clear_folders, key, manifest, read_arrays, read_manifest, write_arrays, writing
 from .backend import keras
 from .data import content_hash
 from .errors import InputError
 from .featurizers import KerasFeaturizer, _checked_images, _checked_labels
 from .limits import check_members
+from .sealed import key, read_about, read_arrays, write_arrays
+from .writing import check_whole, clear_folders, writing
 
 if TYPE_CHECKING:
     from typing import Any
@@ -354,12 +355,12 @@ class _Run:
 
     def save(self) -> None:
         arrays = {f"{i:04}": keras.ops.convert_to_numpy(variable) for i, variable in enumerate(self.variables())}
-        about = manifest(self.key, settings=self.about, progress=asdict(self.progress))
+        about = {"key": self.key, "settings": self.about, "progress": asdict(self.progress)}
         write_arrays(self.path, about, **arrays)
 
     def restore(self) -> None:
         """Continue from the checkpoint, if there is one."""
-        about = read_manifest(self.path)
+        about = read_about(self.path)
         if about is None:
             return
         if about.get("key") != self.key:

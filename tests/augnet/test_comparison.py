@@ -6,7 +6,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from influaug import artifacts, keys, paths
+from influaug import keys, paths, sealed
 from influaug.augnet import arms, comparison, guessed
 from influaug.augnet.ablations import ABLATIONS
 from influaug.augnet.comparison import main, result, results, summary, trajectory
@@ -122,7 +122,7 @@ def test_the_table_has_a_row_an_arm_and_replicate(quick):
     chosen = quick.model_copy(update={"arms": ["none", "control"]})
     table = results(chosen)
     assert list(table.columns) == ["replicate", "arm", "error", "loss", "seconds"]
-    assert len(table) == 4 and artifacts.read_json(chosen.folder / "replicate-01" / "control.json")
+    assert len(table) == 4 and sealed.read_json(chosen.folder / "replicate-01" / "control.json")
 
 
 def test_differences_are_paired():

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_notebook
 
-from influaug import artifacts, paths
+from influaug import paths, sealed
 from influaug.errors import InputError
 
 DRIVERS = Path(__file__).parent / "drivers"
@@ -95,7 +95,7 @@ def results(folder, tables=TABLES):
     for path in sorted((folder / "features").glob("*.npz")):
         with np.load(path) as file:
             found |= {f"{path.name} {name}": file[name] for name in file.files if name != "manifest"}
-    summary = artifacts.read_json(folder / "summary.json")
+    summary = sealed.read_json(folder / "summary.json")
     return found | {"summary": {name: value for name, value in summary.items() if name not in ("ran", "seconds")}}
 
 

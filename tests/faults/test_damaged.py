@@ -7,7 +7,7 @@ import faulty
 import numpy as np
 import pytest
 
-from influaug import artifacts, pages, recipe, stages, study, training
+from influaug import artifacts, pages, recipe, sealed, stages, study, training
 from influaug.augnet import arms, comparison
 from influaug.backend import keras
 from influaug.data import load
@@ -50,20 +50,20 @@ def test_a_table(made, name):
 def test_an_array_of_features(made):
     path = made / "features" / "replicate-00.npz"
     key = artifacts.read_manifest(path)["key"]
-    right = artifacts.read_arrays(path, key)
-    assert refused(path, lambda: artifacts.read_arrays(path, key), lambda found: equal(found, right), least=0.9)
+    right = sealed.read_arrays(path, key)
+    assert refused(path, lambda: sealed.read_arrays(path, key), lambda found: equal(found, right), least=0.9)
 
 
 @pytest.mark.parametrize("name", ["features.json", "summary.json"])
 def test_json(made, name):
     path = made / name
-    right = artifacts.read_json(path)
-    assert refused(path, lambda: artifacts.read_json(path), lambda found: found == right, least=0.9)
+    right = sealed.read_json(path)
+    assert refused(path, lambda: sealed.read_json(path), lambda found: found == right, least=0.9)
 
 
 def test_the_index_names_a_summary_with_another_digit(made):
     path = made / "summary.json"
-    seconds = str(artifacts.read_json(path)["seconds"])
+    seconds = str(sealed.read_json(path)["seconds"])
     path.write_text(path.read_text().replace(seconds, f"9{seconds}"))
     with pytest.raises(InputError, match=r"tiny/summary\.json is not a study's summary"):
         pages.render_index(made.parent)
@@ -166,5 +166,5 @@ def test_a_result_of_a_comparison(tmp_path, monkeypatch):
     (path,) = chosen.folder.rglob("none.json")
     monkeypatch.setattr(arms, "accuracy_of", lambda *_: pytest.fail("computed over a damaged file"))
     assert refused(path, lambda: comparison.result(chosen, 0, "none"), lambda found: found == right, least=0.9)
-    artifacts.write_json(path, right, seal=False)
+    sealed.write_json(path, right, seal=False)
     assert comparison.result(chosen, 0, "none") == right

@@ -10,7 +10,7 @@ import faulty
 import numpy as np
 import pytest
 
-from influaug import artifacts, paths
+from influaug import artifacts, paths, sealed
 
 pytestmark = pytest.mark.faults
 
@@ -27,9 +27,9 @@ def numbers(folder):
     (key,) = {artifacts.read_manifest(folder / name)["key"] for name in ("a.npz",)}
     of_table = artifacts.read_manifest(folder / "a.parquet")["key"]
     contents = [
-        artifacts.read_arrays(folder / "a.npz", key)["values"],
+        sealed.read_arrays(folder / "a.npz", key)["values"],
         artifacts.read_table(folder / "a.parquet", of_table)["values"].to_numpy(),
-        np.array(artifacts.read_json(folder / "a.json")["values"]),
+        np.array(sealed.read_json(folder / "a.json")["values"]),
     ]
     assert all((content == content[0]).all() for content in contents)
     assert (contents[0][0], contents[1][0]) == (int(key), int(of_table))

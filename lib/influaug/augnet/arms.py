@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import load
 from ..errors import InputError
 from ..featurizers import _without_tracing_warnings
 from .ablations import ABLATIONS
@@ -112,7 +111,7 @@ def learn_form(
     ablation = ABLATIONS.get(form)
     if ablation is not None and ablation.colours and points.images.shape[-1] == 1:
         raise InputError(f"The arm {form!r} needs colour images, and those of {comparison.dataset} are grey.")
-    pool = load(comparison.dataset, comparison.data_folder).images_train[: comparison.unlabelled]
+    pool = comparison.load_data().images_train[: comparison.unlabelled]
     given = points.images, points.labels, comparison.classifier, pool
     options, start = {**_options(comparison, form), "family": family_of(comparison)}, None
     if ablation is not None and ablation.anew:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from .. import artifacts
+from .. import artifacts, sealed, writing
 from ..errors import InputError
 from ..keys import Stage
 from ..summary import mean_interval
@@ -42,14 +42,14 @@ def result(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any]:
     """
     points = comparison.split(replicate)
     wanted, path = arm_key(comparison, replicate, arm, points), _folder(comparison, replicate) / f"{arm}.json"
-    found = artifacts.read_json(path)
+    found = sealed.read_json(path)
     if found is not None and found["key"] == wanted:
         return found
     started = perf_counter()
     error, loss = accuracy_of(comparison, replicate, arm, points, file_for(comparison, replicate, arm))
     measured = {"arm": arm, "error": error, "loss": loss, "seconds": perf_counter() - started}
-    artifacts.write_json(path, artifacts.manifest(wanted, **_about(comparison, points), **measured))
-    return artifacts.read_json(path)
+    sealed.write_json(path, artifacts.manifest(wanted, **_about(comparison, points), **measured))
+    return sealed.read_json(path)
 
 
 def file_for(comparison: Comparison, replicate: int, arm: str) -> Path | None:
@@ -63,15 +63,15 @@ def learned_file(comparison: Comparison, replicate: int, form: str) -> Path:
     points = comparison.split(replicate)
     wanted, folder = arm_key(comparison, replicate, form, points), _folder(comparison, replicate)
     path, about = folder / f"learned-{form}.keras", folder / f"learned-{form}.json"
-    found = artifacts.read_json(about)
+    found = sealed.read_json(about)
     if found is None or found["key"] != wanted or not path.exists():
         started, before = perf_counter(), start_of(form)
         start = None if before is None else learned_file(comparison, replicate, before)
         trajectory = learn_form(comparison, replicate, form, points, path, start)
         taken = perf_counter() - started
         made = artifacts.manifest(wanted, **_about(comparison, points), seconds=taken, trajectory=trajectory)
-        artifacts.write_json(about, made)
-    artifacts.check_whole(path)
+        sealed.write_json(about, made)
+    writing.check_whole(path)
     return path
 
 
@@ -94,7 +94,7 @@ def results(comparison: Comparison) -> pd.DataFrame:
 def trajectory(comparison: Comparison, replicate: int, form: str) -> tuple[pd.DataFrame, float]:
     """What the learning of a form recorded, step by step: DataFrame, and its seconds."""
     learned_file(comparison, replicate, form)
-    found = artifacts.read_json(_folder(comparison, replicate) / f"learned-{form}.json")
+    found = sealed.read_json(_folder(comparison, replicate) / f"learned-{form}.json")
     return pd.DataFrame(found["trajectory"]), found["seconds"]
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..artifacts import replacing
 from ..backend import keras
 from ..errors import InputError
 from ..featurizers import _checked_images, _checked_labels, _without_tracing_warnings
 from ..saved import check_network
+from ..writing import replacing
 from .as_published import learn_as_published
 from .chain import AfterBase, base_augmentation
 from .classifiers import train_classifier

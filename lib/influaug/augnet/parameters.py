@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import field_validator
 
-from ..data import Classes, load, split
+from ..data import Classes, split
 from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from .ablations import ABLATIONS
 
@@ -83,7 +83,7 @@ class Comparison(Experiment):
     def split(self, replicate: int) -> Split:
         """The labelled images of a replicate and the test set: `data.Split`."""
         seed = self.seed_of(replicate, "sample")
-        return split(load(self.dataset, self.data_folder), self.classes, self.n_train, "stratified", seed)
+        return split(self.load_data(), self.classes, self.n_train, "stratified", seed)
 
 
 def learned_for(arm: str) -> str | None:

@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.colors import hsv_to_rgb
 
 from ..backend import keras
-from ..data import load
 from ..published import lee_costs, lee_table_1
 from .ablations import ABLATIONS
 from .arms import augmentation_of, family_of, trained_classifier
@@ -38,7 +37,7 @@ PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
 
 def about(comparison: Comparison) -> str:
     """Which data a page has, in a sentence or two of Markdown."""
-    points, provenance = comparison.split(0), load(comparison.dataset, comparison.data_folder).provenance
+    points, provenance = comparison.split(0), comparison.load_data().provenance
     return (
         f"**{provenance['title']}, {len(points.images)} labelled images, {len(points.images_test):,} for test, "
         f"{comparison.replicates} replicates.** {provenance['note']}"
@@ -66,7 +65,7 @@ def table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.Da
     }
     made = pd.DataFrame.from_dict(rows, orient="index")
     if digits == 2:
-        n_all = len(load(comparison.dataset, comparison.data_folder).labels_train)
+        n_all = len(comparison.load_data().labels_train)
         published = lee_table_1(comparison.dataset, comparison.n_train, n_all)
         beside = {arm: published.pop(PUBLISHED[arm]) for arm in rows if PUBLISHED.get(arm) in published}
         alone = {f"(paper: {method})": value for method, value in published.items()}

@@ -14,11 +14,11 @@ from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
-from influaug import artifacts
+from influaug import artifacts, sealed
 from influaug.errors import InputError
 
 CHUNK = 4096
-READ = {".npz": artifacts.read_manifest, ".parquet": artifacts.read_table, ".json": artifacts.read_json}
+READ = {".npz": artifacts.read_manifest, ".parquet": artifacts.read_table, ".json": sealed.read_json}
 
 
 def mount(folder, options):

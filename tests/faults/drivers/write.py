@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from influaug import artifacts
+from influaug import artifacts, sealed
 
 folder = Path(sys.argv[1])
 for number in count(int(sys.argv[2])):
     about = artifacts.manifest(str(number))
-    artifacts.write_arrays(folder / "a.npz", about, values=np.full(2_000_000, number))
+    sealed.write_arrays(folder / "a.npz", about, values=np.full(2_000_000, number))
     artifacts.write_table(folder / "a.parquet", about, pd.DataFrame({"values": np.full(200_000, number)}))
-    artifacts.write_json(folder / "a.json", {"values": [number] * 20_000})
+    sealed.write_json(folder / "a.json", {"values": [number] * 20_000})
     sys.stdout.write(f"{number}\n")
