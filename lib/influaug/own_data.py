@@ -27,6 +27,7 @@ from . import artifacts, figures, paths, set_sweep
 from .chosen import ChosenCopies
 from .data import Split, load, split
 from .errors import InputError
+from .escaping import title_and_note
 from .selection import AugmentationSelector
 from .set_policies import SetOptions, policy_of
 from .study import EVEN_AND_ODD, Classes, Study, folder_of, numbers
@@ -150,10 +151,10 @@ class OwnData(BaseModel):
 
 def about(own: OwnData) -> str:
     """Which data a page has, in a sentence or two of Markdown."""
-    points, provenance = own.points(), load(own.data, own.data_folder).provenance
+    points, (title, note) = own.points(), title_and_note(load(own.data, own.data_folder).provenance)
     return (
-        f"**{provenance['title']}: {len(points.labels)} training points of {len(points.class_names)} classes, "
-        f"{len(own.augmentation())} copies of each, {len(points.labels_test):,} test images.** {provenance['note']}"
+        f"**{title}: {len(points.labels)} training points of {len(points.class_names)} classes, "
+        f"{len(own.augmentation())} copies of each, {len(points.labels_test):,} test images.** {note}"
     )
 
 

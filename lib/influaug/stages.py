@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from . import artifacts, heads, logistic, paths, retrained, vsv
 from .data import load
 from .errors import InputError
+from .escaping import markdown_text
 from .scores import Head, ScoreOptions, compute
 from .study import Study
 from .sweep import FeatureSet, row_weights
@@ -355,7 +356,8 @@ def data_of(studies: Iterable[str]) -> str:
         folder = next(f for f in (paths.outputs() / name, paths.outputs() / "variations" / name) if f.exists())
         data = artifacts.read_manifest(folder / "sweep.parquet")["data"]  # type: ignore[index]
         of_data.setdefault((data["title"], data["note"]), []).append(name)
-    return "\n".join(f"* **{title}**: {', '.join(names)}. {note}" for (title, note), names in of_data.items())
+    items = [map(markdown_text, (title, ", ".join(names), note)) for (title, note), names in of_data.items()]
+    return "\n".join(f"* **{title}**: {names}. {note}" for title, names, note in items)
 
 
 def sweeps_found() -> dict[str, pd.DataFrame]:
