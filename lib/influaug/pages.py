@@ -120,7 +120,7 @@ class _Exporter(HTMLExporter):
             self.rules |= dict.fromkeys(style_rules(style.get_text()))
         for image in soup.find_all("img", src=lambda address: not PICTURE.match(address or "")):
             link = soup.new_tag("a", href=image.get("src", ""))
-            link.string = image.get("alt") or image.get("src", "")
+            link.string = image.get("alt") or shorten(image.get("src", ""), 100)
             image.replace_with(link)
         for link in soup.find_all("a", href=BOOK):
             target, anchor = BOOK.match(link["href"]).groups()  # type: ignore[union-attr]

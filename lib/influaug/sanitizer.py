@@ -58,8 +58,8 @@ PROPERTIES = (
     "background background-color border border-bottom border-collapse border-color border-left border-radius "
     "border-right border-spacing border-style border-top border-width caption-side color font-size font-style "
     "font-variant font-variant-numeric font-weight height letter-spacing line-height margin margin-bottom margin-left "
-    "margin-right margin-top max-height max-width min-height min-width opacity overflow overflow-wrap overflow-x overflow-y "
-    "padding padding-bottom padding-left padding-right padding-top table-layout text-align text-decoration "
+    "margin-right margin-top max-height max-width min-height min-width opacity overflow overflow-wrap overflow-x "
+    "overflow-y padding padding-bottom padding-left padding-right padding-top table-layout text-align text-decoration "
     "text-indent text-transform vertical-align white-space width word-break"
 )
 FUNCTIONS = ("calc", "hsl", "hsla", "linear-gradient", "rgb", "rgba")
@@ -110,15 +110,19 @@ def clean(markup: str) -> str:
 
 
 def style_rules(css: str) -> list[str]:
-    """The rules of a style sheet that set allowed properties to plain values: no addresses, no at-rules, no strings."""
+    """The rules of a style sheet that set allowed properties to plain values: no addresses, no at-rules, no strings.
+
+    They may stand in a ``style`` element as they are.
+    """
     rules = tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True)
     return [text for rule in rules if rule.type == "qualified-rule" and (text := _rule(rule))]
 
 
 def _rule(rule):
     selector, content = tinycss2.serialize(rule.prelude).strip(), _declarations(rule.content)
-    plain = all(token.type in SELECTORS for token in _flat(rule.prelude)) and "<" not in selector
-    return f"{selector} {{ {content} }}" if plain and selector and content else ""
+    text = f"{selector} {{ {content} }}" if selector and content else ""
+    plain = all(token.type in SELECTORS for token in _flat(rule.prelude))
+    return text if plain and "<" not in text else ""  # "</style" would end the element, whatever it is to CSS
 
 
 def _declarations(css):
