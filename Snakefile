@@ -2,8 +2,9 @@
 # A job runs again only if its notebook, its parameters, the code that it calls or what it reads from upstream changed.
 import os
 
-from influaug import paths, stamps, study
-from influaug.artifacts import modules_of
+from influaug import paths, stamps
+from influaug.fingerprints import modules_below
+from influaug.study import Study
 
 # Jobs share the cores, so each computes on one; only the training of networks takes what it finds.
 shell.prefix("export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; ")
@@ -25,12 +26,12 @@ OVERVIEWS = ["06_figures", "08_claims", "00_index"]
 
 
 def code(*modules):
-    return [str(path) for path in modules_of(*(f"influaug.{module}" for module in modules))]
+    return [str(path) for path in modules_below(*(f"influaug.{module}" for module in modules))]
 
 
 def trained_network(wildcards):
     """The file of the network that a study names, if it names one."""
-    found = study.read(paths.PARAMS / f"{wildcards.study}.yaml").trained_network
+    found = Study.read(paths.PARAMS / f"{wildcards.study}.yaml").trained_network
     return [os.path.relpath(found, paths.PROJECT)] if found else []
 
 

@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 
 from influaug import competitors, heads, logistic, paths
 from influaug.errors import InputError
-from influaug.influence import factor, self_influence
+from influaug.influence import self_influence
+from influaug.inverse import factor
 from problems import problem
 
 pytestmark = pytest.mark.slow

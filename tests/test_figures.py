@@ -8,7 +8,7 @@ from matplotlib.colors import same_color, to_hex
 from scipy.stats import spearmanr
 
 from influaug import figures
-from influaug.policies import POLICIES
+from influaug.policies import POINT_POLICIES
 from influaug.summary import mean_interval
 from influaug.sweep import REFINEMENTS
 from test_summary import sweep_table
@@ -28,9 +28,9 @@ def lines(ax):
 
 
 def test_every_policy_and_refinement_looks_like_no_other():
-    assert set(figures.LOOK) == {*POLICIES, "vsv"}
+    assert set(figures.LOOK) == {*POINT_POLICIES, "vsv"}
     assert set(figures.REFINEMENT_LOOK) == set(REFINEMENTS.values())
-    policies = [figures.LOOK[policy] for policy in POLICIES]
+    policies = [figures.LOOK[policy] for policy in POINT_POLICIES]
     for looks in (policies, list(figures.REFINEMENT_LOOK.values())):
         colours, markers, labels = zip(*looks, strict=True)
         assert len({to_hex(colour) for colour in colours}) == len(set(markers)) == len(set(labels)) == len(looks)

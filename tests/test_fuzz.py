@@ -27,7 +27,7 @@ from influaug.data import load
 from influaug.errors import InputError
 from influaug.mathml import mathml
 from influaug.sources import CIFAR10_ARCHIVE, NORB_FILES
-from influaug.study import from_namespace
+from influaug.study import Study
 
 EXAMPLES = {
     "parameters": 2500,
@@ -187,7 +187,7 @@ CELLS = [
 )
 def test_cells_of_parameters(cell, edits, values):
     with one_sentence():
-        from_namespace(values | {"In": ["", changed(cell, edits).decode("utf-8", "replace")]})
+        Study.from_namespace(values | {"In": ["", changed(cell, edits).decode("utf-8", "replace")]})
 
 
 # Data.

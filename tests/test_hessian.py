@@ -11,8 +11,10 @@ from sklearn.datasets import load_digits
 from influaug import heads, hessian, logistic
 from influaug.backend import keras
 from influaug.errors import InputError
-from influaug.hessian import HeadHessian, Lissa, NetworkHessian, conjugate_gradients, lissa
-from influaug.influence import validation_influence
+from influaug.head_hessian import HeadHessian
+from influaug.hessian import NetworkHessian
+from influaug.inverse import Lissa, conjugate_gradients, lissa
+from influaug.validation import validation_influence
 from problems import problem
 
 pytestmark = pytest.mark.slow

@@ -10,16 +10,10 @@ from sklearn.datasets import load_digits
 
 from influaug import heads, logistic
 from influaug.errors import InputError
-from influaug.hessian import HeadHessian
-from influaug.influence import (
-    ValidationInfluence,
-    factor,
-    leave_one_out_loss_change,
-    point_gradients,
-    self_influence,
-    up_params,
-    validation_influence,
-)
+from influaug.head_hessian import HeadHessian
+from influaug.influence import leave_one_out_loss_change, point_gradients, self_influence
+from influaug.inverse import factor
+from influaug.validation import ValidationInfluence, up_params, validation_influence
 from problems import problem
 
 

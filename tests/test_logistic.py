@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import tracemalloc
 from unittest import mock
 
@@ -9,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from influaug import heads, logistic
+from influaug import greedy, heads, logistic
 from influaug.errors import InputError
+from influaug.scores import ScoreOptions
+from influaug.set_policies import SetOptions
 from problems import problem
 
 
@@ -294,3 +299,39 @@ def test_memory_at_a_tenth_of_the_largest_size_stays_within_a_tenth_of_its_bound
     tracemalloc.stop()
     assert ours.theta.shape == (m, 1, d + 1)
     assert peak < 4 * 2**30 / 10
+
+
+@pytest.mark.parametrize("engine", ["torch", "Keras", "", 1])
+def test_an_unknown_engine_is_refused_before_anything_starts(engine):
+    with pytest.raises(InputError, match=f"engine is {engine!r}; it must be one of numpy, keras, or left out"):
+        logistic.Solver(None, None, engine=engine)
+    for options in (ScoreOptions, SetOptions):
+        with pytest.raises(InputError, match="engine is"):
+            options(engine=engine)
+    with pytest.raises(InputError, match="engine is"):
+        greedy.select(greedy.Candidates(*problem(), np.zeros((1, 4)), np.zeros(1, int)), engine=engine)
+
+
+def test_an_unknown_engine_of_the_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("INFLUAUG_ENGINE", "gpu")
+    with pytest.raises(InputError, match="INFLUAUG_ENGINE is 'gpu'; it must be one of numpy, keras"):
+        logistic.fit(*problem(), np.ones((1, 60)))
+    assert logistic.Solver(*problem(), engine="numpy").engine == "numpy"
+    monkeypatch.setenv("INFLUAUG_ENGINE", "")
+    assert logistic.Solver(*problem()).engine == "numpy"
+
+
+def test_a_fit_and_a_score_by_default_import_neither_keras_nor_a_backend():
+    code = """
+import sys
+import numpy as np
+from influaug import heads, logistic, scores, sweep
+x, y = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 2
+theta = logistic.fit(x, y, np.ones((1, 30))).theta[0]
+head = scores.Head(heads.with_intercept(x), y, np.ones(30), theta)
+scores.compute("influence", head, 30, scores.ScoreOptions())
+print({"keras", "tensorflow", "jax", "torch"} & set(sys.modules))
+"""
+    clean = {name: value for name, value in os.environ.items() if name != "INFLUAUG_ENGINE"}
+    said = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    assert said.stdout == "set()\n"

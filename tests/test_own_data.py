@@ -11,7 +11,6 @@ from influaug import AugmentationSelector, own_data, paths
 from influaug.data import load
 from influaug.errors import InputError
 from influaug.own_data import OwnData
-from influaug.study import from_parameters, read
 from influaug.transformations import expand
 
 pytestmark = pytest.mark.slow
@@ -26,7 +25,7 @@ def own():
 
 def test_the_committed_parameters_are_the_defaults_and_name_every_one():
     path = paths.PARAMS / "own" / "digits.yaml"
-    assert read(path, OwnData) == OwnData()
+    assert OwnData.read(path) == OwnData()
     keys = [line.split(":")[0] for line in path.read_text().splitlines() if line and line[0] != "#"]
     assert keys == list(OwnData.model_fields)
     assert all("  # " in line for line in path.read_text().splitlines() if line and line[0] != "#")
@@ -49,7 +48,7 @@ def test_the_committed_parameters_are_the_defaults_and_name_every_one():
 )
 def test_wrong_parameters_are_refused_in_a_sentence(wrong, right):
     with pytest.raises(InputError, match=right):
-        from_parameters(wrong, OwnData)
+        OwnData.of(wrong)
 
 
 def test_too_few_points_for_the_folds_are_refused():

@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from influaug import __version__, paths
-from influaug.augnet.comparison import Comparison
+from influaug.augnet.parameters import Comparison
 from influaug.own_data import OwnData
 from influaug.recipe import Recipe
 from influaug.set_study import SetStudy
@@ -280,11 +280,8 @@ def test_a_notebook_asks_for_its_study_right_after_its_parameters(name):
     cells = [cell.source for cell in code_cells(name)]
     assert cells[0] == parameters_cell(name)
     model, called = KINDS.get(name[:2], (Study, "s"))
-    imports = ["from influaug.study import from_namespace"]
-    if model is not Study:
-        imports.append(f"from {model.__module__} import {model.__name__}")
-    asks = f"{called} = from_namespace(globals(){'' if model is Study else f', {model.__name__}'})"
-    assert cells[1].startswith("\n".join([*sorted(imports), "", asks, ""]))
+    asks = f"{called} = {model.__name__}.from_namespace(globals())"
+    assert cells[1].startswith(f"from {model.__module__} import {model.__name__}\n\n{asks}\n")
     assert all(not {next(iter(model.model_fields)), "study"} & assigned(source) for source in cells[1:])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from influaug import paths, recipe, study, training
+from influaug import paths, recipe, training
 from influaug.data import load, split
 from influaug.errors import InputError
 from influaug.featurizers import KerasFeaturizer
@@ -33,12 +33,12 @@ def small(data):
 
 
 def test_the_defaults_are_the_small_embedded_case():
-    assert study.read(paths.PARAMS / "featurizers" / "digits-resnet11.yaml", Recipe) == Recipe()
+    assert Recipe.read(paths.PARAMS / "featurizers" / "digits-resnet11.yaml") == Recipe()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_recipe_is_valid_and_has_a_folder_of_its_name(path, outputs):
-    chosen = study.read(path, Recipe)
+    chosen = Recipe.read(path)
     assert chosen.recipe == path.stem and chosen.settings().epochs == chosen.epochs
     assert chosen.file == outputs / "featurizers" / path.stem / f"{path.stem}.keras"
     assert chosen.model_copy(update={"seed": 7}).folder.parent == outputs / "variations"
@@ -46,7 +46,7 @@ def test_every_recipe_is_valid_and_has_a_folder_of_its_name(path, outputs):
 
 def test_an_unknown_parameter_is_refused():
     with pytest.raises(InputError, match="Unknown parameter epoch; known are recipe, dataset"):
-        study.from_parameters({"epoch": 3}, Recipe)
+        Recipe.of({"epoch": 3})
 
 
 def test_a_network_is_trained_once_and_says_how(small, monkeypatch):
@@ -92,7 +92,7 @@ def test_accuracies_are_of_the_originals_and_the_mean_of_the_copies(small):
 def test_the_committed_featurizers_are_of_their_recipes(name):
     path = PUBLISHED / name / f"{name}.keras"
     record = training.read_record(path)
-    chosen = study.read(paths.PARAMS / "featurizers" / f"{name}.yaml", Recipe)
+    chosen = Recipe.read(paths.PARAMS / "featurizers" / f"{name}.yaml")
     assert record["recipe"] == chosen.model_dump(exclude={"data_folder"})
     assert record["test_accuracy"] >= (0.85 if "flips" in chosen.augmentation else 0.8)
     assert len(record["data"]["sha256"]) == 64

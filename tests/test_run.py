@@ -20,9 +20,9 @@ from influaug.run import MARK, main, run
 pytestmark = pytest.mark.slow
 
 PARAMETERS = "study: tiny\nn_train: 40\nbudgets: [2, 10, 40]\n"
-SETUP = """from influaug.study import from_namespace
+SETUP = """from influaug.study import Study
 
-s = from_namespace(globals())
+s = Study.from_namespace(globals())
 import os
 print("n_train", s.n_train, "C", s.C, "in", os.getcwd())"""
 

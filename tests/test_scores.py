@@ -4,7 +4,8 @@ from sklearn.svm import SVC
 
 from influaug import heads, logistic
 from influaug.errors import InputError
-from influaug.influence import factor, self_influence
+from influaug.influence import self_influence
+from influaug.inverse import factor
 from influaug.scores import SCORES, Head, ScoreOptions, compute
 from problems import problem
 

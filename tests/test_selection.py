@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import influaug
-from influaug import AugmentationSelector, choice, greedy, policies, quotas, set_policies
+from influaug import AugmentationSelector, greedy, policies, quotas, set_policies
 from influaug.errors import InputError
 from influaug.estimator import LogisticHead
 from influaug.featurizers import KerasFeaturizer, lenet
@@ -32,8 +32,14 @@ from problems import problem
 pytestmark = pytest.mark.slow
 
 N, CLASSES = 40, 3
-OF_POINTS = [name for name, policy in set_policies.POLICIES.items() if policy.paper]
-OF_COPIES = [name for name, policy in set_policies.POLICIES.items() if not policy.paper]
+OF_POINTS, OF_COPIES = (
+    [
+        name
+        for name, policy in set_policies.POLICIES.items()
+        if policy.needs_no_copies == alike and policy.score != policies.ANY
+    ]
+    for alike in (True, False)
+)
 
 
 def flat(images):
@@ -82,7 +88,7 @@ def test_the_package_is_light_and_leads_to_it():
 
 
 @pytest.mark.parametrize("score", ["loss", "influence", "margin"])
-@pytest.mark.parametrize("policy", list(policies.POLICIES))
+@pytest.mark.parametrize("policy", list(policies.POINT_POLICIES))
 def test_policies_of_points_are_those_of_policies(policy, score):
     features, labels, _, _ = copied()
     ours = AugmentationSelector(policy, 7, score, random_state=3).fit(features, labels)
@@ -137,7 +143,7 @@ def test_greedy_scores_are_the_promises_of_the_chosen(name):
     features, labels, copies, source = copied()
     ours = AugmentationSelector(name, 9).fit(features, labels, copies=copies, source=source)
     candidates = greedy.Candidates(features, labels, copies, source)
-    found = greedy.select(candidates, choice.GREEDY[name], 9, batch=9 if name == "one_shot" else None)
+    found = greedy.select(candidates, set_policies.POLICIES[name].score, 9, batch=9 if name == "one_shot" else None)
     by_copy = dict(zip(found.order, found.scores, strict=True))
     np.testing.assert_allclose(ours.scores_, [by_copy[copy] for copy in ours.support_])
 

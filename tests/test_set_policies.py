@@ -3,12 +3,16 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from influaug import policies
+from influaug import clusters, greedy, policies, set_rules
 from influaug.errors import InputError
 from influaug.greedy import Candidates, select
 from influaug.heads import with_intercept
-from influaug.influence import factor, self_influence
-from influaug.set_policies import BALANCED, POLICIES, SetOptions, choose, generated, names
+from influaug.influence import self_influence
+from influaug.inverse import factor
+from influaug.policies import ANY
+from influaug.scores import SCORES
+from influaug.set_policies import ALIASES, BALANCED, POLICIES, Chooser, SetOptions, choose, generated, names
+from influaug.validation import ValidationInfluence
 from problems import problem
 
 K = 3
@@ -25,6 +29,7 @@ OF_POINTS = [
     "greedy_points",
 ]
 POOLED = ["pool_influence", "pool_clusters", "pool_random"]
+DRAW_SETS = ["k_dpp", "k_dpp_influence"]
 GREEDY = ["influence", "loss", "self_influence", "hybrid", "points"]
 DETERMINISTIC = ["loss", "influence", "pool_influence", "one_shot", *(f"greedy_{name}" for name in GREEDY)]
 
@@ -41,6 +46,15 @@ def chosen(name, c, budgets=(0, 7, 30), seed=0, options=OPTIONS):
     return choose(name, c, budgets, options, np.random.default_rng(seed))
 
 
+def any_chosen(name, c, budgets=(7, 30), seed=0, score="margin"):
+    """As `chosen`, by a policy with or without a score of one's own choice."""
+    if POLICIES[name].score != ANY:
+        return chosen(name, c, budgets, seed)
+    chooser, points = Chooser.of(name, score, False, OPTIONS), (c.features, c.labels)
+    orders = [chooser.points(*points, -(-budget // K), np.random.default_rng(seed)).order for budget in budgets]
+    return [set_rules.copies_of(c, order)[:budget] for order, budget in zip(orders, budgets, strict=True)]
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("name", names())
 def test_every_policy_adds_as_many_distinct_copies_as_it_may(name, n_classes):
@@ -55,7 +69,7 @@ def test_every_policy_adds_as_many_distinct_copies_as_it_may(name, n_classes):
     assert np.array_equal(sets[2], other[2]) == deterministic
 
 
-@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("k_dpp")])
+@pytest.mark.parametrize("name", [name for name in names() if name not in DRAW_SETS])
 def test_larger_budgets_contain_smaller_ones(name):
     _, few, many = chosen(name, candidates())
     np.testing.assert_array_equal(many[:7], few)
@@ -69,7 +83,7 @@ def test_policies_of_points_add_all_copies_of_a_point_but_the_last(name):
     assert sorted(np.unique(c.source[few], return_counts=True)[1]) == [1, 3, 3]
 
 
-@pytest.mark.parametrize("name", [f"{name}{BALANCED}" for name, policy in POLICIES.items() if policy.balances])
+@pytest.mark.parametrize("name", [name for name in names() if name.endswith(BALANCED)])
 def test_of_balanced_policies_the_classes_differ_by_a_point(name):
     c = candidates(n=120, n_classes=3)
     copies = chosen(name, c)[2]
@@ -173,3 +187,105 @@ def test_held_out_influence_needs_two_points_a_class():
     c = Candidates(features, labels, features, np.arange(20))
     with pytest.raises(InputError, match="at least two points of each class"):
         chosen("held_out_up", c, (5,))
+
+
+def test_there_is_one_registry_and_every_second_name_leads_to_it():
+    assert {**policies.POINT_POLICIES}.items() <= POLICIES.items() and not set(ALIASES) & set(POLICIES)
+    for alias, name in ALIASES.items():
+        assert Chooser.of(alias, "loss", False, OPTIONS) == Chooser.of(name, "loss", False, OPTIONS)
+    c = candidates()
+    second = {"influence": "deterministic_proportional", "loss": "deterministic_proportional"}
+    for name, of in {**second, "influence_random": "random_proportional", "random_points": "baseline"}.items():
+        score = POLICIES[name].score or "margin"
+        for ours, theirs in zip(any_chosen(name, c), any_chosen(of, c, score=score), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_looks_at_the_copies_that_it_declares(name):
+    c, generates = candidates(), POLICIES[name].generates
+    shuffled = np.random.default_rng(9).permutation(c.copies)
+    seen = {"chosen": [], "pool": np.flatnonzero(np.isin(c.source, pool_of(name, c))), "all": np.arange(len(c.source))}
+    nowhere = np.full_like(c.copies, np.nan)
+    nowhere[seen[generates]] = c.copies[seen[generates]]
+    orders = [any_chosen(name, Candidates(c.features, c.labels, x, c.source)) for x in (c.copies, shuffled, nowhere)]
+    assert np.array_equal(orders[0][1], orders[1][1]) == (generates == "chosen")
+    for ours, theirs in zip(orders[0], orders[2], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert (POLICIES[name].pool is not None) == (generates == "pool") == (name in POOLED)
+
+
+def pool_of(name, c):
+    pool = Chooser.of(name, "loss", False, OPTIONS).pool(c.features, c.labels, np.random.default_rng(0))
+    return [] if pool is None else pool
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_orders_what_it_declares(name):
+    c = candidates()
+    counts = sorted(np.unique(c.source[any_chosen(name, c)[0]], return_counts=True)[1])
+    assert (counts == [1, 3, 3]) == (POLICIES[name].unit == "point")
+    assert POLICIES[name].needs_no_copies == (POLICIES[name].score == ANY or name in set(OF_POINTS) - {"greedy_points"})
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_draws_what_it_declares(name):
+    c, policy = candidates(), POLICIES[name]
+    several = [any_chosen(name, c, seed=seed) for seed in range(3)]
+    assert policy.random == any(not np.array_equal(sets[1], several[0][1]) for sets in several)
+    assert policy.draws_sets == any(not np.array_equal(few, many[:7]) for few, many in several) == (name in DRAW_SETS)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_balances_if_it_declares_so(name):
+    c, policy = candidates(n=120, n_classes=3), POLICIES[name]
+    assert (f"{name}{BALANCED}" in names()) == (policy.balances and policy.score != ANY)
+    if not policy.balances:
+        with pytest.raises(InputError, match=f"{name} has no balanced variant"):
+            Chooser.of(name, "loss", True, OPTIONS)
+    elif policy.needs_no_copies:
+        rng = np.random.default_rng(0)
+        points = Chooser.of(name, "loss", True, OPTIONS).points(c.features, c.labels, 10, rng).order
+        assert np.ptp(np.bincount(c.labels[points], minlength=3)) <= 1
+
+
+def recording(monkeypatch, owner, name, of, seen):
+    """Let a function go on as it was, and write down something of each call."""
+    original = getattr(owner, name)
+
+    def recorded(*arguments, **options):
+        seen.append(of(arguments, options))
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, recorded)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_uses_the_score_and_the_clusters_that_it_declares(name, monkeypatch):
+    scores, clustered, c, policy = [], [], candidates(), POLICIES[name]
+    recording(monkeypatch, set_rules, "compute", lambda arguments, _: arguments[0], scores)
+    recording(monkeypatch, greedy, "select", lambda _, options: options["score"], scores)
+    for method in ("up_loss", "aug_loss"):
+        recording(monkeypatch, ValidationInfluence, method, lambda *_, method=method: method, scores)
+    recording(monkeypatch, clusters, "clusters", lambda *_: True, clustered)
+    any_chosen(name, c)
+    inner = {"up_loss"} if "aug_loss" in scores else set()  # the one is made of the other
+    assert set(scores) - inner == ({"margin"} if policy.score == ANY else {policy.score} - {None})
+    assert any(clustered) == policy.needs_clusters
+    known = SCORES if policy.needs_no_copies else [*greedy.SCORES, "up_loss", "aug_loss"]
+    assert policy.score in (None, ANY, *known)
+
+
+def test_a_policy_has_the_source_that_it_declares():
+    code = {"clustered", "clustered_influence", "k_dpp", "k_dpp_influence"}
+    paper = {*policies.POINT_POLICIES, "random_points", "loss", "influence", "influence_random"}
+    assert {name for name, policy in POLICIES.items() if policy.source == policies.RELEASED_CODE} == code
+    assert {name for name, policy in POLICIES.items() if policy.source == policies.PAPER} == paper
+    assert len({policy.meaning for policy in POLICIES.values()}) == len(POLICIES)
+
+
+def test_a_policy_without_a_score_or_a_key_is_refused_where_it_needs_one():
+    with pytest.raises(InputError, match="goes by no score"):
+        set_rules.Task(candidates(), [7], OPTIONS).point_scores  # noqa: B018
+    with pytest.raises(InputError, match="copies at random has no key to order points by"):
+        policies.order_of(POLICIES["random_copies"], np.ones(3), np.random.default_rng(0))

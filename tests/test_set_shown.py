@@ -9,7 +9,6 @@ from influaug import figures, paths, set_shown
 from influaug.errors import InputError
 from influaug.greedy import select
 from influaug.set_study import SetStudy
-from influaug.study import read
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +30,7 @@ def study(tmp_path_factory):
 def r(study, monkeypatch):
     monkeypatch.setattr(paths, "PARAMS", study / "params")
     monkeypatch.setenv("INFLUAUG_OUTPUTS", str(study / "outputs"))
-    return next(set_shown.replicates(read(study / "params" / "sets" / "small.yaml", SetStudy)))
+    return next(set_shown.replicates(SetStudy.read(study / "params" / "sets" / "small.yaml")))
 
 
 def test_picked_images_are_the_copies_of_their_points(r):

@@ -6,7 +6,6 @@ import yaml
 from influaug import paths, set_study, stages
 from influaug.errors import InputError
 from influaug.set_study import SetStudy, problem, table
-from influaug.study import from_parameters, read
 from test_sweep import feature_set
 
 pytestmark = pytest.mark.slow
@@ -28,7 +27,7 @@ def params(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_file_is_valid_named_and_explained(path):
-    study = read(path, SetStudy)
+    study = SetStudy.read(path)
     assert study.sets == path.stem
     assert study.folder == paths.outputs() / "sets" / path.stem
     study.settings().budgets(study.base().n_train * len(study.base().augmentation()))
@@ -38,13 +37,13 @@ def test_every_file_is_valid_named_and_explained(path):
 
 
 def test_a_table_is_kept_replicate_by_replicate(params, monkeypatch):
-    study = read(params / "sets" / "small.yaml", SetStudy)
+    study = SetStudy.read(params / "sets" / "small.yaml")
     first = table(study)
     assert set(first["replicate"]) == {0, 1} and len(first) == 2 * (2 + 4)
     monkeypatch.setattr(set_study, "_computed", lambda *_: pytest.fail("computed again"))
     monkeypatch.setattr(stages, "features", lambda *_: pytest.fail("featurized again"))
     keys = {}
-    monkeypatch.setattr(set_study, "_key", lambda *given: keys[given[3]])
+    monkeypatch.setattr(set_study, "replicate_key", lambda *given: keys[given[3]])
     for replicate in range(2):
         path = study.folder / "replicates" / f"replicate-{replicate:02d}.parquet"
         keys[replicate] = set_study.artifacts.read_manifest(path)["key"]
@@ -54,7 +53,7 @@ def test_a_table_is_kept_replicate_by_replicate(params, monkeypatch):
 
 
 def test_other_parameters_give_other_tables(params):
-    study = read(params / "sets" / "small.yaml", SetStudy)
+    study = SetStudy.read(params / "sets" / "small.yaml")
     first, other = table(study), table(study.model_copy(update={"C": 0.1}))
     assert not np.allclose(first["accuracy"], other["accuracy"])
     noisy = table(study.model_copy(update={"wrong_labels": 0.1}))
@@ -86,7 +85,7 @@ def test_problems_have_the_errors_and_the_imbalance_that_are_asked_for():
 )
 def test_wrong_parameters_are_refused_in_a_sentence(parameters, message):
     with pytest.raises(InputError, match=message):
-        from_parameters(parameters, SetStudy)
+        SetStudy.of(parameters)
 
 
 def test_the_command_computes_a_study_and_names_what_is_wrong(params, capsys):

@@ -7,7 +7,6 @@ from scipy import stats
 from influaug import artifacts, figures, paths, set_summary
 from influaug.set_study import SetStudy
 from influaug.set_summary import across, below_full, by_share, costs, enough, gains, in_percent, studies_found
-from influaug.study import read
 
 ACCURACY = {
     ("none", 0.0): [0.80, 0.82, 0.81],
@@ -109,7 +108,7 @@ def test_studies_that_differ_in_the_transformation_alone_are_alike(table, tmp_pa
         (folder / "sets" / f"{name}.yaml").write_text(f"sets: {name}\nstudy: {name[0].replace('n', 'a')}\n{more}")
         path = paths.outputs() / "sets" / name / "sets.parquet"
         artifacts.write_table(path, artifacts.manifest("key"), table)
-    found = set_summary.alike(read(folder / "sets" / "a.yaml", SetStudy))
+    found = set_summary.alike(SetStudy.read(folder / "sets" / "a.yaml"))
     assert set(found) == {"translate", "rotate"}
     fig, axes = plt.subplots(1, 2)
     figures.sets_side_by_side(axes, found)

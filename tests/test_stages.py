@@ -14,7 +14,7 @@ from influaug.data import load, split
 from influaug.errors import InputError
 from influaug.featurizers import KerasFeaturizer
 from influaug.scores import Head, ScoreOptions, compute
-from influaug.study import Study, from_parameters
+from influaug.study import Study
 from influaug.sweep import run as run_sweep
 
 pytestmark = pytest.mark.slow
@@ -80,7 +80,7 @@ def tiny(data):
 
 
 def in_folder(parameters):
-    study = from_parameters(parameters)
+    study = Study.of(parameters)
     kind = type("Tiny", (type(study),), {"folder": property(lambda s: folder())})
     object.__setattr__(study, "__class__", kind)
     return study
@@ -363,41 +363,6 @@ def test_a_change_of_the_users_data_makes_everything_anew(tiny, projected, tmp_p
     assert not equal(first[FEATURES], second[FEATURES])
 
 
-@pytest.mark.parametrize(
-    ("module", "anew"),
-    [
-        ("featurizers", ALL),
-        ("transformations", ALL),
-        ("data", ALL),
-        ("sources", ALL),
-        ("scores", {SCORES, SWEEP, VSV}),
-        ("logistic", {SCORES, SWEEP, VSV}),
-        ("policies", {SCORES, SWEEP, VSV}),
-        ("vsv", {VSV}),
-        ("figures", set()),
-    ],
-)
-def test_a_change_of_code_makes_anew_what_it_makes(before, tiny, monkeypatch, tmp_path, module, anew):
-    edited = tmp_path / f"{module}.py"
-    original = artifacts.modules_of
-    monkeypatch.setattr(
-        artifacts, "modules_of", lambda *names: [edited if p.stem == module else p for p in original(*names)]
-    )
-    for more, expected in ((b"\n# a comment\n", set()), (b"\nedited = True\n", anew)):
-        edited.write_bytes(Path(stages.__file__).with_name(f"{module}.py").read_bytes() + more)
-        stages._code.cache_clear()
-        everything(tiny())
-        after = times()
-        assert {name for name in ALL if after[name] != before[name]} == expected
-
-
-@pytest.fixture(autouse=True)
-def own_code():
-    """No key of code that a test has edited outlives it."""
-    yield
-    stages._code.cache_clear()
-
-
 def test_an_interrupted_study_goes_on_where_it_was(tiny, projected, monkeypatch):
     study = tiny(replicates=3)
     with monkeypatch.context() as patch:
@@ -469,13 +434,10 @@ def test_sweeps_are_found_by_the_name_of_their_folder(tiny, projected, outputs):
     assert isinstance(found["own"], pd.DataFrame) and len(found["own"]) == 5
 
 
-def twice(network, images, transformation):
-    """Features that are not what the study asks for."""
-    return 2 * stages.originals_and_copies(network, images, transformation)
-
-
-def test_a_change_of_a_stage_s_own_code_makes_anew_what_it_makes(before, tiny, monkeypatch):
-    monkeypatch.setattr(stages, "FEATURIZED_BY", (*stages.FEATURIZED_BY[1:], twice))
-    everything(tiny())
-    after = times()
-    assert {name for name in ALL if after[name] != before[name]} == ALL
+@pytest.mark.parametrize("stage", [stages.scores, stages.sweep, stages.virtual_support_vectors])
+def test_an_unknown_engine_is_refused_before_a_network_is_trained(stage, monkeypatch, outputs):
+    monkeypatch.setenv("INFLUAUG_ENGINE", "gpu")
+    monkeypatch.setattr(stages, "features", lambda *_: pytest.fail("features were computed"))
+    with pytest.raises(InputError, match="INFLUAUG_ENGINE is 'gpu'"):
+        stage(Study())
+    assert not outputs.exists()

@@ -12,10 +12,10 @@ from influaug import paths, study
 from influaug.errors import InputError
 from influaug.featurizers import NETWORKS
 from influaug.scores import ScoreOptions
-from influaug.study import Study, from_namespace, from_parameters
+from influaug.study import Study
 from influaug.sweep import scaled_budgets
 
-SETUP = "from influaug.study import from_namespace\n\ns = from_namespace(globals())"
+SETUP = "from influaug.study import Study\n\ns = Study.from_namespace(globals())"
 TINY = {"n_train": 40, "epochs": 1, "rounds": 2, "replicates": 1, "budgets": [2, 10, 40]}
 FILES = sorted(paths.PARAMS.glob("*.yaml"))
 
@@ -23,7 +23,7 @@ FILES = sorted(paths.PARAMS.glob("*.yaml"))
 def sentence(parameters):
     """What is said of wrong parameters: one sentence."""
     with pytest.raises(InputError) as error:
-        from_parameters(parameters)
+        Study.of(parameters)
     text = str(error.value)
     assert "\n" not in text and text.endswith(".") and ".;" not in text, text
     return text
@@ -36,12 +36,12 @@ def file_of(tmp_path, text, name="own.yaml"):
 
 
 def test_the_defaults_are_the_small_embedded_case():
-    assert study.read(paths.PARAMS / "digits-translate.yaml") == Study()
+    assert Study.read(paths.PARAMS / "digits-translate.yaml") == Study()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_params_file_is_valid_named_and_explained(path):
-    chosen = study.read(path)
+    chosen = Study.read(path)
     assert chosen.study == path.stem
     assert chosen.augmentation()
     text = path.read_text("utf-8")
@@ -162,7 +162,7 @@ def test_a_wrong_value_is_one_sentence_that_says_what_is_right(parameters, right
 )
 def test_what_only_the_data_can_tell_is_one_sentence_too(parameters, right):
     with pytest.raises(InputError) as error:
-        from_parameters(parameters).split(0)
+        Study.of(parameters).split(0)
     assert right in str(error.value) and "\n" not in str(error.value)
 
 
@@ -172,8 +172,8 @@ def test_a_study_is_not_changed():
 
 
 def test_whole_numbers_are_numbers():
-    chosen = from_parameters({"C": 10, "learning_rate": 1, "magnitudes": [3]})
-    assert chosen == from_parameters({"C": 10.0, "learning_rate": 1.0, "magnitudes": [3.0]})
+    chosen = Study.of({"C": 10, "learning_rate": 1, "magnitudes": [3]})
+    assert chosen == Study.of({"C": 10.0, "learning_rate": 1.0, "magnitudes": [3.0]})
     assert isinstance(chosen.C, float)
 
 
@@ -195,7 +195,7 @@ def test_what_is_not_yaml_of_parameters_is_refused_and_never_run(tmp_path, text)
     made = tmp_path / "made"
     path = file_of(tmp_path, text.format(made=made) if isinstance(text, str) else text)
     with pytest.raises(InputError) as error:
-        study.read(path)
+        Study.read(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
     assert not made.exists()
 
@@ -220,7 +220,7 @@ def test_malicious_yaml_is_one_sentence_and_runs_nothing(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     path = file_of(tmp_path, text)
     with pytest.raises(InputError, match=f"own.yaml is not a YAML file: .*{reason}") as error:
-        study.read(path)
+        Study.read(path)
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
     assert [file.name for file in tmp_path.iterdir()] == ["own.yaml"] and path.read_text() == text
 
@@ -228,7 +228,7 @@ def test_malicious_yaml_is_one_sentence_and_runs_nothing(tmp_path, monkeypatch, 
 def test_a_file_of_parameters_without_end_is_not_even_read(tmp_path):
     path = file_of(tmp_path, "classes: " + "[" * 10_000_000)
     with pytest.raises(InputError, match=r"larger than the 100000 bytes that a file of parameters may have\.$"):
-        study.read(path)
+        Study.read(path)
 
 
 def test_what_a_file_says_at_length_is_repeated_in_part_and_on_one_line(tmp_path):
@@ -239,18 +239,18 @@ def test_what_a_file_says_at_length_is_repeated_in_part_and_on_one_line(tmp_path
 
 @pytest.mark.parametrize("cell", ["n_train = 1\0", "n_train = " + "[" * 5000, "n_train = " + "-" * 5000 + "1"])
 def test_a_cell_that_python_cannot_read_holds_no_parameters(cell):
-    assert from_namespace({"In": ["", cell], "n_train": 40, "study": "digits-translate"}) is not None
+    assert Study.from_namespace({"In": ["", cell], "n_train": 40, "study": "digits-translate"}) is not None
 
 
 def test_the_place_of_an_error_in_a_file_is_named(tmp_path):
     with pytest.raises(InputError, match="line 2"):
-        study.read(file_of(tmp_path, "C: 10\nn_train: 10: 20\n"))
+        Study.read(file_of(tmp_path, "C: 10\nn_train: 10: 20\n"))
 
 
 @pytest.mark.parametrize("name", ["nosuch.yaml", ""])
 def test_a_missing_file_is_answered_with_the_studies_there_are(tmp_path, name):
     with pytest.raises(InputError, match="digits-crop, digits-rotate, digits-ten-translate, digits-translate"):
-        study.read(tmp_path / name)
+        Study.read(tmp_path / name)
 
 
 @pytest.fixture
@@ -275,8 +275,8 @@ def test_a_parameters_cell_makes_the_study(cells):
 
 
 def test_no_parameters_make_the_defaults():
-    assert from_namespace({}) == Study()
-    assert from_namespace({"In": [""], "study": "own", "rounds": 3, "other": 1}) == Study(study="own", rounds=3)
+    assert Study.from_namespace({}) == Study()
+    assert Study.from_namespace({"In": [""], "study": "own", "rounds": 3, "other": 1}) == Study(study="own", rounds=3)
 
 
 def test_papermills_cell_is_over_the_notebooks_own(cells):
@@ -312,7 +312,7 @@ def test_notebooks_show_the_sentence_alone():
 
 
 def test_the_folder_is_the_studys_own_for_the_published_parameters_only(outputs):
-    published = study.read(paths.PARAMS / "mnist-crop.yaml")
+    published = Study.read(paths.PARAMS / "mnist-crop.yaml")
     assert published.folder == outputs / "mnist-crop"
     assert Study().folder == outputs / "digits-translate"
     variations = [
@@ -331,7 +331,7 @@ def test_the_folder_is_the_studys_own_for_the_published_parameters_only(outputs)
 
 
 def test_seeds_differ_by_seed_replicate_and_purpose_and_are_always_the_same():
-    where = list(itertools.product((0, 1), (0, 1, 2), study.PURPOSES))
+    where = list(itertools.product((0, 1), (0, 1, 2), Study.purposes))
     drawn = [
         (Study(seed=seed).seed_of(r, what), *Study(seed=seed).seed_sequence(r, what).generate_state(4))
         for seed, r, what in where
@@ -341,7 +341,7 @@ def test_seeds_differ_by_seed_replicate_and_purpose_and_are_always_the_same():
         (Study(seed=seed).seed_of(r, what), *Study(seed=seed).seed_sequence(r, what).generate_state(4))
         for seed, r, what in where
     ]
-    one = np.random.SeedSequence(0, spawn_key=(1, study.PURPOSES.index("network")))
+    one = np.random.SeedSequence(0, spawn_key=(1, Study.purposes.index("network")))
     assert Study().seed_of(1, "network") == one.generate_state(1)[0]
 
 
@@ -374,4 +374,4 @@ def test_the_sweep_gets_what_the_study_says():
     ],
 )
 def test_the_augmentation_is_the_papers_or_the_studys_own(parameters, labels):
-    assert list(from_parameters(parameters).augmentation().labels)[: len(labels)] == labels
+    assert list(Study.of(parameters).augmentation().labels)[: len(labels)] == labels

@@ -13,7 +13,6 @@ from sklearn.neural_network import MLPClassifier
 
 from influaug import toy, toy_figures
 from influaug.errors import InputError
-from influaug.study import from_parameters
 from influaug.toy import Toy
 
 pytestmark = pytest.mark.slow
@@ -220,10 +219,10 @@ def test_wrong_input_is_refused():
     with pytest.raises(InputError, match="mode must be one of as_published, refreshed, beside, not 'fixed'"):
         toy.learn(SMALL, "fixed", points, classifier, 0)
     with pytest.raises(InputError, match="Unknown parameter scenario; known are toy, scenarios"):
-        from_parameters({"scenario": "moved"}, Toy)
+        Toy.of({"scenario": "moved"})
     with pytest.raises(InputError, match=r"Parameter modes\.0: "):
-        from_parameters({"modes": ["fixed"]}, Toy)
-    assert from_parameters({"move": [0, -1], "C": 2}, Toy) == Toy(move=[0.0, -1.0], C=2.0)
+        Toy.of({"modes": ["fixed"]})
+    assert Toy.of({"move": [0, -1], "C": 2}) == Toy(move=[0.0, -1.0], C=2.0)
 
 
 def test_figures_show_the_points_and_the_means(found):

@@ -6,7 +6,7 @@ import pytest
 
 from influaug import artifacts, paths, stages, verify
 from influaug.errors import InputError
-from influaug.study import read
+from influaug.study import Study
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "PARAMS", folder / "params")
         patch.setenv("INFLUAUG_OUTPUTS", str(folder / "outputs"))
-        stages.sweep(read(folder / "params" / "tiny.yaml"))
+        stages.sweep(Study.read(folder / "params" / "tiny.yaml"))
     return folder
 
 

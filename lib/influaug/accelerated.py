@@ -1,4 +1,4 @@
-"""The batched solver of `influaug.logistic` through Keras, on a GPU where its backend (TensorFlow, JAX, torch) has one.
+"""The engine ``keras`` of `influaug.logistic`: the batched solver on the device of Keras's backend.
 
 On a GPU the launching of many small kernels is what costs. So the models of all groups advance together: they lie on a
 grid, a group a line, and one inverse Hessian a line preconditions it in a single batched product. All steps are
@@ -7,18 +7,18 @@ large products where L-BFGS needs many small ones. Steps are taken in float32; p
 computed in float64, and models that miss their tolerance go on in float64.
 
 All points are used in every fit, so that shapes stay what they are: what runs often is compiled once for each size of
-the grid. Apple's GPUs, which have no float64, are not supported.
+the grid. Devices without float64, as Apple's GPUs, are refused (`influaug.logistic.engine_of`).
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import heads, logistic
-from .backend import keras
+from . import heads
+from .backend import compiled, full_precision, keras
+from .logistic import MOST_PRODUCTS, MOST_STEPS, REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,6 @@ ROWS = 8192
 """Rows a block: the working memory of a step is this many numbers a model and class, a few times."""
 LARGEST_FULL = 300
 """Parameters of a softmax head up to which preconditioners are of full size; beyond, they have one block a class."""
-MOST_STEPS, MOST_PRODUCTS, REFRESH = logistic.MOST_STEPS, logistic.MOST_PRODUCTS, logistic.REFRESH
 
 _PRECISIONS = ("float32", "float64", "float64")
 # The last time, lines with different models have the Hessian of the few that are left.
@@ -39,89 +38,48 @@ _SHARE = 0.1
 ops = keras.ops
 
 
-class Solver(logistic.Solver):
-    """Points, placed on the device once for any number of fits.
-
-    Parameters, results and errors are those of `logistic.Solver`. A first fit is slow where functions get compiled.
+class Engine:
+    """Points, placed on the device once for any number of fits; `influaug.logistic.Solver` is the way in.
 
     Parameters
     ----------
-    features : array [n, d]
-    labels : int array [n]
-        0 .. n_classes - 1.
-    merge_equal : bool
-        Solve models with equal weights once.
-
-    Raises
-    ------
-    InputError
-        Shapes that do not fit, or features that are not finite.
+    x : array [n, d + 1]
+        With the constant column; with two classes the rows of class 0 are negated.
+    hot : array [K, n] or None
+        One-hot labels; None with two classes.
     """
 
-    def __init__(self, features: np.ndarray, labels: np.ndarray, merge_equal: bool = True) -> None:
-        super().__init__(features, labels, merge_equal=merge_equal)
-        x, hot = _blocks(self.x), None if self.hot is None else _blocks(self.hot.T)
-        with _full_precision():
+    def __init__(self, x: np.ndarray, hot: np.ndarray | None) -> None:
+        x, hot = in_blocks(x), None if hot is None else in_blocks(hot.T)
+        with full_precision():
             self._points = {
-                dtype: (_tensor(x, dtype), None if hot is None else _tensor(hot, dtype))
+                dtype: (tensor(x, dtype), None if hot is None else tensor(hot, dtype))
                 for dtype in ("float32", "float64")
             }
 
-    def fit(
-        self,
-        weights: np.ndarray,
-        C: float = 10.0,
-        start: np.ndarray | None = None,
-        tolerance: float = 1e-9,
-        groups: np.ndarray | None = None,
-    ) -> logistic.Fit:
-        """Minimise J for every row of weights, see `logistic.Solver.fit`.
-
-        Parameters
-        ----------
-        weights : array [m, n]
-        C : float
-        start : array [m, K, d + 1], optional
-        tolerance : float
-        groups : int array [m], optional
-            Models with the same number share a Hessian; a group much larger than most is cut into several. One
-            Hessian a group is kept on the device, five times while it is inverted; without groups, one a model.
+    def minimise(
+        self, weights: np.ndarray, C: float, start: np.ndarray, tolerance: float, groups: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Minimise J for every row of weights [m, n], from start [m, K, d + 1]; see `logistic.Solver.fit`.
 
         Returns
         -------
-        logistic.Fit
-
-        Raises
-        ------
-        InputError
-            Weights or a C that are not finite or have the wrong sign, or shapes that do not fit.
-        RuntimeError
-            A model that does not reach the tolerance, in float64 either; the message names it.
+        theta : array [m, K, d + 1]
+        results : array [3, m]
+            J, half the squared Newton decrement, and steps taken. A decrement above the tolerance is not refused here.
         """
-        weights = np.asarray(weights)
-        self._check(weights, C, start)
-        first, inverse = logistic._distinct(weights) if self.merge_equal else (np.arange(len(weights)),) * 2
-        grid = _grid(np.arange(len(first)) if groups is None else np.asarray(groups)[first])
-        theta = np.zeros((len(first), self.K, self.width))
-        begin = (theta if start is None else np.asarray(start)[first])[..., self.live]
-        with _full_precision():
-            rows = self._rows(weights[first[grid.ravel()]], C)
-            found, *results = _solve(rows, begin.reshape(len(first), -1)[grid], tolerance)
+        grid = _grid(groups)
+        with full_precision():
+            rows = self._rows(weights[grid.ravel()], start.shape[1:], C)
+            found, *results = _solve(rows, start.reshape(len(start), -1)[grid], tolerance)
         _, places = np.unique(grid, return_index=True)
-        theta[..., self.live] = found[places].reshape(begin.shape)
-        if self.K > 1:
-            theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
-        objective, decrement, iterations = np.array(results)[:, places[inverse]]
-        missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
-        if missed.size:
-            raise RuntimeError(f"models {missed.tolist()} did not reach the tolerance {tolerance:g}")
-        return logistic.Fit(theta[inverse], objective, decrement, iterations.astype(int))
+        return found[places].reshape(start.shape), np.array(results)[:, places]
 
-    def _rows(self, weights, C):
-        """All points with weights [M, n], by precision."""
-        weights, penalty = _blocks(weights.T), heads.penalty(len(self.live), self.K, C)
+    def _rows(self, weights, shape, C):
+        """All points with weights [M, n], by precision; shape is that of a model's parameters."""
+        weights, penalty = in_blocks(weights.T), heads.penalty(shape[1], shape[0], C)
         return {
-            dtype: _Rows(*points, _tensor(weights, dtype), _tensor(penalty, dtype))
+            dtype: _Rows(*points, tensor(weights, dtype), tensor(penalty, dtype))
             for dtype, points in self._points.items()
         }
 
@@ -157,7 +115,7 @@ class _Rows(NamedTuple):
         return ops.fori_loop(1, ops.shape(self.x)[0], add, block(0))
 
 
-def _blocks(array):
+def in_blocks(array):
     """Rows [n, ...] in equal blocks [blocks, B, ...] of at most ROWS, filled up with zeros."""
     count = -(-len(array) // ROWS)
     fill = -len(array) % count
@@ -178,49 +136,7 @@ def _grid(groups):
     return np.concatenate([np.pad(models, (0, -len(models) % s), mode="wrap").reshape(-1, s) for models in of_groups])
 
 
-@contextmanager
-def _full_precision():
-    """Let float64 exist and products in float32 keep all of their bits, which they do not on a GPU unless told to."""
-    backend = keras.config.backend()
-    if backend == "jax":
-        import jax
-        from jax import experimental
-
-        enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else experimental.enable_x64
-        with enable_x64(True), jax.default_matmul_precision("highest"):
-            yield
-        return
-    if backend == "tensorflow":
-        from tensorflow.config import experimental
-
-        before, change = experimental.tensor_float_32_execution_enabled(), experimental.enable_tensor_float_32_execution
-        exact = False
-    else:
-        import torch
-
-        before, change = torch.get_float32_matmul_precision(), torch.set_float32_matmul_precision
-        exact = "highest"
-    change(exact)
-    try:
-        yield
-    finally:
-        change(before)
-
-
-def _compiled(function):
-    """The function as the backend runs it fastest."""
-    if keras.config.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    if keras.config.backend() == "tensorflow":
-        import tensorflow
-
-        return tensorflow.function(function, autograph=False, reduce_retracing=True)
-    return function
-
-
-def _tensor(array, dtype):
+def tensor(array, dtype):
     return ops.convert_to_tensor(np.asarray(array, dtype=dtype), dtype=dtype)
 
 
@@ -277,7 +193,7 @@ def _product(rows, theta, v):
     return Hv if rows.hot is None else Hv + ops.sum(v * _shift(rows), axis=1, keepdims=True) * _shift(rows)
 
 
-@_compiled
+@compiled
 def _evaluate(rows, theta):
     """J of every model, [M], and its gradient."""
 
@@ -290,7 +206,7 @@ def _evaluate(rows, theta):
     return J + 0.5 * _dot(theta, ridge), g + ridge
 
 
-@_compiled
+@compiled
 def _inverse_blocks(rows, theta, shares):
     """Inverse of the diagonal blocks, one a class, of each line's mean Hessian: [lines, K, d + 1, d + 1].
 
@@ -304,7 +220,7 @@ def _inverse_blocks(rows, theta, shares):
     return ops.reshape(_inverses(H, rows.penalty[:width]), (-1, K, width, width))
 
 
-@_compiled
+@compiled
 def _inverse_hessians(rows, theta, shares):
     """Inverse of each line's mean softmax Hessian, [lines, 1, p, p]; parameters as in `_inverse_blocks`."""
     K, width = _classes(rows), ops.shape(rows.x)[2]
@@ -332,9 +248,15 @@ def _curvature(rows, theta, shares, second):
         size, K = ops.shape(x)[0], _classes(rows)
         p = ops.reshape(_probabilities(_scores(x, theta, K), hot), (size, K, lines, s))
         D = second(ops.transpose(p, (0, 2, 1, 3)), ops.reshape(weights, (size, lines, 1, s)) * shares[:, None])
-        return ops.map(lambda d: ops.transpose(x) @ (d[:, None] * x), ops.transpose(ops.reshape(D, (size, -1))))
+        return weighted_grams(x, ops.transpose(ops.reshape(D, (size, -1))))
 
     return rows.total(part)
+
+
+@compiled
+def weighted_grams(x, D):
+    """Sum over rows of x [B, d + 1] of d x x', [P, d + 1, d + 1], for each row d of D [P, B]."""
+    return ops.map(lambda d: ops.transpose(x) @ (d[:, None] * x), D)
 
 
 def _inverses(H, penalty):
@@ -380,14 +302,14 @@ def _conjugate_gradients(rows, H0, theta, g, wanted, share):
     return d, ops.where(settled, reached + rz, np.inf)
 
 
-@_compiled
+@compiled
 def _direction(rows, H0, theta, g, wanted):
     """Newton's step for the wanted models, and the slope of J along it, [M]."""
     direction = -_conjugate_gradients(rows, H0, theta, g, wanted, 0.03)[0]
     return direction, _dot(direction, g)
 
 
-@_compiled
+@compiled
 def _move(rows, theta, g, size, direction, slope, wanted):
     """One step of the wanted models, refused where the slope has turned and grown: new theta, gradient, size."""
     trial = theta + ops.where(wanted, size, 0.0)[:, None] * direction
@@ -399,7 +321,7 @@ def _move(rows, theta, g, size, direction, slope, wanted):
     return ops.where(taken[:, None], trial, theta), ops.where(taken[:, None], g_trial, g), size
 
 
-@_compiled
+@compiled
 def _certify(rows, H0, theta, wanted):
     """J of every model and, for the wanted ones, half its squared Newton decrement, infinite if not to be computed."""
     J, g = _evaluate(rows, theta)
@@ -438,10 +360,10 @@ def _solve(rows, theta, tolerance):
     rows : dict of _Rows
         By precision.
     """
-    missed, theta = np.full(theta.shape[:2], True), _tensor(theta.reshape(-1, theta.shape[2]), "float64")
+    missed, theta = np.full(theta.shape[:2], True), tensor(theta.reshape(-1, theta.shape[2]), "float64")
     results = np.zeros((3, missed.size))
     for dtype in _PRECISIONS:
-        wanted = _tensor(missed.ravel(), "bool")
+        wanted = tensor(missed.ravel(), "bool")
         found, H0, steps = _descend(rows, dtype, theta, missed, tolerance)
         theta = ops.where(wanted[:, None], found, theta)
         J, decrement = map(ops.convert_to_numpy, _certify(rows["float64"], H0, theta, wanted))
@@ -462,11 +384,11 @@ def _descend(rows, dtype, theta, wanted, tolerance):
     for step in range(MOST_STEPS):
         if step in REFRESH:
             H0 = _preconditioners(exact, theta, open_.reshape(wanted.shape))
-        direction, slope = _direction(rows, ops.cast(H0, dtype), theta, g, _tensor(open_, "bool"))
+        direction, slope = _direction(rows, ops.cast(H0, dtype), theta, g, tensor(open_, "bool"))
         open_ = open_ & (-0.5 * ops.convert_to_numpy(slope) > least)
         if not open_.any():
             break
-        theta, g, size = _move(rows, theta, g, size, direction, slope, _tensor(open_, "bool"))
+        theta, g, size = _move(rows, theta, g, size, direction, slope, tensor(open_, "bool"))
         steps += open_
     return ops.cast(theta, "float64"), H0, steps
 
@@ -474,7 +396,7 @@ def _descend(rows, dtype, theta, wanted, tolerance):
 def _preconditioners(exact, theta, wanted):
     """Inverse of the mean Hessian of the wanted models of each line, of all where none is wanted, in float64."""
     shares = np.where(wanted.any(axis=1, keepdims=True), wanted, 1.0)
-    shares = _tensor(shares / shares.sum(axis=1, keepdims=True), "float64")
+    shares = tensor(shares / shares.sum(axis=1, keepdims=True), "float64")
     full = exact.hot is not None and theta.shape[1] <= LARGEST_FULL
     inverse = _inverse_hessians if full else _inverse_blocks
     return inverse(exact, ops.cast(theta, "float64"), shares)

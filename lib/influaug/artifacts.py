@@ -8,17 +8,13 @@ are read too.
 
 from __future__ import annotations
 
-import ast
 import errno
 import hashlib
-import importlib.util
-import inspect
 import json
 import os
 import platform
 import shutil
 import socket
-import textwrap
 import time
 import zipfile
 from contextlib import contextmanager
@@ -36,7 +32,7 @@ from .errors import InputError
 from .limits import check_arrays, check_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from .types import PathLike
@@ -125,79 +121,6 @@ def key(**depends_on: Any) -> str:
     """Hash of everything an artifact depends on: JSON-able values, compared by content."""
     text = json.dumps(depends_on, sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def modules_of(*modules: str) -> list[Path]:
-    """Source files of modules of this package and of those of this package that they import, directly or not."""
-    files = {}
-    waiting = list(modules)
-    while waiting:
-        module = waiting.pop()
-        spec = None if module in files else importlib.util.find_spec(module)
-        if spec is not None:
-            files[module] = Path(spec.origin)  # type: ignore[arg-type]
-            waiting += _imports(_bare(files[module].read_bytes()), module.rpartition(".")[0])
-    return [files[module] for module in sorted(files)]
-
-
-def _imports(tree, package):
-    """Names in a package that a module of it imports; those that are no modules have no spec."""
-    for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
-        if isinstance(node, ast.ImportFrom):
-            absolute = "." * node.level + (node.module or "")
-            source = importlib.util.resolve_name(absolute, package)
-            names = [f"{source}.{name}" for name in names] if source == package else [source]
-        yield from (name for name in names if name.startswith(f"{package}."))
-
-
-def code_key(*modules: str, functions: Iterable[Callable] = ()) -> str:
-    """Hash of the code of `modules_of` the given modules and of functions, but for what only people and checkers read.
-
-    That is comments, docstrings, and functions' type hints with what is imported for them (``if TYPE_CHECKING:``).
-    """
-    sources = [path.read_bytes() for path in modules_of(*modules)]
-    sources += [textwrap.dedent(inspect.getsource(function)) for function in functions]  # type: ignore[misc]
-    trees = [ast.dump(_bare(source)) for source in sources]
-    return hashlib.sha256("".join(trees).encode()).hexdigest()[:16]
-
-
-def _bare(source):
-    return _Bare().visit(ast.parse(source))
-
-
-class _Bare(ast.NodeTransformer):
-    """Takes out of code what does not decide what it computes; see `code_key`."""
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        return self._without_docstring(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return self._without_docstring(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self._without_docstring(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        named = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        return None if named else self.generic_visit(node)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        if node.module == "__future__":
-            return None
-        if node.module == "typing":
-            node.names = [alias for alias in node.names if alias.name != "TYPE_CHECKING"]
-        return node if node.names else None
-
-    def _without_docstring(self, node):
-        if ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-        return self.generic_visit(node)
 
 
 def manifest(artifact_key: str, **about: Any) -> dict[str, Any]:
@@ -325,6 +248,33 @@ def read_manifest(path: PathLike) -> dict[str, Any] | None:
             return unsealed(json.loads(pd.read_parquet(path, columns=[]).attrs["manifest"]))
         with _opened(path) as file:
             return unsealed(json.loads(str(file["manifest"])))
+
+
+def key_of(path: PathLike) -> str | None:
+    """The key of an artifact, None if it has none. Raises InputError if it is damaged."""
+    found = read_json(path) if Path(path).suffix == ".json" else read_manifest(path)
+    return found.get("key") if isinstance(found, dict) else None
+
+
+def replace_key(path: PathLike, key: str) -> None:
+    """Give an artifact another key and leave everything else as it is; the former key is kept beside it.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or cannot be written.
+    """
+    path = Path(path)
+    if path.suffix == ".json":
+        found = read_json(path)
+        write_json(path, {**found, "key": key, "former_key": found["key"]})
+        return
+    about = read_manifest(path) or {}
+    about |= {"key": key, "former_key": about["key"]}
+    if path.suffix == ".parquet":
+        write_table(path, about, read_table(path))  # type: ignore[arg-type]
+    else:
+        write_arrays(path, about, **read_arrays(path, about["former_key"]))  # type: ignore[arg-type]
 
 
 def read_json(path: PathLike) -> Any:

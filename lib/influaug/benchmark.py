@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from . import competitors, heads, influence, logistic, provenance, stages
+from . import competitors, heads, influence, inverse, logistic, provenance, stages
 from .data import load, split
 from .errors import InputError
 from .escaping import styled, title_and_note
@@ -28,7 +28,7 @@ from .scores import Head, ScoreOptions, compute
 from .sweep import FeatureSet, accuracies, alike, first_points, row_weights, scaled_budgets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from pandas.io.formats.style import Styler
@@ -151,10 +151,11 @@ def sweep_of(features: FeatureSet, C: float, rounds: int = 5, seed: int = 0) -> 
     """
     n, k = features.n, features.k
     none = row_weights(np.zeros((1, n), bool), np.zeros(1, bool), k)
-    start = logistic.fit(features.train, features.labels, none, C).theta[0]
+    start = logistic.fit(features.train, features.labels, none, C, engine="numpy").theta[0]
     used = none[0] > 0
     head = Head(heads.with_intercept(features.train[used]), features.labels[used], none[0, used], start)
-    by_score = {score: compute(score, head, n, ScoreOptions(C)) for score in ("loss", "influence")}
+    options = ScoreOptions(C, engine="numpy")
+    by_score = {score: compute(score, head, n, options) for score in ("loss", "influence")}
     named = [("baseline", "loss"), *((policy, score) for score in by_score for policy in POLICIES)]
     seeds = np.random.SeedSequence(seed).spawn(rounds)
     orders = [order(policy, by_score[score], np.random.default_rng(s)) for policy, score in named for s in seeds]
@@ -173,14 +174,11 @@ def multiplicity(sweep: Sweep) -> np.ndarray:
     return np.array(counts)
 
 
-def batched(
-    sweep: Sweep, solver: Callable[..., logistic.Solver] = logistic.Solver, threads: int = 1, merge_equal: bool = True
-) -> Run:
-    """Fit a sweep by a batched solver, budget after budget from the models before; `Run`."""
-    clock, started = _clock(threads, solver)
+def batched(sweep: Sweep, engine: str = "numpy", threads: int = 1, merge_equal: bool = True) -> Run:
+    """Fit a sweep by the batched solver, budget after budget from the models before; `Run`."""
+    clock, started = _clock(threads, engine)
     features, theta = sweep.features, np.repeat(sweep.start[None], len(sweep.groups), axis=0)
-    options = {"threads": threads} if threads > 1 else {}
-    prepared, fits = solver(*_points(sweep), merge_equal=merge_equal, **options), []
+    prepared, fits = _solver(sweep, engine, threads, merge_equal), []
     for weights in sweep.weights:
         fits.append(prepared.fit(weights, sweep.C, theta, groups=sweep.groups))
         theta = fits[-1].theta
@@ -244,12 +242,12 @@ def _curve(sweep, curve, options):
     return np.array(results).T
 
 
-def _clock(threads, solver):
+def _clock(threads, engine):
     """The thread's own processor time for one thread, which no other work lengthens; else time on the wall.
 
     Not the process's: OpenBLAS's threads spin for a while after a product that they shared.
     """
-    clock = thread_time if threads == 1 and solver is logistic.Solver else perf_counter
+    clock = thread_time if threads == 1 and engine == "numpy" else perf_counter
     return clock, clock()
 
 
@@ -258,7 +256,7 @@ def compare(
     limit: float,
     repeats: int = 3,
     threads: Sequence[int] = (1, CORES),
-    solver: Callable[..., logistic.Solver] = logistic.Solver,
+    engine: str = "numpy",
 ) -> pd.DataFrame:
     """A sweep by our solver and by each competitor, on one thread and on all cores.
 
@@ -270,8 +268,8 @@ def compare(
     repeats : int
         Runs of ours after a first that does not count; the median counts. With 0 the first counts.
     threads : sequence of int
-    solver : class
-        With the interface of `logistic.Solver`.
+    engine : {'numpy', 'keras'}
+        Of our solver.
 
     Returns
     -------
@@ -285,8 +283,8 @@ def compare(
     rows = []
     wide = sweep.start.size > LARGEST_HESSIAN
     for cores in sorted(set(threads)):
-        once = _median(sweep, solver, cores, True, repeats)
-        every = None if wide else _median(sweep, solver, cores, False, repeats)
+        once = _median(sweep, engine, cores, True, repeats)
+        every = None if wide else _median(sweep, engine, cores, False, repeats)
         for name, options in COMPETITORS.items():
             if options["solver"] == "lbfgs" or not wide:
                 theirs = one_by_one(sweep, options, limit, cores)
@@ -315,26 +313,18 @@ def solver_results(study: Study, cases: Iterable[Case]) -> pd.DataFrame:
 
 def _on_gpu(sweep, patience):
     """As `compare` with our solver on the GPU, and its ratio to ours on one thread of the CPU; nothing without one."""
+    # It imports Keras and its backend, which take many seconds.
+    from .backend import has_gpu
+
     if not has_gpu():
         return pd.DataFrame()
-    # It imports Keras and its backend, which take many seconds.
-    from .accelerated import Solver
-
-    table = compare(sweep, patience, 1, (1,), Solver)
-    cpu = _median(sweep, logistic.Solver, 1, True, 1).seconds.sum()
+    table = compare(sweep, patience, 1, (1,), "keras")
+    cpu = _median(sweep, "numpy", 1, True, 1).seconds.sum()
     return table.assign(threads="GPU", ratio_to_cpu=cpu / table["ours"])
 
 
-def has_gpu() -> bool:
-    """Whether Keras's backend computes on a GPU."""
-    from .backend import keras
-
-    device = str(keras.ops.ones(1).device).lower()
-    return "gpu" in device or "cuda" in device
-
-
-def _median(sweep, solver, threads, merge_equal, repeats):
-    runs = [batched(sweep, solver, threads, merge_equal) for _ in range(repeats + 1)][min(repeats, 1) :]
+def _median(sweep, engine, threads, merge_equal, repeats):
+    runs = [batched(sweep, engine, threads, merge_equal) for _ in range(repeats + 1)][min(repeats, 1) :]
     return sorted(runs, key=lambda run: run.seconds.sum())[repeats // 2]
 
 
@@ -376,7 +366,7 @@ def growth(sweep: Sweep, limit: float, shares: Sequence[float] = (0.25, 0.5, 1.0
             theirs = one_by_one(part, COMPETITORS["scikit-learn newton-cholesky, warm"], limit / 4)
             sizes = {"models": theirs.seconds.size, "columns": part.features.train.shape[1], "points": part.features.n}
             total = np.nansum(theirs.seconds) * theirs.seconds.size / np.isfinite(theirs.seconds).sum()
-            ours = _median(part, logistic.Solver, 1, True, 3).seconds.sum()
+            ours = _median(part, "numpy", 1, True, 3).seconds.sum()
             rows.append({"varied": varied, **sizes, "ours": ours, "theirs": total})
     return pd.DataFrame(rows)
 
@@ -409,7 +399,7 @@ def gradient_work(sweep: Sweep) -> float:
 
     Each step of each model multiplies the rows in use by its parameters, and its residuals by the rows.
     """
-    solver, theta = logistic.Solver(*_points(sweep)), np.repeat(sweep.start[None], len(sweep.groups), axis=0)
+    solver, theta = _solver(sweep, "numpy"), np.repeat(sweep.start[None], len(sweep.groups), axis=0)
     work = 0.0
     for weights, count in zip(sweep.weights, multiplicity(sweep), strict=True):
         fit = solver.fit(weights, sweep.C, theta, groups=sweep.groups)
@@ -418,8 +408,8 @@ def gradient_work(sweep: Sweep) -> float:
     return 4 * work * solver.K * len(solver.live)
 
 
-def _points(sweep):
-    return sweep.features.train, sweep.features.labels
+def _solver(sweep, engine, threads=1, merge_equal=True):
+    return logistic.Solver(sweep.features.train, sweep.features.labels, threads, merge_equal, engine)
 
 
 def scores(columns: int, n: int = 1000, C: float = 10.0, seed: int = 0, repeats: int = 20) -> pd.DataFrame:
@@ -446,7 +436,7 @@ def scores(columns: int, n: int = 1000, C: float = 10.0, seed: int = 0, repeats:
     arguments = (x, labels, theta, weights, C)
     with threadpool_limits(1):
         ours, seconds = _best(
-            lambda: influence.self_influence(x, labels, theta, influence.factor(_hessian(arguments))), repeats
+            lambda: influence.self_influence(x, labels, theta, inverse.factor(_hessian(arguments))), repeats
         )
         loop, loop_seconds = _best(lambda: competitors.autograd_influence(*arguments), 2)
     rows = [("closed form", seconds, ours, ""), ("autograd, a gradient a point", loop_seconds, loop, "")]
@@ -483,7 +473,7 @@ def _scored_problem(columns, n, C, seed):
     features = rng.normal(size=(n, columns - 1))
     labels = (features @ rng.normal(size=columns - 1) / np.sqrt(columns) + rng.logistic(size=n) > 0).astype(int)
     weights = np.ones(n)
-    theta = logistic.fit(features, labels, weights[None], C, tolerance=1e-14).theta[0]
+    theta = logistic.fit(features, labels, weights[None], C, tolerance=1e-14, engine="numpy").theta[0]
     return heads.with_intercept(features), labels, theta, weights
 
 
@@ -532,7 +522,7 @@ def caption(study: Study, results: pd.DataFrame) -> str:
 def roofline(sweep: Sweep) -> str:
     """The measured time of a sweep beside the time that its gradients' matrix products alone would take: a sentence."""
     seconds, rate, work = (
-        _median(sweep, logistic.Solver, 1, True, 3).seconds.sum(),
+        _median(sweep, "numpy", 1, True, 3).seconds.sum(),
         product_rate(),
         gradient_work(sweep),
     )

@@ -27,10 +27,11 @@ from .sources import KNOWN, draw, locate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .study import Classes
     from .types import PathLike
 
 
+Classes = list[int | str | list[int | str]]
+"""Which classes become label 0, 1, ...; a list in it merges classes."""
 # A file changed this short a time ago might change again without another time of change: file systems count in steps.
 RECENT_NS = 2_000_000_000
 

@@ -125,6 +125,7 @@ def select(
     level: str = "copy",
     refit_every: int = 64,
     balanced: bool = False,
+    engine: str | None = None,
 ) -> Selection:
     """Choose copies, or points with all their copies, greedily.
 
@@ -147,6 +148,9 @@ def select(
         Added copies after which the head is fitted exactly, at the latest; in between it follows by Newton steps.
     balanced : bool
         Whether the classes take turns, so that their numbers among what is chosen differ by at most one.
+    engine : {'numpy', 'keras'}, optional
+        Of the exact fits, see `logistic.engine_of`. They are of one model each, in which a GPU gains little: without
+        one asked for, here or by the environment, the engine is ``numpy`` on every device.
 
     Returns
     -------
@@ -155,14 +159,16 @@ def select(
     Raises
     ------
     InputError
-        An unknown score or level, or a budget, batch or refit_every that is no whole number in range.
+        An unknown score or level, a budget, batch or refit_every that is no whole number in range, or an engine that
+        `logistic.engine_of` refuses.
     """
     _check(score, level, batch, refit_every)
+    engine = logistic.engine_of(engine, gains=False)
     units = candidates.source if level == "point" else np.arange(len(candidates.source))
     left = np.unique(units)
     budget = _checked_budget(budget, len(left), level)
     equal, classes = _equal(candidates, units), _classes(candidates, units)
-    head = _Head(candidates, C, refit_every)
+    head = _Head(candidates, C, refit_every, engine)
     order, scores = np.empty(budget, dtype=int), np.empty(budget)
     done = 0
     with tqdm(total=budget, desc=f"greedy {score}", leave=False) as progress:
@@ -189,10 +195,10 @@ class _Head:
     if TYPE_CHECKING:
         fitted: np.ndarray | None
 
-    def __init__(self, candidates: Candidates, C: float, refit_every: int) -> None:
+    def __init__(self, candidates: Candidates, C: float, refit_every: int, engine: str) -> None:
         features, self.labels = candidates.rows
         self.n, self.C, self.refit_every = len(candidates.labels), C, refit_every
-        self.solver = logistic.Solver(np.asarray(features, dtype=np.float64), self.labels)
+        self.solver = logistic.Solver(np.asarray(features, dtype=np.float64), self.labels, engine=engine)
         # A column of zeros has the weight zero in every fit.
         self.x = np.ascontiguousarray(heads.with_intercept(features)[:, self.solver.live])
         self.used = np.arange(len(self.labels)) < self.n

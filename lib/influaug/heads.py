@@ -101,6 +101,12 @@ def hessian(x: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float) -> 
             H[a, :, a, :] += root.T @ root
             for b in range(a + 1, k):
                 H[a, :, b, :] += x[rows].T @ (D[rows, a, b, None] * x[rows])
+    return completed(H, C)
+
+
+def completed(H: np.ndarray, C: float) -> np.ndarray:
+    """`hessian` from the loss's blocks [K, d + 1, K, d + 1], those with a <= b of [a, :, b, :]; overwrites them."""
+    k, width = H.shape[:2]
     for a in range(k):
         for b in range(a):
             H[a, :, b, :] = H[b, :, a, :].T

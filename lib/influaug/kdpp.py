@@ -324,8 +324,9 @@ def _log_gram_determinant(rows, scale):
     norms = np.linalg.norm(rows, axis=1)
     if norms.min() <= rounding * scale:
         return -np.inf
-    # Rows of norm 1 are judged by their angles alone, whatever the points' quality.
+    # Rows of norm 1 are judged by their angles alone, whatever the points' quality. The rows themselves are rounded in
+    # the scale of the largest eigenvalue, some times over, and by other kernels of BLAS otherwise.
     singular = svdvals(rows / norms[:, None])
-    if singular[-1] <= rounding * singular[0]:
+    if singular[-1] <= 10 * rounding * singular[0] * max(1.0, scale / norms.min()):
         return -np.inf
     return 2 * (np.log(norms).sum() + np.log(singular).sum())

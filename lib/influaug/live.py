@@ -29,7 +29,7 @@ class Choice:
     Attributes
     ----------
     score, policy : str
-        Keys of `scores.SCORES` and `policies.POLICIES`.
+        Keys of `scores.SCORES` and `policies.POINT_POLICIES`.
     budget : int
         Augmented points that the figure marks.
     C : float

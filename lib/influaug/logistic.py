@@ -9,10 +9,17 @@ unless the slope along it has turned and grown. Steps are taken in float32. At t
 computed, with the gradient in float64 and the model's own Hessian by conjugate gradients, and a model that misses its
 tolerance goes on in float64, by truncated Newton steps. The inverse for a wide softmax head is costly, so all models
 of a fit share one; heads too wide for that have one block a class and take truncated Newton steps in float32 too.
+
+That is the engine ``numpy``, the processor's. The engine ``keras`` (`influaug.accelerated`) minimises the same
+objectives to the same certified gap on Keras's device, by truncated Newton steps of all models at once; which of the
+two is taken when, `engine_of` says. Two minimisers within one gap differ by about its square root: at the default
+tolerance the engines' parameters agree to 1e-5 of their size or a little worse, from 1e-20 on to 1e-8.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -43,8 +50,58 @@ LARGEST_OWN = 1200
 LARGEST_FULL = 6000
 """Parameters of a softmax head up to which H0 is a full inverse; beyond, one block a class."""
 MOST_PRODUCTS = 1000
+ENGINES = ("numpy", "keras")
+ENGINE_VARIABLE = "INFLUAUG_ENGINE"
 _CERTIFIED = 0.3
 # Share of the tolerance that the computed decrement must meet.
+
+
+def engine_of(engine: str | None = None, gains: bool = True) -> str:
+    """The engine that is taken: what is asked for, else what the environment's INFLUAUG_ENGINE says, else a default.
+
+    The default is ``keras`` where Keras has been imported already and its default device is a GPU with float64, else
+    ``numpy``; Keras is imported for nothing but an engine ``keras`` that was asked for, here or by the variable.
+
+    Parameters
+    ----------
+    engine : {'numpy', 'keras'}, optional
+    gains : bool
+        Whether there is enough work for a GPU to save time; the default is ``numpy`` if not.
+
+    Raises
+    ------
+    InputError
+        An unknown engine, here or in the variable, or ``keras`` where Keras's device has no float64: a model could not
+        be certified there.
+    """
+    check_engine(engine)
+    asked = engine or _engine_of_environment()
+    if asked == "keras":
+        from .backend import check_double_precision
+
+        check_double_precision()
+    return asked or ("keras" if gains and _gpu_in_use() else "numpy")
+
+
+def check_engine(engine: str | None, what: str = "engine") -> None:
+    """Refuse what is neither None nor one of `ENGINES`."""
+    if engine is not None and engine not in ENGINES:
+        raise InputError(f"{what} is {engine!r}; it must be one of {', '.join(ENGINES)}, or left out.")
+
+
+def _engine_of_environment():
+    engine = os.environ.get(ENGINE_VARIABLE) or None
+    check_engine(engine, f"The environment variable {ENGINE_VARIABLE}")
+    return engine
+
+
+def _gpu_in_use():
+    """Whether Keras has been imported and computes on a GPU that has float64."""
+    if "keras" not in sys.modules:
+        return False
+    from .backend import has_double_precision, has_gpu
+
+    return has_gpu() and has_double_precision()
 
 
 @dataclass(frozen=True)
@@ -79,9 +136,10 @@ def fit(
     start: np.ndarray | None = None,
     tolerance: float = 1e-9,
     groups: np.ndarray | None = None,
+    engine: str | None = None,
 ) -> Fit:
     """Minimise J for every row of weights: `Solver` for a single call, with the same parameters, result and errors."""
-    return Solver(features, labels).fit(weights, C, start, tolerance, groups)
+    return Solver(features, labels, engine=engine).fit(weights, C, start, tolerance, groups)
 
 
 class Solver:
@@ -94,17 +152,28 @@ class Solver:
     labels : int array [n]
         0 .. n_classes - 1.
     threads : int
-        Groups of models solved at a time; changes no result.
+        Groups of models that the engine ``numpy`` solves at a time; changes no result.
     merge_equal : bool
         Solve models with equal weights once.
+    engine : {'numpy', 'keras'}, optional
+        What computes, see `engine_of`; ``keras`` places the points on its device once, and its first fit is slow where
+        functions get compiled.
 
     Raises
     ------
     InputError
-        Shapes that do not fit, or features that are not finite.
+        Shapes that do not fit, features that are not finite, or what `engine_of` refuses.
     """
 
-    def __init__(self, features: np.ndarray, labels: np.ndarray, threads: int = 1, merge_equal: bool = True) -> None:
+    def __init__(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        threads: int = 1,
+        merge_equal: bool = True,
+        engine: str | None = None,
+    ) -> None:
+        self.engine = engine_of(engine)
         features, labels = np.asarray(features), np.asarray(labels)
         _check_points(features, labels)
         n_classes = max(int(labels.max()) + 1, 2)
@@ -118,7 +187,17 @@ class Solver:
         if self.K == 1:
             self.x *= np.where(labels == 1, 1, -1)[:, None].astype(self.x.dtype)
         self.threads, self.merge_equal = threads, merge_equal
-        self._blas = ThreadpoolController()
+        self._minimise = self._minimiser()
+
+    def _minimiser(self):
+        """(weights [m, n], C, start [m, K, live], tolerance, groups [m]) -> theta, and J, decrement, steps [3, m]."""
+        if self.engine == "numpy":
+            self._blas = ThreadpoolController()
+            return self._group_by_group
+        # It imports Keras and its backend, which take many seconds.
+        from .accelerated import Engine
+
+        return Engine(self.x, self.hot).minimise
 
     def fit(
         self,
@@ -142,6 +221,8 @@ class Solver:
             Half the squared Newton decrement is at most this share of the objective's scale, max(J, 1).
         groups : int array [m], optional
             Models with the same number share a Hessian; worth it where their weights are alike (default: none do).
+            The engine ``keras`` cuts a group much larger than most into several. It keeps one Hessian a group on the
+            device, five times while it is inverted; without groups, one a model.
 
         Returns
         -------
@@ -158,25 +239,10 @@ class Solver:
         self._check(weights, C, start)
         first, inverse = _distinct(weights) if self.merge_equal else (np.arange(len(weights)),) * 2
         groups = np.arange(len(first)) if groups is None else np.asarray(groups)[first]
-        if _size(self.K, self.x) is _WIDE:
-            groups = np.zeros_like(groups)
-        theta = np.zeros((len(first), self.K, self.width)) if start is None else np.array(start, dtype=float)[first]
-        theta[..., np.setdiff1d(np.arange(self.width), self.live)] = 0
-        results = np.zeros((3, len(first)))
-
-        def solve(group):
-            models = np.flatnonzero(groups == group)
-            part = np.ix_(models, range(self.K), self.live)  # type: ignore[arg-type]
-            problem = self._problem(weights[first[models]], C)
-            with np.errstate(over="ignore", invalid="ignore"):
-                theta[part], *results[:, models] = _solve(problem, theta[part], tolerance)
-
-        with self._blas.limit(limits=1, user_api="blas"):
-            if self.threads == 1:
-                list(map(solve, np.unique(groups)))
-            else:
-                with ThreadPoolExecutor(self.threads) as pool:
-                    list(pool.map(solve, np.unique(groups)))
+        theta = np.zeros((len(first), self.K, self.width))
+        begin = theta if start is None else np.array(start, dtype=float)[first]
+        begin = np.ascontiguousarray(begin[..., self.live])
+        theta[..., self.live], results = self._minimise(weights[first], C, begin, tolerance, groups)
         if self.K > 1:
             theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
         objective, decrement, iterations = results[:, inverse]
@@ -184,6 +250,26 @@ class Solver:
         if missed.size:
             raise RuntimeError(f"models {missed.tolist()} did not reach the tolerance {tolerance:g}")
         return Fit(theta[inverse], objective, decrement, iterations.astype(int))
+
+    def _group_by_group(self, weights, C, theta, tolerance, groups):
+        """The engine ``numpy``; overwrites theta."""
+        if _size(self.K, self.x) is _WIDE:
+            groups = np.zeros_like(groups)
+        results = np.zeros((3, len(theta)))
+
+        def solve(group):
+            models = np.flatnonzero(groups == group)
+            problem = self._problem(weights[models], C)
+            with np.errstate(over="ignore", invalid="ignore"):
+                theta[models], *results[:, models] = _solve(problem, theta[models], tolerance)
+
+        with self._blas.limit(limits=1, user_api="blas"):
+            if self.threads == 1:
+                list(map(solve, np.unique(groups)))
+            else:
+                with ThreadPoolExecutor(self.threads) as pool:
+                    list(pool.map(solve, np.unique(groups)))
+        return theta, results
 
     def _check(self, weights, C, start):
         if weights.ndim != 2 or weights.shape[1] != self.n:

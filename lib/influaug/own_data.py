@@ -14,30 +14,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 from scipy.stats import t as student
 from sklearn.model_selection import StratifiedKFold
 from tqdm.auto import tqdm
 
-from . import artifacts, figures, paths, set_sweep
+from . import artifacts, figures, set_sweep
 from .chosen import ChosenCopies
-from .data import Split, load, split
+from .data import Classes, Split, load, split
 from .errors import InputError
 from .escaping import title_and_note
+from .keys import Stage
+from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from .selection import AugmentationSelector
 from .set_policies import SetOptions, policy_of
-from .study import EVEN_AND_ODD, Classes, Study, folder_of, numbers
+from .study import EVEN_AND_ODD, Study
 from .summary import mean_interval
 from .sweep import FeatureSet
 from .transformations import Transformation, expand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
@@ -45,37 +46,33 @@ if TYPE_CHECKING:
     from .featurizers import KerasFeaturizer
     from .types import PathLike
 
-PURPOSES = ("sample", "folds", "network", "policies")
+ALL_POINTS = 0
+"""Replicate, for seeds, of everything that is done on all training points; fold j is replicate j + 1."""
 BESIDE = "random_copies"
 """The policy that the chosen one is shown beside."""
 CHOSEN, OTHERS = "#009E73", "#999999"
 
 
-class OwnData(BaseModel):
-    """Parameters of the page on a person's own data; the defaults are the small embedded case. See params/own/.
+class OwnData(Experiment):
+    """Parameters of the page on your own data; the defaults are the small embedded case. See params/own/."""
 
-    Its folder is ``outputs/own/<own>`` if its parameters are those of ``params/own/<own>.yaml``; with any other
-    parameters it is in ``outputs/variations/``.
-    """
+    kind: ClassVar[str] = "own"
+    purposes: ClassVar[tuple[str, ...]] = ("sample", "folds", "network", "policies")
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    own: str = Field("digits", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="its name")
-    data: str = Field("digits", description="an .npz, a folder of images, or digits, mnist, cifar10, small-norb")
-    data_folder: str | None = Field(None, description="where data files lie; else INFLUAUG_DATA, else a cache folder")
-    classes: Classes | None = Field(EVEN_AND_ODD, description="what becomes label 0, 1, ...; null for all classes")
-    n_train: int | None = Field(600, ge=2, description="training points, stratified; null for all")
-    transformation: str = Field("translate", description="translate, rotate or crop: how copies are made")
-    magnitudes: list[float] | None = Field(None, description="pixels or degrees; null for the paper's appendix B")
-    network: str = Field("lenet", description="lenet, released-cnn, resnet20, resnet56, or a trained network (.keras)")
-    epochs: int = Field(45, ge=1, description="epochs that the network trains, in every fold")
-    policy: str = Field("greedy_influence", description="what chooses; see influaug.set_policies")
-    shares: list[float] = Field([0.01, 0.03, 0.05, 0.1, 0.25], min_length=1, description="of all copies, rising")
-    C: float = Field(10.0, gt=0, description="inverse regularisation strength of the logistic regression")
-    folds: int = Field(5, ge=3, description="of the cross-validation on the training points")
-    seed: int = Field(0, ge=0, description="all randomness comes from here")
-
-    _numbers = numbers("magnitudes", "shares", "C")
+    own: str = name_parameter("digits", "page on your own data")
+    data: str = parameter("digits", "an .npz, a folder of images, or digits, mnist, cifar10, small-norb", "curve")
+    data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    classes: Classes | None = parameter(EVEN_AND_ODD, "what becomes label 0, 1, ...; null for all classes", "curve")
+    n_train: int | None = parameter(600, "training points, stratified; null for all", "curve", ge=2)
+    transformation: str = parameter("translate", "translate, rotate or crop: how copies are made", "curve")
+    magnitudes: list[Number] | None = parameter(None, "pixels or degrees; null for the paper's appendix B", "curve")
+    network: str = parameter("lenet", "lenet, released-cnn, resnet20, resnet56, or a trained network (.keras)", "curve")
+    epochs: int = parameter(45, "epochs that the network trains, in every fold", "curve", ge=1)
+    policy: str = parameter("greedy_influence", "what chooses; see influaug.set_policies", "curve")
+    shares: list[Number] = parameter([0.01, 0.03, 0.05, 0.1, 0.25], "of all copies, rising", "curve", min_length=1)
+    C: Number = parameter(10.0, "inverse regularisation strength of the logistic regression", "curve", gt=0)
+    folds: int = parameter(5, "of the cross-validation on the training points", "curve", ge=3)
+    seed: int = parameter(0, "all randomness comes from here", "curve", ge=0)
 
     @field_validator("transformation", "magnitudes", "network")
     @classmethod
@@ -100,48 +97,37 @@ class OwnData(BaseModel):
             raise ValueError("must rise, above 0 and below 1")
         return shares
 
-    @property
-    def folder(self) -> Path:
-        """Where everything is written; see the class's docstring."""
-        return folder_of(self, paths.PARAMS / "own" / f"{self.own}.yaml", paths.outputs() / "own")
-
     def points(self) -> Split:
         """The training points and the test images: `data.Split`."""
         return split(
-            load(self.data, self.data_folder), self.classes, self.n_train, "stratified", self.seed_of("sample")
+            load(self.data, self.data_folder),
+            self.classes,
+            self.n_train,
+            "stratified",
+            self.seed_of(ALL_POINTS, "sample"),
         )
 
     def augmentation(self) -> Transformation:
         """The `transformations.Transformation`."""
         return self._study().augmentation()
 
-    def featurizer(self, fold: int) -> KerasFeaturizer:
-        """An unfitted featurizer with the fold's seed (-1: for all training points), or the trained network."""
+    def featurizer(self, replicate: int) -> KerasFeaturizer:
+        """An unfitted featurizer with the seed of a replicate (see `ALL_POINTS`), or the trained network."""
         # Keras takes many seconds to import, and a page that finds its table on disk needs it only at the end.
         from .featurizers import KerasFeaturizer
 
         trained = self._study().trained_network
         if trained:
             return KerasFeaturizer.load(trained)
-        return KerasFeaturizer(self.network, self.epochs, seed=self.seed_of("network", fold))
-
-    def seeds(self, purpose: str, fold: int = -1) -> np.random.SeedSequence:
-        """Seeds of a fold for one of `PURPOSES`: numpy.random.SeedSequence."""
-        return np.random.SeedSequence(self.seed, spawn_key=(fold + 1, PURPOSES.index(purpose)))
-
-    def seed_of(self, purpose: str, fold: int = -1) -> int:
-        """As `seeds`, as one whole number below 2^31."""
-        return int(self.seeds(purpose, fold).generate_state(1)[0] >> 1)
+        return KerasFeaturizer(self.network, self.epochs, seed=self.seed_of(replicate, "network"))
 
     def data_key(self) -> str:
         """Key of everything that the cross-validation depends on."""
         trained = self._study().trained_network
-        modules = ("data", "transformations", "featurizers", "set_sweep")
-        return artifacts.key(
-            parameters=self.model_dump(exclude={"own", "data_folder"}),
+        return CURVE.key(
+            self,
             data=load(self.data, self.data_folder).provenance["sha256"],
             network=sha256(trained.read_bytes()).hexdigest() if trained else None,
-            code=artifacts.code_key(*(f"influaug.{module}" for module in modules), functions=(_folds, _features)),
         )
 
     def _study(self):
@@ -185,14 +171,14 @@ def _folds(own, points):
     settings = set_sweep.SetSweepSettings(
         tuple(dict.fromkeys([own.policy, BESIDE])), tuple(own.shares), SetOptions(C=own.C)
     )
-    parts = StratifiedKFold(own.folds, shuffle=True, random_state=own.seed_of("folds"))
+    parts = StratifiedKFold(own.folds, shuffle=True, random_state=own.seed_of(ALL_POINTS, "folds"))
     parts = parts.split(np.zeros(len(points.labels)), points.labels)
     for fold, (train, held_out) in enumerate(tqdm(parts, "folds", total=own.folds, leave=False)):
-        network = own.featurizer(fold).fit(points.images[train], points.labels[train])
+        network = own.featurizer(fold + 1).fit(points.images[train], points.labels[train])
         x, y, _ = _features(own, network, points.images[train], points.labels[train])
         x_test, y_test, _ = _features(own, network, points.images[held_out], points.labels[held_out])
         features = FeatureSet(x, y, len(train), x_test, y_test, len(held_out))
-        found = set_sweep.run(features, settings, own.seeds("policies", fold))
+        found = set_sweep.run(features, settings, own.seed_sequence(fold + 1, "policies"))
         found.insert(0, "fold", fold)
         yield found
 
@@ -202,6 +188,9 @@ def _features(own, network, images, labels):
     copies = expand(images, labels, own.augmentation())
     both = np.concatenate([network.transform(images), network.transform(copies.images)])
     return both, np.append(labels, copies.labels), copies.source
+
+
+CURVE = Stage("own data", 1, ("curve",), (_folds, OwnData.featurizer, OwnData.seed_of, Study.augmentation))
 
 
 def budgets(table: pd.DataFrame, policy: str) -> pd.DataFrame:
@@ -314,9 +303,9 @@ def chosen(own: OwnData, share: float) -> Chosen:
     Chosen
     """
     points = own.points()
-    network = own.featurizer(-1).fit(points.images, points.labels)
+    network = own.featurizer(ALL_POINTS).fit(points.images, points.labels)
     x, _, source = _features(own, network, points.images, points.labels)
-    n, seed = len(points.labels), own.seed_of("policies")
+    n, seed = len(points.labels), own.seed_of(ALL_POINTS, "policies")
     given = {"copies": x[n:], "source": source}
     selector = AugmentationSelector(own.policy, share, C=own.C, random_state=seed).fit(x[:n], points.labels, **given)
     ranked = selector

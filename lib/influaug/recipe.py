@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
-from . import artifacts, paths
-from .data import load, split
-from .study import Classes, folder_of
+from . import artifacts
+from .data import Classes, load, split
+from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,32 +22,23 @@ if TYPE_CHECKING:
     from .transformations import Transformation
 
 
-class Recipe(BaseModel):
-    """Parameters of a featurizer's training; the defaults are the small embedded case. See params/featurizers/.
+class Recipe(Experiment):
+    """Parameters of a featurizer's training; the defaults are the small embedded case. See params/featurizers/."""
 
-    Its folder is ``outputs/featurizers/<recipe>`` if its parameters are those of ``params/featurizers/<recipe>.yaml``;
-    with any other parameters it is in ``outputs/variations/``.
-    """
+    kind: ClassVar[str] = "featurizers"
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    recipe: str = Field("digits-resnet11", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="its name")
-    dataset: str = Field("digits", description="digits, mnist, cifar10, small-norb, an .npz or a folder of images")
-    data_folder: str | None = Field(None, description="where data files lie; else INFLUAUG_DATA, else a cache folder")
-    classes: Classes | None = Field(None, description="what becomes label 0, 1, ...; null for all classes")
-    depth: int = Field(11, description="of the residual network: 9n + 2")
-    epochs: int = Field(8, ge=1)
-    batch_size: int = Field(64, ge=1, description="points a step")
-    peak_rate: float = Field(0.1, gt=0, description="highest learning rate of the one cycle")
-    augmentation: str = Field("none", description="none, or some of flips, shifts, rotations joined by +")
-    held_out: float = Field(0.0, ge=0, lt=1, description="part of the points kept for an accuracy after each epoch")
-    mixed_precision: bool = Field(False, description="compute in bfloat16, with weights in single precision")
-    seed: int = Field(0, ge=0, description="of weights, orders and augmentation")
-
-    @property
-    def folder(self) -> Path:
-        """Where the featurizer, its checkpoint and its page are; see the class's docstring."""
-        return folder_of(self, paths.PARAMS / "featurizers" / f"{self.recipe}.yaml", paths.outputs() / "featurizers")
+    recipe: str = name_parameter("digits-resnet11", "recipe")
+    dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "network")
+    data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    classes: Classes | None = parameter(None, "what becomes label 0, 1, ...; null for all classes", "network")
+    depth: int = parameter(11, "of the residual network: 9n + 2", "network")
+    epochs: int = parameter(8, "passes over the training points", "network", ge=1)
+    batch_size: int = parameter(64, "points a step", "network", ge=1)
+    peak_rate: Number = parameter(0.1, "highest learning rate of the one cycle", "network", gt=0)
+    augmentation: str = parameter("none", "none, or some of flips, shifts, rotations joined by +", "network")
+    held_out: Number = parameter(0.0, "part of the points kept for an accuracy after each epoch", "network", ge=0, lt=1)
+    mixed_precision: bool = parameter(False, "compute in bfloat16, with weights in single precision", "network")
+    seed: int = parameter(0, "of weights, orders and augmentation", "network", ge=0)
 
     @property
     def file(self) -> Path:

@@ -12,7 +12,6 @@ import os
 import sys
 from base64 import b64decode, b64encode
 from contextlib import suppress
-from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
@@ -24,23 +23,17 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
-from . import pages, paths, stamps, study
+from . import pages, paths, stamps
 from .artifacts import replacing
 from .errors import InputError
+from .parameters import read as parameters_of
+from .study import NOTEBOOKS as STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .types import PathLike
 
-KINDS = {
-    "recipe": ("recipe", "Recipe"),
-    "toy": ("toy", "Toy"),
-    "comparison": ("augnet.comparison", "Comparison"),
-    "sets": ("set_study", "SetStudy"),
-    "own": ("own_data", "OwnData"),
-}
-"""Module and class of parameters that are no study's, by the first of them, which names the run."""
 MAIN = {
     "09_train_featurizer": "featurizers/cifar10-resnet20",
     "10_toy_influence": "toy/half-circles",
@@ -87,7 +80,7 @@ def run(
     if notebook.suffix != ".ipynb" or not notebook.is_file():
         known = ", ".join(sorted(p.name for p in paths.NOTEBOOKS.glob("*.ipynb")))
         raise InputError(f"There is no notebook {notebook}; those in notebooks/ are {known}.")
-    chosen = _read(parameters)
+    chosen = parameters_of(parameters)
     executed = Path(executed or chosen.folder / "notebooks" / notebook.name)
     page = Path(page or chosen.folder / "pages" / f"{notebook.stem}.html")
     try:
@@ -104,36 +97,22 @@ def _render(notebook, chosen, executed, page):
     pages.render_notebook(executed, page, links=_links(notebook, page), places=_places(chosen, page))
 
 
-def _read(path):
-    """The study of a YAML file or, if it names one, the parameters of another kind."""
-    parameters = study.mapping(path)
-    return study.from_parameters(parameters, _model(parameters))
-
-
-def _model(parameters):
-    # Imported when it is asked for: some come with Keras, which takes many seconds.
-    for name, (module, model) in KINDS.items():
-        if name in parameters:
-            return getattr(import_module(f"influaug.{module}"), model)
-    return study.Study
-
-
 def _links(notebook, page):
     """Text and address of the index and, for a stage of a study, of the pages of all stages, which lie beside it."""
     index = _from(page, paths.outputs() / "index.html")
-    stages = study.NOTEBOOKS if notebook.stem in study.NOTEBOOKS else {}
+    stages = STAGES if notebook.stem in STAGES else {}
     return [("All studies", index), *((title, f"{stem}.html") for stem, title in stages.items())]
 
 
 def _places(chosen, page):
     """Where each notebook's page is, seen from a page: of the own run, or the `MAIN` one, or among the overviews'."""
     folders = {path.stem: paths.outputs() / "pages" for path in paths.NOTEBOOKS.glob("*.ipynb")}
-    main = dict.fromkeys(study.NOTEBOOKS, MAIN_STUDY) | MAIN
+    main = dict.fromkeys(STAGES, MAIN_STUDY) | MAIN
     folders |= {stem: paths.outputs() / folder / "pages" for stem, folder in main.items()}
     kind = chosen.folder.parent.name
     own = [stem for stem, folder in MAIN.items() if folder.startswith(f"{kind}/")]
     here = chosen.folder / "pages"
-    folders |= dict.fromkeys(study.NOTEBOOKS, here) if not own else {}
+    folders |= dict.fromkeys(STAGES, here) if not own else {}
     folders |= {stem: here for stem in own if _there(here, stem) or not _there(folders[stem], stem)}
     return {stem: _from(page, folder / stem) for stem, folder in folders.items()}
 

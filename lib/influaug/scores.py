@@ -12,7 +12,12 @@ from sklearn.svm import LinearSVC
 
 from .errors import InputError
 from .heads import hessian, losses
-from .influence import factor, self_influence
+from .influence import self_influence
+from .inverse import factor
+from .logistic import check_engine, engine_of
+
+GAINS = 1e10
+"""Multiplications of an influence from which on a GPU is taken for it by default: one to three seconds of a core."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,24 @@ class ScoreOptions:
         Added to the Hessian's diagonal.
     margin : str
         ``"hardest"``: points nearest to the boundary score highest. ``"easiest"``: |margin|, the released code's.
+    engine : {'numpy', 'keras'}, optional
+        Of influence, and of the fits of a sweep with these options, see `logistic.engine_of`; by default influence is
+        computed on a GPU only from `GAINS` on.
+
+    Raises
+    ------
+    InputError
+        An unknown engine.
     """
 
     C: float = 10.0
     hessian: str = "objective"
     damping: float = 0.0
     margin: str = "hardest"
+    engine: str | None = None
+
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
 
 
 def loss(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
@@ -67,6 +84,12 @@ def loss(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
 def influence(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
     """Leave-one-out influence g' H^-1 g of each of the first n rows, sign dropped: [n]; see `influaug.influence`."""
     C = options.C if options.hessian == "objective" else np.inf
+    work = float(len(head.x) + n) * head.theta.size**2
+    if engine_of(options.engine, gains=work >= GAINS) == "keras":
+        # It imports Keras and its backend, which take many seconds.
+        from . import on_device
+
+        return on_device.self_influence(head, n, C, options.damping)
     L = factor(hessian(head.x, head.theta, head.weights, C), options.damping)
     return self_influence(head.x[:n], head.labels[:n], head.theta, L)
 

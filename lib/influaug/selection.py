@@ -15,13 +15,12 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from . import choice
 from .adapters import ImageForm, as_transformation
 from .chosen import ChosenCopies, Training
 from .errors import InputError
 from .estimator import LogisticHead
 from .greedy import Candidates
-from .set_policies import SetOptions
+from .set_policies import Chooser, Ranked, SetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,17 +182,17 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
             In a sentence, whatever of this is not as it should be.
         """
         options = SetOptions(C=self.C, pool=self.pool)
-        rule = choice.Rule.of(self.policy, self.score, self.balanced, options)
+        chooser = Chooser.of(self.policy, self.score, self.balanced, options)
         rng = _generator(self.random_state)
         rows, labels = self._points(X, y)
         self.featurizer_ = _fitted(self.featurizer, rows, labels, rng)
         features = self._featurized(rows)
-        if "cluster" in rule.name:
+        if chooser.policy.needs_clusters:
             fewer = min(options.clusters, len(np.unique(features, axis=0)))
-            rule = replace(rule, options=replace(options, clusters=fewer))
-        self.of_points_ = rule.of_points
+            chooser = replace(chooser, options=replace(options, clusters=fewer))
+        self.of_points_ = chooser.policy.needs_no_copies
         made = self._copies(rows, transformation, copies, source)
-        self._choose(rule, Points(features, labels), made, rng)
+        self._choose(chooser, Points(features, labels), made, rng)
         self._fit_head(features, labels, made)
         return self
 
@@ -241,13 +240,13 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
         source = np.repeat(np.arange(n), len(images.transformation))
         return Copies(source, lambda places: self._featurized(images.of(*divmod(places, len(images.transformation)))))
 
-    def _choose(self, rule: choice.Rule, points: Points, copies: Copies, rng: np.random.Generator) -> None:
-        if rule.of_points:
-            found = choice.points(rule, *points, _count(self.budget, len(points.labels), "points"), rng)
+    def _choose(self, chooser: Chooser, points: Points, copies: Copies, rng: np.random.Generator) -> None:
+        if self.of_points_:
+            found = chooser.points(*points, _count(self.budget, len(points.labels), "points"), rng)
             self.support_, self.ranking_, self.scores_ = np.sort(found.order), found.ranking, found.scores
             self.points_, chosen = self.support_, np.flatnonzero(np.isin(copies.source, self.support_))
         else:
-            found, seen = self._choose_copies(rule, points, copies, rng)
+            found, seen = self._choose_copies(chooser, points, copies, rng)
             rising = np.argsort(found.order)
             self.ranking_, self.scores_ = seen[found.order], found.scores[rising]
             self.support_ = chosen = self.ranking_[rising]
@@ -257,22 +256,22 @@ class AugmentationSelector(ClassifierMixin, BaseEstimator):
         self._chosen = chosen
 
     def _choose_copies(
-        self, rule: choice.Rule, points: Points, copies: Copies, rng: np.random.Generator
-    ) -> tuple[choice.Choice, np.ndarray]:
+        self, chooser: Chooser, points: Points, copies: Copies, rng: np.random.Generator
+    ) -> tuple[Ranked, np.ndarray]:
         """The choice, by place among the copies that were looked at, and the places of these."""
         if not len(copies.source):
             raise InputError(
-                f"The policy {rule.name} chooses among copies: give fit a transformation of images, or copies with "
+                f"The policy {chooser.name} chooses among copies: give fit a transformation of images, or copies with "
                 "their source; policies of points, such as 'influence', need neither."
             )
         budget = _count(self.budget, len(copies.source), "copies")
-        seen = np.arange(len(copies.source))
-        if rule.sees == "pool":
-            seen = np.flatnonzero(np.isin(copies.source, choice.pool(rule, *points, rng)))
+        pool = chooser.pool(*points, rng)
+        seen = np.arange(len(copies.source)) if pool is None else np.flatnonzero(np.isin(copies.source, pool))
         # A policy that looks at no copy gets the points in their place, so that none is made in vain.
-        looked_at = points.features[copies.source] if rule.sees == "chosen" else copies.features(seen)
+        unseen = chooser.policy.generates == "chosen"
+        looked_at = points.features[copies.source] if unseen else copies.features(seen)
         candidates = Candidates(*points, looked_at, copies.source[seen])
-        return choice.copies(rule, candidates, budget, rng), seen
+        return chooser.copies(candidates, budget, rng), seen
 
     def _fit_head(self, features, labels, copies):
         if len(self._chosen):

@@ -1,31 +1,110 @@
-r"""Policies that choose copies: the papers' beside those that look at the whole set, at equal numbers of added copies.
+r"""The registry of policies that choose points or copies, and the ways to let one of them choose.
 
 A policy of points (Kuchnik & Smith, 2019) orders the points and adds all copies of one after the other; a policy of
 copies adds them one by one. Generating a copy and its features is a cost too, which policies of points pay for the
 chosen points alone, and the others for all points, or for a pool of them: `generated` says how many.
+
+`POLICIES` holds every policy once, and what is known of it in the fields of its `policies.Policy`. A score of one's own
+choice goes with the policies whose score is `policies.ANY`. `names` are the others, which can stand alone; "influence",
+"loss", "influence_random" and "random_points" among them are second names of the former with a fixed score. `ALIASES`
+are short names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
 
-from . import clusters, greedy, heads, kdpp, logistic, policies
+from . import logistic, set_rules
 from .errors import InputError
-from .hessian import HeadHessian
-from .influence import validation_influence
-from .quotas import in_turn
-from .scores import Head, ScoreOptions, compute
+from .greedy import Candidates
+from .policies import ANY, POINT_POLICIES, RELEASED_CODE, Policy
+from .scores import SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
 BALANCED = "_balanced"
+"""Ending of the names of variants in which the classes take turns."""
+
+
+def _second_name(of, score, meaning):
+    """One of `POINT_POLICIES` with a fixed score."""
+    return replace(POINT_POLICIES[of], score=score, meaning=meaning)
+
+
+def _clustered(by, score, meaning):
+    rule = partial(set_rules.by_points, by=POINT_POLICIES[by], clustered=True)
+    return Policy(meaning, "point", "chosen", rule, score, random=True, needs_clusters=True, source=RELEASED_CODE)
+
+
+def _k_dpp(score, meaning):
+    return Policy(
+        meaning,
+        "point",
+        "chosen",
+        set_rules.k_dpp,
+        score,
+        balances=False,
+        random=True,
+        draws_sets=True,
+        source=RELEASED_CODE,
+    )
+
+
+def _pooled(meaning, pool, **more):
+    return Policy(meaning, "copy", "pool", set_rules.greedily, "influence", pool=pool, **more)
+
+
+def _of_all(meaning, rule, score, **more):
+    return Policy(meaning, "copy", "all", rule, score, **more)
+
+
+ALIASES = {"deterministic": "deterministic_proportional", "random": "random_proportional"}
+"""Short names of policies that go with a score of one's own choice."""
+POLICIES = {
+    **POINT_POLICIES,
+    "random_points": _second_name("baseline", None, "all copies of random points"),
+    "random_copies": Policy("copies at random", "copy", "chosen", set_rules.random_copies, random=True),
+    "loss": _second_name("deterministic_proportional", "loss", "points by falling loss"),
+    "influence": _second_name("deterministic_proportional", "influence", "points by falling influence"),
+    "influence_random": _second_name("random_proportional", "influence", "points drawn in proportion to influence"),
+    "clustered": _clustered("baseline", None, "random points, k-means clusters in turn"),
+    "clustered_influence": _clustered(
+        "deterministic_proportional", "influence", "points by influence, k-means clusters in turn"
+    ),
+    "k_dpp": _k_dpp(None, "points drawn by a k-DPP"),
+    "k_dpp_influence": _k_dpp("influence", "points drawn by a k-DPP weighted by influence"),
+    "held_out_up": _of_all("copies by held-out influence, once", set_rules.held_out, "up_loss", random=True),
+    "held_out_aug": _of_all(
+        "copies by held-out influence less their originals', once", set_rules.held_out, "aug_loss", random=True
+    ),
+    "one_shot": _of_all("copies by in-sample influence, once", partial(set_rules.greedily, one_shot=True), "influence"),
+    "greedy_influence": _of_all(
+        "copies by in-sample influence, scored again and again", set_rules.greedily, "influence"
+    ),
+    "greedy_loss": _of_all("copies by loss, scored again and again", set_rules.greedily, "loss"),
+    "greedy_self_influence": _of_all(
+        "copies by leave-one-out influence, scored again and again", set_rules.greedily, "self_influence"
+    ),
+    "greedy_hybrid": _of_all("copies by in-sample influence up to 2%, then by loss", set_rules.greedily, "hybrid"),
+    "greedy_points": Policy(
+        "points by their copies' in-sample influence, again and again",
+        "point",
+        "all",
+        set_rules.greedy_points,
+        "influence",
+    ),
+    "pool_influence": _pooled("greedy influence in a pool of influential points", set_rules.pool_by_influence),
+    "pool_clusters": _pooled(
+        "greedy influence in a pool, a point a cluster", set_rules.pool_by_clusters, random=True, needs_clusters=True
+    ),
+    "pool_random": _pooled("greedy influence in a pool of random points", set_rules.pool_at_random, random=True),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +125,13 @@ class SetOptions:
         Of the k-DPP, see `kdpp.kernel`.
     refit_every : int
         See `greedy.select`.
+    engine : {'numpy', 'keras'}, optional
+        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
+
+    Raises
+    ------
+    InputError
+        An unknown engine.
     """
 
     C: float = 10.0
@@ -54,48 +140,33 @@ class SetOptions:
     folds: int = 5
     kernel: str = "cosine"
     refit_every: int = 64
+    engine: str | None = None
 
-
-@dataclass(frozen=True)
-class SetPolicy:
-    """One policy.
-
-    Attributes
-    ----------
-    choose : callable
-        (candidates, budgets, options, rng) -> list of int array, copies for each budget; with ``balanced`` besides if
-        `balances`.
-    generates : {'chosen', 'pool', 'all'}
-        Which copies have to be generated before it can choose: none but the chosen, those of a pool, or all.
-    meaning : str
-        In a sentence.
-    paper : bool
-        Whether it is one of Kuchnik & Smith's (2019), or of their released code.
-    balances : bool
-        Whether a variant with the name's ending `BALANCED` exists, in which the classes take turns.
-    """
-
-    choose: Callable
-    generates: str
-    meaning: str
-    paper: bool = False
-    balances: bool = True
+    def __post_init__(self) -> None:
+        logistic.check_engine(self.engine)
 
 
 def names() -> list[str]:
-    """All policies' names, the balanced variants after the others."""
-    return [*POLICIES, *(f"{name}{BALANCED}" for name, policy in POLICIES.items() if policy.balances)]
+    """Names of all policies that need no score to be named beside them, the balanced variants after the others."""
+    alone = {name: policy for name, policy in POLICIES.items() if policy.score != ANY}
+    return [*alone, *(f"{name}{BALANCED}" for name, policy in alone.items() if policy.balances)]
 
 
-def policy_of(name: str) -> tuple[SetPolicy, bool]:
-    """The `SetPolicy` of a name, and whether its classes take turns. Raises InputError if there is none."""
+def policy_of(name: str) -> tuple[Policy, bool]:
+    """The `policies.Policy` of one of `names`, and whether its classes take turns.
+
+    Raises
+    ------
+    InputError
+        Another name.
+    """
     if name not in names():
         raise InputError(f"Unknown policy of copies {name!r}; known are {', '.join(names())}.")
     return POLICIES[name.removesuffix(BALANCED)], name.endswith(BALANCED)
 
 
 def choose(
-    name: str, candidates: greedy.Candidates, budgets: Sequence[int], options: SetOptions, rng: np.random.Generator
+    name: str, candidates: Candidates, budgets: Sequence[int], options: SetOptions, rng: np.random.Generator
 ) -> list[np.ndarray]:
     """The copies that a policy adds at each budget.
 
@@ -123,212 +194,158 @@ def choose(
     m = len(candidates.source)
     if not len(budgets) or list(budgets) != sorted(set(budgets)) or budgets[0] < 0 or budgets[-1] > m:
         raise InputError(f"budgets must rise from at least 0 to at most the {m} copies, not {list(budgets)}.")
-    return policy.choose(candidates, budgets, options, rng, **({"balanced": balanced} if policy.balances else {}))
+    task = set_rules.Task(candidates, budgets, options, policy.score, balanced)
+    if policy.pool is None:
+        return _picked(policy, task, rng).sets
+    # What greedy influence reduces, the mean loss, is over what has been generated.
+    within, places = candidates.only(policy.pool(task, rng))
+    inner = [min(budget, len(places)) for budget in budgets]
+    chosen = _picked(policy, replace(task, candidates=within, budgets=inner), rng).sets
+    return [places[copies] for copies in chosen]
 
 
-def generated(name: str, candidates: greedy.Candidates, chosen: np.ndarray, options: SetOptions) -> int:
+def _picked(policy, task, rng):
+    rule = policy.choose or partial(set_rules.by_points, by=policy)
+    return rule(task, rng)
+
+
+def generated(name: str, candidates: Candidates, chosen: np.ndarray, options: SetOptions) -> int:
     """How many copies had to be generated and featurized for a choice."""
     policy, _ = policy_of(name)
     if policy.generates == "chosen":
         return len(chosen)
     m, n = len(candidates.source), len(candidates.labels)
-    return m if policy.generates == "all" else round(m * _pool_size(n, options) / n)
+    return m if policy.generates == "all" else round(m * set_rules.pool_size(n, options) / n)
 
 
-def _cut(order, budgets):
-    return [order[:budget] for budget in budgets]
+@dataclass(frozen=True)
+class Ranked:
+    """What a `Chooser` chose.
 
-
-def _copies_of(candidates, points):
-    """The copies of points, one point after the other."""
-    place = np.full(len(candidates.labels), len(points))
-    place[points] = np.arange(len(points))
-    copies = np.argsort(place[candidates.source], kind="stable")
-    return copies[place[candidates.source[copies]] < len(points)]
-
-
-def _head(candidates, C):
-    """The head fitted to the points alone."""
-    labels, weights = candidates.labels, np.ones(len(candidates.labels))
-    theta = logistic.fit(candidates.features, labels, weights[None], C).theta[0]
-    return Head(heads.with_intercept(candidates.features), labels, weights, theta)
-
-
-def _scores(candidates, score, options):
-    return compute(score, _head(candidates, options.C), len(candidates.labels), ScoreOptions(C=options.C))
-
-
-def _by_points(candidates, budgets, options, rng, balanced, score, policy, clustered=False):
-    """Kuchnik & Smith's policies: points in the order of a score that was computed once."""
-    n = len(candidates.labels)
-    of_point = np.zeros(n) if score is None else _scores(candidates, score, options)
-    order = policies.order(policy, of_point, rng)
-    if clustered:
-        found = clusters.clusters(candidates.features, min(options.clusters, n), _seed(rng))
-        order = clusters.round_robin(order, found, rng)
-    if balanced:
-        order = in_turn(order, candidates.labels)
-    return _cut(_copies_of(candidates, order), budgets)
-
-
-def _random_copies(candidates, budgets, options, rng, balanced):
-    order = rng.permutation(len(candidates.source))
-    return _cut(in_turn(order, candidates.labels[candidates.source]) if balanced else order, budgets)
-
-
-def _greedy(candidates, budgets, options, rng, balanced, score="influence", one_shot=False):
-    batch = max(budgets[-1], 1) if one_shot else None
-    shared = {"C": options.C, "batch": batch, "refit_every": options.refit_every, "balanced": balanced}
-    return _cut(greedy.select(candidates, score, budgets[-1], **shared).order, budgets)
-
-
-def _greedy_points(candidates, budgets, options, rng, balanced):
-    per_point = np.bincount(candidates.source)
-    points = min(-(-budgets[-1] // per_point[per_point > 0].min()), np.count_nonzero(per_point))
-    shared = {"C": options.C, "refit_every": options.refit_every, "balanced": balanced}
-    order = greedy.select(candidates, "influence", points, level="point", **shared).order
-    return _cut(_copies_of(candidates, order), budgets)
-
-
-def _greedy_in_pool(candidates, budgets, options, rng, balanced, pool):
-    """Greedy influence among the copies of some points; the target is over what has been generated."""
-    within, places = candidates.only(pool(candidates, options, rng))
-    inner = [min(budget, len(places)) for budget in budgets]
-    chosen = _greedy(within, inner, options, rng, balanced)
-    return [places[copies] for copies in chosen]
-
-
-def _pool_by_influence(candidates, options, rng):
-    falling = policies.order("deterministic_proportional", _scores(candidates, "influence", options), rng)
-    return falling[: _pool_size(len(falling), options)]
-
-
-def _pool_at_random(candidates, options, rng):
-    n = len(candidates.labels)
-    return rng.permutation(n)[: _pool_size(n, options)]
-
-
-def _pool_by_clusters(candidates, options, rng):
-    """One random point of each of as many clusters as the pool has points."""
-    n = len(candidates.labels)
-    size = _pool_size(n, options)
-    found = clusters.clusters(candidates.features, size, _seed(rng))
-    return clusters.round_robin(rng.permutation(n), found, rng)[:size]
-
-
-def _pool_size(n, options):
-    return max(1, round(options.pool * n))
-
-
-def _held_out(candidates, budgets, options, rng, balanced, augmentation):
-    """Copies by influence on points that the head has not been fitted to, and on their copies; cross-fitted.
-
-    Every fold of the points is for validation once; a copy's influence is the mean over the folds that its point is not
-    in. Lee et al. (2020), equation 14, or equation 19 with `augmentation`.
+    Attributes
+    ----------
+    order : int array [b]
+        Points or copies, the best first.
+    ranking : int array
+        All of them where the policy ranks all, else `order`.
+    scores : array
+        Of every point [n], or of the chosen copies [b], in their order.
     """
-    features, labels = candidates.features, candidates.labels
-    of_copies = labels[candidates.source]
-    total = np.zeros(len(candidates.source))
-    for train, held_out in _folds(labels, options.folds, rng):
-        x, weights = heads.with_intercept(features[train]), np.ones(len(train))
-        theta = logistic.fit(features[train], labels[train], weights[None], options.C).theta[0]
-        judged = np.isin(candidates.source, held_out)
-        validation = heads.with_intercept(np.vstack([features[held_out], candidates.copies[judged]]))
-        of_validation = np.append(labels[held_out], of_copies[judged])
-        H = HeadHessian(theta, x, weights, options.C)
-        influence = validation_influence(H, validation, of_validation)
-        copies = heads.with_intercept(candidates.copies[~judged])
-        if augmentation:
-            originals = heads.with_intercept(features[candidates.source[~judged]])
-            total[~judged] += influence.aug_loss(originals, copies, of_copies[~judged])
-        else:
-            total[~judged] += influence.up_loss(copies, of_copies[~judged])
-    order = np.argsort(total, kind="stable")
-    return _cut(in_turn(order, of_copies) if balanced else order, budgets)
+
+    order: np.ndarray
+    ranking: np.ndarray
+    scores: np.ndarray
 
 
-def _folds(labels, folds, rng):
-    fewest = np.bincount(labels).min()
-    if fewest < 2:
-        raise InputError("Held-out influence needs at least two points of each class.")
-    split = StratifiedKFold(min(folds, int(fewest)), shuffle=True, random_state=_seed(rng))
-    return split.split(np.zeros(len(labels)), labels)
+@dataclass(frozen=True)
+class Chooser:
+    """Any policy, with a score, by any of its names: what `influaug.selection` is built on.
 
-
-def _k_dpp(candidates, budgets, options, rng, quality):
-    """An own draw of points for every budget, as in the released code; all copies of a point are added.
-
-    With quality, the kernel's diagonal is the influence (the released code has its square). A budget that is no whole
-    number of points takes a part of the last drawn point's copies.
+    Attributes
+    ----------
+    name : str
+        A key of `POLICIES`.
+    policy : policies.Policy
+    score : str
+        One of `scores.SCORES`; policies whose score is `policies.ANY` order by it.
+    balanced : bool
+        Whether the classes take turns.
+    options : SetOptions
     """
-    n = len(candidates.labels)
-    q = np.sqrt(_scores(candidates, "influence", options)) if quality else None
-    ensemble = kdpp.KDPP.from_kernel(_kernel(candidates, q, options))
-    per_point = len(candidates.source) / n
-    chosen = []
-    for budget in budgets:
-        points = ensemble.sample(min(n, int(np.ceil(budget / per_point))), rng) if budget else np.arange(0)
-        chosen.append(_copies_of(candidates, rng.permutation(points))[:budget])
-    return chosen
+
+    name: str
+    policy: Policy
+    score: str
+    balanced: bool
+    options: SetOptions
+
+    @classmethod
+    def of(cls, policy: str, score: str, balanced: bool, options: SetOptions) -> Self:
+        """A chooser by a key of `ALIASES` or `POLICIES`, or one of `names`.
+
+        Raises
+        ------
+        InputError
+            An unknown policy or score, a pool beyond 0 to 1, or a policy that has no balanced variant.
+        """
+        name = ALIASES.get(policy, policy) if isinstance(policy, str) else None
+        known = list(dict.fromkeys([*ALIASES, *POLICIES, *names()]))
+        if name not in known:
+            raise InputError(f"Unknown policy {policy!r}; known are {', '.join(known)}.")
+        if score not in SCORES:
+            raise InputError(f"Unknown score {score!r}; known are {', '.join(SCORES)}.")
+        if not 0 < options.pool <= 1:
+            raise InputError(f"pool is {options.pool!r}; it must be a share of the points, above 0 and at most 1.")
+        found, variant = policy_of(name) if name in names() else (POLICIES[name], False)
+        if balanced and not found.balances:
+            raise InputError(f"The policy {name} has no balanced variant; take balanced=False or another policy.")
+        return cls(name.removesuffix(BALANCED), found, score, bool(balanced or variant), options)
+
+    def points(self, features: np.ndarray, labels: np.ndarray, budget: int, rng: np.random.Generator) -> Ranked:
+        """Choose points by a policy that needs no copies.
+
+        Parameters
+        ----------
+        features : array [n, d]
+        labels : int array [n]
+        budget : int
+            Points.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Ranked
+            With the score of every point that the policy orders by; by `score` if it orders by none.
+        """
+        budgets = [budget] if self.policy.draws_sets else sorted({budget, len(labels)})
+        task = self._task(_without_copies(features, labels), budgets)
+        scores = (replace(task, score=self.score) if task.score is None else task).point_scores
+        chosen = _picked(self.policy, task, rng).sets
+        return Ranked(chosen[0], chosen[-1], scores)
+
+    def pool(self, features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        """The points whose copies the policy looks at, in rising order; None if it has no pool.
+
+        Parameters
+        ----------
+        features : array [n, d]
+        labels : int array [n]
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        int array or None
+        """
+        if self.policy.pool is None:
+            return None
+        return np.sort(self.policy.pool(self._task(_without_copies(features, labels), [0]), rng))
+
+    def copies(self, candidates: Candidates, budget: int, rng: np.random.Generator) -> Ranked:
+        """Choose copies.
+
+        Parameters
+        ----------
+        candidates : greedy.Candidates
+            With the copies that the policy looks at: those of its pool alone, if it has one.
+        budget : int
+            Copies; fewer are chosen if there are no more.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Ranked
+            By their places among the candidates; the scores are what each promised when it was added, of policies that
+            add copies by `greedy.select`, and NaN of others.
+        """
+        picked = _picked(self.policy, self._task(candidates, [min(budget, len(candidates.source))]), rng)
+        order, promised = picked.sets[0], picked.promised
+        return Ranked(order, order, np.full(len(order), np.nan) if promised is None else promised)
+
+    def _task(self, candidates, budgets):
+        score = self.score if self.policy.score == ANY else self.policy.score
+        return set_rules.Task(candidates, budgets, self.options, score, self.balanced)
 
 
-RIDGE = 1e-6
-"""Added to the diagonal of a k-DPP's kernel, whose largest entry is about 1: it then has full rank, and any k."""
-
-
-def _kernel(candidates, q, options):
-    L = kdpp.kernel(candidates.features, options.kernel)
-    if q is not None:
-        L = kdpp.with_quality(L, q)
-    return L / np.abs(L).max() + RIDGE * np.eye(len(L))
-
-
-def _seed(rng):
-    return int(rng.integers(2**31))
-
-
-def _points(score, policy, clustered=False):
-    return partial(_by_points, score=score, policy=policy, clustered=clustered)
-
-
-HIGHEST = "deterministic_proportional"
-POLICIES = {
-    "random_points": SetPolicy(_points(None, "baseline"), "chosen", "all copies of random points", True),
-    "random_copies": SetPolicy(_random_copies, "chosen", "copies at random"),
-    "loss": SetPolicy(_points("loss", HIGHEST), "chosen", "points by falling loss", True),
-    "influence": SetPolicy(_points("influence", HIGHEST), "chosen", "points by falling influence", True),
-    "influence_random": SetPolicy(
-        _points("influence", "random_proportional"), "chosen", "points drawn in proportion to influence", True
-    ),
-    "clustered": SetPolicy(_points(None, "baseline", True), "chosen", "random points, k-means clusters in turn", True),
-    "clustered_influence": SetPolicy(
-        _points("influence", HIGHEST, True), "chosen", "points by influence, k-means clusters in turn", True
-    ),
-    "k_dpp": SetPolicy(partial(_k_dpp, quality=False), "chosen", "points drawn by a k-DPP", True, False),
-    "k_dpp_influence": SetPolicy(
-        partial(_k_dpp, quality=True), "chosen", "points drawn by a k-DPP weighted by influence", True, False
-    ),
-    "held_out_up": SetPolicy(partial(_held_out, augmentation=False), "all", "copies by held-out influence, once"),
-    "held_out_aug": SetPolicy(
-        partial(_held_out, augmentation=True), "all", "copies by held-out influence less their originals', once"
-    ),
-    "one_shot": SetPolicy(partial(_greedy, one_shot=True), "all", "copies by in-sample influence, once"),
-    "greedy_influence": SetPolicy(_greedy, "all", "copies by in-sample influence, scored again and again"),
-    "greedy_loss": SetPolicy(partial(_greedy, score="loss"), "all", "copies by loss, scored again and again"),
-    "greedy_self_influence": SetPolicy(
-        partial(_greedy, score="self_influence"), "all", "copies by leave-one-out influence, scored again and again"
-    ),
-    "greedy_hybrid": SetPolicy(
-        partial(_greedy, score="hybrid"), "all", "copies by in-sample influence up to 2%, then by loss"
-    ),
-    "greedy_points": SetPolicy(_greedy_points, "all", "points by their copies' in-sample influence, again and again"),
-    "pool_influence": SetPolicy(
-        partial(_greedy_in_pool, pool=_pool_by_influence), "pool", "greedy influence in a pool of influential points"
-    ),
-    "pool_clusters": SetPolicy(
-        partial(_greedy_in_pool, pool=_pool_by_clusters), "pool", "greedy influence in a pool, a point a cluster"
-    ),
-    "pool_random": SetPolicy(
-        partial(_greedy_in_pool, pool=_pool_at_random), "pool", "greedy influence in a pool of random points"
-    ),
-}
+def _without_copies(features, labels):
+    """Candidates in which every point stands for its copies."""
+    return Candidates(features, labels, features, np.arange(len(labels)))

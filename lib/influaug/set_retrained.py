@@ -6,8 +6,6 @@ features get a head of their own, as in `influaug.retrained`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
@@ -15,14 +13,10 @@ from tqdm.auto import tqdm
 from . import artifacts, retrained, set_shown, stages
 from .data import load
 from .errors import InputError
-
-if TYPE_CHECKING:
-    from .set_study import SetStudy
+from .keys import Stage
+from .set_study import SetStudy
 
 REFERENCES = {"none": 0.0, "full": 1.0}
-
-PARAMETERS = {"C", "wrong_labels", "pool", "clusters", "kernel", "refit_every", "seed"}
-"""Parameters of a study that decide what is chosen, and with what head it is tested."""
 
 
 def table(study: SetStudy) -> pd.DataFrame:
@@ -54,11 +48,7 @@ def table(study: SetStudy) -> pd.DataFrame:
     jobs = [*REFERENCES.items(), *((policy, study.retrained_share) for policy in study.retrained)]
     rows = []
     for r in tqdm(set_shown.replicates(study), "retrain", total=base.replicates):
-        key = artifacts.key(
-            parameters=study.model_dump(include=PARAMETERS),
-            features=stages.features_key(base, dataset, r.number),
-            code=artifacts.code_key("influaug.set_sweep", functions=(_chosen, _trained, retrained.train_and_test)),
-        )
+        key = RETRAINED_SETS.key(study, features=stages.features_key(base, dataset, r.number))
         rows += [_kept(study, r, policy, share, key) for policy, share in jobs]
     return pd.DataFrame(rows)
 
@@ -86,3 +76,6 @@ def _trained(r, copies):
     network = stages.new_featurizer(r.study.base(), r.number)
     tested = retrained.train_and_test(network, images, labels, r.sample, r.transformation, r.study.C)
     return {"added": len(copies), **tested}
+
+
+RETRAINED_SETS = Stage("retrained sets", 1, ("choice",), (_chosen, _trained, SetStudy.settings))

@@ -15,9 +15,10 @@ from .data import Split
 from .errors import InputError
 from .escaping import markdown_text, title_and_note
 from .greedy import Candidates, select
-from .influence import factor, point_gradients
+from .influence import point_gradients
+from .inverse import factor
 from .set_policies import choose
-from .set_study import PURPOSES, SetStudy, problem
+from .set_study import SetStudy, problem
 from .set_sweep import added_weights, tested
 from .summary import mean_interval
 from .sweep import FeatureSet, scaled_budgets
@@ -83,7 +84,7 @@ def _replicate(study, base, number, found):
 
 def picks(r: Replicate, policy: str, number: int) -> np.ndarray:
     """The first copies that a policy adds: int [number]."""
-    seed = r.study.seed_sequence(r.number, PURPOSES[0]).spawn(1)[0]
+    seed = r.study.seed_sequence(r.number, "policies").spawn(1)[0]
     return choose(policy, r.candidates, [number], r.study.settings().options, np.random.default_rng(seed))[0]
 
 

@@ -6,63 +6,61 @@ import argparse
 import sys
 from functools import cache
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import field_validator
 from tqdm.auto import tqdm
 
-from . import artifacts, kdpp, paths, set_sweep, stages
+from . import artifacts, kdpp, logistic, paths, set_sweep, stages
 from .data import load
 from .errors import InputError
+from .keys import Stage
+from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from .set_policies import SetOptions, policy_of
-from .study import Study, folder_of, numbers, read
+from .study import Study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from .data import Dataset
     from .sweep import FeatureSet
 
-PURPOSES = ["policies", "wrong labels", "rare class"]
-OF_RETRAINED = ("retrained", "retrained_share")
 
+class SetStudy(Experiment):
+    """Parameters of a study of sets of copies, on the features of another study. See params/sets/."""
 
-class SetStudy(BaseModel):
-    """Parameters of a study of set policies; the defaults are the small embedded case. See params/sets/.
+    kind: ClassVar[str] = "sets"
+    purposes: ClassVar[tuple[str, ...]] = ("policies", "wrong labels", "rare class")
 
-    Its folder is ``outputs/sets/<sets>`` if its parameters are those of ``params/sets/<sets>.yaml``; with any other
-    parameters it is in ``outputs/variations/``.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    sets: str = Field("digits-translate", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="its name")
-    study: str = Field(
+    sets: str = name_parameter("digits-translate", "study of sets")
+    study: str = parameter(
         "digits-translate",
+        "the study in params/ that it has its features from",
+        NOTHING,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
-        description="the study in params/ that it has its features from",
     )
-    policies: list[str] = Field(
+    policies: list[str] = parameter(
         ["random_points", "random_copies", "influence", "one_shot", "greedy_influence", "greedy_loss"],
+        "policies; see influaug.set_policies",
+        "table",
         min_length=1,
-        description="policies; see influaug.set_policies",
     )
-    shares: list[float] = Field([0.01, 0.03, 0.05, 0.1, 0.25], min_length=1, description="of all copies, rising")
-    C: float = Field(10.0, gt=0, description="inverse regularisation strength of the logistic regression")
-    wrong_labels: float = Field(0.0, ge=0, lt=1, description="share of the training points that get a wrong label")
-    rare_class: int | None = Field(None, ge=0, description="label of a class that loses most of its points; null: none")
-    rare_share: float = Field(0.1, gt=0, le=1, description="share of its points that the rare class keeps")
-    pool: float = Field(0.25, gt=0, le=1, description="share of the points in the pools of the policies of pools")
-    clusters: int = Field(50, ge=1, description="k of the clustered policies")
-    kernel: str = Field("cosine", description="linear, cosine or gaussian; of the k-DPP")
-    refit_every: int = Field(64, ge=1, description="added copies between two exact fits of the greedy policies")
-    retrained: list[str] = Field([], description="policies whose choices a network is trained anew on")
-    retrained_share: float = Field(0.05, gt=0, le=1, description="of all copies, where that is done")
-    seed: int = Field(0, ge=0, description="all randomness but that of the study comes from here")
-
-    _numbers = numbers("shares", "C", "wrong_labels", "rare_share", "pool", "retrained_share")
+    shares: list[Number] = parameter([0.01, 0.03, 0.05, 0.1, 0.25], "of all copies, rising", "table", min_length=1)
+    C: Number = parameter(10.0, "inverse regularisation strength of the logistic regression", "choice", gt=0)
+    wrong_labels: Number = parameter(0.0, "share of the training points that get a wrong label", "choice", ge=0, lt=1)
+    rare_class: int | None = parameter(
+        None, "label of a class that loses most of its points; null: none", "table", ge=0
+    )
+    rare_share: Number = parameter(0.1, "share of its points that the rare class keeps", "table", gt=0, le=1)
+    pool: Number = parameter(0.25, "share of the points in the pools of the policies of pools", "choice", gt=0, le=1)
+    clusters: int = parameter(50, "k of the clustered policies", "choice", ge=1)
+    kernel: str = parameter("cosine", "linear, cosine or gaussian; of the k-DPP", "choice")
+    refit_every: int = parameter(64, "added copies between two exact fits of the greedy policies", "choice", ge=1)
+    retrained: list[str] = parameter([], "policies whose choices a network is trained anew on", NOTHING)
+    retrained_share: Number = parameter(0.05, "of all copies, where that is done", NOTHING, gt=0, le=1)
+    seed: int = parameter(0, "all randomness but that of the study comes from here", "choice", ge=0)
 
     @field_validator("policies", "retrained")
     @classmethod
@@ -80,28 +78,15 @@ class SetStudy(BaseModel):
             raise ValueError(f"must be one of {', '.join(kdpp.KERNELS)}")
         return name
 
-    @property
-    def folder(self) -> Path:
-        """Where everything of this study is written; see the class's docstring."""
-        return folder_of(self, paths.PARAMS / "sets" / f"{self.sets}.yaml", paths.outputs() / "sets")
-
     def base(self) -> Study:
         """The study whose features are used."""
-        return read(paths.PARAMS / f"{self.study}.yaml", Study)
+        return Study.read(paths.PARAMS / f"{self.study}.yaml")
 
     def settings(self) -> set_sweep.SetSweepSettings:
         """What the sweep runs over: `set_sweep.SetSweepSettings`."""
         names = ("C", "pool", "clusters", "kernel", "refit_every")
         options = SetOptions(**{name: getattr(self, name) for name in names})
         return set_sweep.SetSweepSettings(tuple(self.policies), tuple(self.shares), options)
-
-    def rng(self, replicate: int, purpose: str) -> np.random.Generator:
-        """Randomness of one replicate for one of `PURPOSES`."""
-        return np.random.default_rng(self.seed_sequence(replicate, purpose))
-
-    def seed_sequence(self, replicate: int, purpose: str) -> np.random.SeedSequence:
-        """As `rng`, its seeds."""
-        return np.random.SeedSequence(self.seed, spawn_key=(replicate, PURPOSES.index(purpose)))
 
 
 def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[FeatureSet, np.ndarray | None]:
@@ -133,10 +118,12 @@ def table(study: SetStudy) -> pd.DataFrame:
     """
     base = study.base()
     dataset = load(base.dataset, base.data_folder)
-    keys = [_key(study, base, dataset, replicate) for replicate in range(base.replicates)]
+    keys = [replicate_key(study, base, dataset, replicate) for replicate in range(base.replicates)]
     key, path = artifacts.key(replicates=keys), study.folder / "sets.parquet"
     found = artifacts.read_table(path, key)
     if found is None:
+        # An engine that the environment asks for in vain is refused before networks are trained.
+        logistic.engine_of()
         features = cache(lambda: stages.features(base))
         parts = [_replicate(study, features, dataset, r, keys[r]) for r in tqdm(range(base.replicates), "replicates")]
         found = pd.concat(parts, ignore_index=True)
@@ -144,13 +131,9 @@ def table(study: SetStudy) -> pd.DataFrame:
     return found
 
 
-def _key(study, base, dataset, replicate):
-    return artifacts.key(
-        parameters=study.model_dump(exclude={"sets", *OF_RETRAINED}),
-        replicate=replicate,
-        features=stages.features_key(base, dataset, replicate),
-        code=artifacts.code_key("influaug.set_sweep", functions=(problem, _computed, SetStudy.settings)),
-    )
+def replicate_key(study: SetStudy, base: Study, dataset: Dataset, replicate: int) -> str:
+    """Key of one replicate's table."""
+    return SETS.key(study, replicate=replicate, features=stages.features_key(base, dataset, replicate))
 
 
 def _about(study, dataset, key, **more):
@@ -175,6 +158,9 @@ def _computed(study, features, replicate):
     return found
 
 
+SETS = Stage("sets", 1, ("table", "choice"), (_computed, problem, SetStudy.settings, SetStudy.rng))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compute the tables of some studies; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m influaug.set_study", description=__doc__)
@@ -182,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         for path in given.parameters:
-            table(read(path, SetStudy))
+            table(SetStudy.read(path))
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -15,7 +15,6 @@ from .data import load
 from .escaping import markdown_text, styled, title_and_note
 from .report import percent
 from .set_policies import policy_of
-from .study import read
 from .summary import REFERENCES, by_share, mean_interval
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ def meanings(policies: Iterable[str]) -> Styler:
 def _meaning(name):
     policy, balanced = policy_of(name)
     turns = ", the classes taking turns" if balanced else ""
-    return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.paper else ""}
+    return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.source else ""}
 
 
 def retrained(table: pd.DataFrame) -> pd.DataFrame:
@@ -213,7 +212,7 @@ def alike(study: SetStudy) -> dict[str, pd.DataFrame]:
     found = {}
     for name, table in studies_found().items():
         path = paths.PARAMS / "sets" / f"{name}.yaml"
-        other = read(path, type(study)) if path.exists() else None
+        other = type(study).read(path) if path.exists() else None
         if other is not None and _apart_from_transformation(other) == _apart_from_transformation(study):
             found[other.base().transformation] = table
     return found

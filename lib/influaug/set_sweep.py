@@ -78,7 +78,13 @@ def run(
         (share of added copies whose label is wrong, NaN if unknown), seconds (of choosing, all shares), accuracy (all
         test rows), accuracy_original (test originals), and of each class accuracy_0, accuracy_1, ... (all test rows);
         policy ``none`` is no augmentation and ``full`` all copies.
+
+    Raises
+    ------
+    InputError
+        Shares out of range, what a policy refuses, or an engine that `logistic.engine_of` refuses.
     """
+    engine = logistic.engine_of(settings.options.engine)
     candidates = Candidates.of(features)
     choices = [_Choice("none", 0.0, np.arange(0), 0.0), _Choice("full", 1.0, np.arange(len(candidates.source)), 0.0)]
     children = seed.spawn(len(settings.policies))
@@ -87,7 +93,8 @@ def run(
     rows = pd.DataFrame([_about(choice, candidates, settings.options, wrong) for choice in choices])
     weights = np.stack([added_weights(features, choice.copies) for choice in choices])
     groups = np.unique(rows["policy"], return_inverse=True)[1]
-    theta = logistic.fit(features.train, features.labels, weights, settings.options.C, groups=groups).theta
+    solver = logistic.Solver(features.train, features.labels, engine=engine)
+    theta = solver.fit(weights, settings.options.C, groups=groups).theta
     return pd.concat([rows, tested(features, theta)], axis=1)
 
 

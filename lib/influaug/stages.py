@@ -7,7 +7,7 @@ a notebook opened alone computes what it lacks from upstream, and in the batch i
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from functools import cache, partial
+from functools import partial
 from hashlib import sha256
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from . import artifacts, heads, logistic, paths, retrained, vsv
 from .data import load
 from .errors import InputError
 from .escaping import markdown_text
+from .keys import Stage
 from .scores import Head, ScoreOptions, compute
 from .study import Study
 from .sweep import FeatureSet, row_weights
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
     from .featurizers import KerasFeaturizer
     from .transformations import Transformation
 
-SAMPLE = ("dataset", "classes", "n_train", "sample", "seed")
-TRANSFORMATION = ("transformation", "magnitudes", "directions")
-NETWORK = ("network", "epochs", "batch_size", "learning_rate")
-SCORING = ("C", "hessian", "damping", "margin", "scores")
-SWEEPING = ("featurizer", "policies", "refinements", "budgets", "rounds", "update_every")
 BLOCK = 500
 
 
@@ -62,17 +58,6 @@ class Features:
     history: dict
 
 
-@cache
-def _code(*modules, functions=()):
-    """Key of code, once a session: what runs is what was imported, whatever the files have become since."""
-    return artifacts.code_key(*(f"influaug.{module}" for module in modules), functions=functions)
-
-
-def _depends(study, modules, functions, names, **more):
-    chosen = {name: getattr(study, name) for name in names}
-    return artifacts.key(parameters=chosen, code=_code(*modules, functions=functions), **more)
-
-
 def _about(study, key, dataset, started, **more):
     seconds = round(perf_counter() - started, 2)
     return artifacts.manifest(key, parameters=study.model_dump(), data=dataset.provenance, seconds=seconds, **more)
@@ -82,6 +67,8 @@ def _stored_table(study, dataset, name, key, compute):
     path = study.folder / name
     table = artifacts.read_table(path, key)
     if table is None:
+        # An engine that the environment asks for in vain is refused before networks are trained.
+        logistic.engine_of()
         started = perf_counter()
         table = compute()
         artifacts.write_table(path, _about(study, key, dataset, started), table)
@@ -119,19 +106,19 @@ def features(study: Study) -> list[Features]:
 
 
 def features_key(study: Study, dataset: Dataset, replicate: int) -> str:
-    """Key of one replicate's features: data, sample, transformation, network and its training, and code."""
-    names, purposes, network = SAMPLE + TRANSFORMATION + NETWORK, ("sample", "network"), None
-    if study.trained_network:
-        names, purposes = SAMPLE + TRANSFORMATION, ("sample",)
-        network = sha256(study.trained_network.read_bytes()).hexdigest()
-    modules = ("data", "transformations", "featurizers")
-    seeds = [study.seed_of(replicate, purpose) for purpose in purposes]
-    made_from = {"data": dataset.provenance["sha256"], "seeds": seeds, "network": network}
-    return _depends(study, modules, FEATURIZED_BY, names, **made_from)
+    """Key of one replicate's features: data, sample, transformation, network and its training."""
+    shared = study.trained_network is not None
+    purposes = ("sample",) if shared else ("sample", "network")
+    return (SHARED_FEATURES if shared else FEATURES).key(
+        study,
+        data=dataset.provenance["sha256"],
+        seeds=[study.seed_of(replicate, purpose) for purpose in purposes],
+        network=sha256(study.trained_network.read_bytes()).hexdigest() if shared else None,  # type: ignore[union-attr]
+    )
 
 
-def _upstream(study, dataset, purpose=None):
-    """What depends on every replicate's features, and on its seed for a purpose, depends on."""
+def upstream(study: Study, dataset: Dataset, purpose: str | None = None) -> dict[str, list]:
+    """Part of a key: keys of every replicate's features and, with a purpose, every replicate's seed for it."""
     replicates = range(study.replicates)
     keys = {"upstream": [features_key(study, dataset, r) for r in replicates]}
     return keys if purpose is None else {**keys, "seeds": [study.seed_of(r, purpose) for r in replicates]}
@@ -146,7 +133,7 @@ def _own_features(study, dataset, replicate):
 def _shared_features(study, dataset):
     artifacts.check_whole(study.trained_network)
     path = study.folder / study.feature_files[0]
-    key = artifacts.key(**_upstream(study, dataset))
+    key = artifacts.key(**upstream(study, dataset))
     shared = _stored_features(study, dataset, path, key, partial(_featurize_shared, study, dataset))
     samples = [study.split_of(dataset, r).indices for r in range(study.replicates)]
     return [_of_points(shared, np.searchsorted(shared.indices, indices)) for indices in samples]
@@ -233,18 +220,9 @@ def originals_and_copies(network: KerasFeaturizer, images: np.ndarray, transform
     return np.vstack([network.transform(images), *blocks])
 
 
-FEATURIZED_BY = (
-    new_featurizer,
-    _featurize,
-    _featurize_shared,
-    _of_points,
-    _arrays,
-    feature_set,
-    originals_and_copies,
-    Study.split_of,
-    Study.augmentation,
-)
-"""Functions outside the modules named in `features_key` whose code decides features."""
+_SAMPLED = (originals_and_copies, feature_set, Study.split_of, Study.augmentation)
+FEATURES = Stage("features", 1, ("sample", "copies", "network"), (_featurize, _arrays, *_SAMPLED))
+SHARED_FEATURES = Stage("shared features", 1, ("sample", "copies"), (_featurize_shared, _arrays, _of_points, *_SAMPLED))
 
 
 def scores(study: Study) -> pd.DataFrame:
@@ -258,7 +236,7 @@ def scores(study: Study) -> pd.DataFrame:
         Written to ``scores.parquet``.
     """
     dataset = load(study.dataset, study.data_folder)
-    key = _depends(study, ["scores", "sweep"], (_scores,), SCORING, **_upstream(study, dataset))
+    key = SCORES.key(study, **upstream(study, dataset))
 
     def compute_scores():
         return pd.concat([_scores(study, r, f) for r, f in enumerate(features(study))], ignore_index=True)
@@ -309,44 +287,59 @@ def sweep(study: Study) -> pd.DataFrame:
 
 
 def sweep_key(study: Study, dataset: Dataset) -> str:
-    """Key of the sweep: features of every replicate, scoring and sweeping parameters, and code."""
-    module, function = ("retrained", _retrained) if study.featurizer == "retrained" else ("sweep", _frozen)
-    functions = (function, Study.sweep_settings)
-    return _depends(study, [module], functions, SCORING + SWEEPING, **_upstream(study, dataset, "policies"))
+    """Key of the sweep: features of every replicate, scoring and sweeping parameters."""
+    stage = RETRAINED_SWEEP if study.featurizer == "retrained" else SWEEP
+    return stage.key(study, **upstream(study, dataset, "policies"))
 
 
 def _frozen(study, dataset):
     del dataset
     for r, replicate in enumerate(tqdm(features(study), "sweep", leave=False)):
-        settings = study.sweep_settings(replicate.set.n)
-        table = run_sweep(replicate.set, settings, study.seed_sequence(r, "policies"))
-        table.insert(0, "replicate", r)
-        yield table
+        yield _swept(study, r, replicate.set)
+
+
+def _swept(study, replicate, features):
+    table = run_sweep(features, study.sweep_settings(features.n), study.seed_sequence(replicate, "policies"))
+    table.insert(0, "replicate", replicate)
+    return table
 
 
 def _retrained(study, dataset):
     for r, replicate in enumerate(features(study)):
-        sample = study.split_of(dataset, r)
-        network = partial(new_featurizer, study, r)
-        problem = retrained.Problem(sample, study.augmentation(), replicate.set, network, study.folder / "retrained")
-        settings = study.sweep_settings(replicate.set.n)
-        code = _code("retrained", functions=(_retrained,))
-        key = artifacts.key(features=features_key(study, dataset, r), C=study.C, code=code)
-        table = retrained.run(problem, settings, study.seed_sequence(r, "policies"), key)
-        table.insert(0, "replicate", r)
-        yield table
+        # Of one set of points, whatever is swept over: results of a sweep serve another one that meets the same set.
+        key = RETRAINED_SET.key(study, features=features_key(study, dataset, r))
+        yield _retrained_sweep(study, study.split_of(dataset, r), replicate.set, r, key)
+
+
+def _retrained_sweep(study, sample, features, replicate, key):
+    network = partial(new_featurizer, study, replicate)
+    problem = retrained.Problem(sample, study.augmentation(), features, network, study.folder / "retrained")
+    settings = study.sweep_settings(features.n)
+    table = retrained.run(problem, settings, study.seed_sequence(replicate, "policies"), key)
+    table.insert(0, "replicate", replicate)
+    return table
+
+
+_SETTINGS = (Study.sweep_settings, Study.seed_sequence)
+SCORES = Stage("scores", 1, ("head", "scores"), (_scores,))
+SWEEP = Stage("sweep", 1, ("head", "scores", "sweep"), (_swept, *_SETTINGS))
+RETRAINED_SWEEP = Stage("retrained sweep", 1, ("head", "scores", "sweep"), (_retrained_sweep, *_SETTINGS))
+RETRAINED_SET = Stage("retrained set", 1, ("head",), (new_featurizer, retrained.train_and_test, Study.augmentation))
 
 
 def virtual_support_vectors(study: Study) -> pd.DataFrame:
     """The VSV baseline of every replicate: a row each, in the sweep's columns, written to ``vsv.parquet``."""
     dataset = load(study.dataset, study.data_folder)
-    key = _depends(study, ["vsv"], (), ("C",), **_upstream(study, dataset, "vsv"))
+    key = SUPPORT_VECTORS.key(study, **upstream(study, dataset, "vsv"))
 
     def compute_vsv():
         rows = [vsv.run(f.set, study.C, study.seed_of(r, "vsv")) for r, f in enumerate(features(study))]
         return pd.concat(rows, ignore_index=True).assign(replicate=np.arange(len(rows)))
 
     return _stored_table(study, dataset, "vsv.parquet", key, compute_vsv)
+
+
+SUPPORT_VECTORS = Stage("support vectors", 1, ("head",), (vsv.run,))
 
 
 def data_of(studies: Iterable[str]) -> str:

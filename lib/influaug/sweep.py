@@ -74,7 +74,7 @@ class SweepSettings:
     Attributes
     ----------
     scores, policies, refinements : sequence of str
-        Keys of `scores.SCORES`, `policies.POLICIES` and `REFINEMENTS`; the curves are their product, except that
+        Keys of `scores.SCORES`, `policies.POINT_POLICIES` and `REFINEMENTS`; the curves are their product, except that
         the baseline, which looks at no score, has no updates.
     budgets : sequence of int
         Numbers of augmented points at which accuracy is measured, rising.
@@ -83,6 +83,7 @@ class SweepSettings:
     update_every : int, optional
         Points between two score updates; by default scores are refreshed at the budgets only.
     options : ScoreOptions
+        Its C and its engine are the fits' too.
     """
 
     scores: tuple = ("loss", "influence")
@@ -198,7 +199,7 @@ class Sweep:
         children = seed.spawn(settings.rounds)
         self.rngs = [np.random.default_rng(children[c.round]) for c in self.curves]
         self.downweight = np.array([c.downweight for c in self.curves])
-        self.solver = logistic.Solver(features.train, features.labels)
+        self.solver = logistic.Solver(features.train, features.labels, engine=settings.options.engine)
         self.groups = alike([c.policy for c in self.curves], self.downweight)
 
     def run(self) -> pd.DataFrame:

@@ -21,63 +21,51 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 from scipy.linalg import cho_solve
 from scipy.special import expit
 from sklearn.datasets import make_moons
 from sklearn.neural_network import MLPClassifier
 from tqdm.auto import tqdm
 
-from . import heads, paths
+from . import heads
 from .errors import InputError
-from .influence import ValidationInfluence, factor
-from .study import folder_of, numbers
+from .inverse import factor
+from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from .summary import mean_interval
+from .validation import ValidationInfluence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 SCENARIOS = ("matched", "moved")
 MODES = ("as_published", "refreshed", "beside")
-PURPOSES = ("train", "validation", "test", "classifier", "translation")
 N_TEST = 2000
 MOST_NEWTON_STEPS = 100
 
 
-class Toy(BaseModel):
-    """Parameters of the experiment; the defaults are those of the page."""
+class Toy(Experiment):
+    """Parameters of the toy experiment; the defaults are those of the page. See params/toy/."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    kind: ClassVar[str] = "toy"
+    purposes: ClassVar[tuple[str, ...]] = ("train", "validation", "test", "classifier", "translation")
 
-    toy: str = Field("half-circles", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="its name")
-    scenarios: list[Literal[SCENARIOS]] = Field(list(SCENARIOS), min_length=1, description="matched, moved")  # type: ignore[valid-type]
-    modes: list[Literal[MODES]] = Field(list(MODES), min_length=1, description="as_published, refreshed, beside")  # type: ignore[valid-type]
-    n: int = Field(100, ge=10, description="training points, and as many for validation")
-    noise: float = Field(0.2, ge=0, description="standard deviation of the points about their half circle")
-    move: list[float] = Field([0.0, -0.5], min_length=2, max_length=2, description="of validation and test points")
-    width: int = Field(16, ge=1, description="of both hidden layers of F, and of E's")
-    C: float = Field(1.0, gt=0, description="inverse regularisation strength of F")
-    bound: float = Field(1.0, gt=0, description="largest translation along an axis")
-    steps: int = Field(100, ge=1, description="of E's training")
-    rate: float = Field(0.05, gt=0, description="Adam's step size")
-    seeds: int = Field(10, ge=2, description="repetitions of everything")
-    seed: int = Field(0, ge=0, description="the one seed that all others come from")
-
-    _numbers = numbers("noise", "C", "bound", "rate", "move")
-
-    @property
-    def folder(self) -> Path:
-        """Where its page is: ``outputs/toy/<toy>`` for the parameters of ``params/toy/<toy>.yaml``."""
-        return folder_of(self, paths.PARAMS / "toy" / f"{self.toy}.yaml", paths.outputs() / "toy")
-
-    def generator(self, replicate: int, purpose: str) -> np.random.Generator:
-        """The random generator of one replicate for one of `PURPOSES`."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(replicate, PURPOSES.index(purpose))))
+    toy: str = name_parameter("half-circles", "toy")
+    scenarios: list[Literal[SCENARIOS]] = parameter(list(SCENARIOS), "matched, moved", NOTHING, min_length=1)  # type: ignore[valid-type]
+    modes: list[Literal[MODES]] = parameter(list(MODES), "as_published, refreshed, beside", NOTHING, min_length=1)  # type: ignore[valid-type]
+    n: int = parameter(100, "training points, and as many for validation", NOTHING, ge=10)
+    noise: Number = parameter(0.2, "standard deviation of the points about their half circle", NOTHING, ge=0)
+    move: list[Number] = parameter([0.0, -0.5], "of validation and test points", NOTHING, min_length=2, max_length=2)
+    width: int = parameter(16, "of both hidden layers of F, and of E's", NOTHING, ge=1)
+    C: Number = parameter(1.0, "inverse regularisation strength of F", NOTHING, gt=0)
+    bound: Number = parameter(1.0, "largest translation along an axis", NOTHING, gt=0)
+    steps: int = parameter(100, "of E's training", NOTHING, ge=1)
+    rate: Number = parameter(0.05, "Adam's step size", NOTHING, gt=0)
+    seeds: int = parameter(10, "repetitions of everything", NOTHING, ge=2)
+    seed: int = parameter(0, "the one seed that all others come from", NOTHING, ge=0)
 
 
 @dataclass(frozen=True)
@@ -124,7 +112,7 @@ def task(toy: Toy, scenario: str, replicate: int) -> Task:
     move = np.array(toy.move) * (scenario == "moved")
 
     def drawn(purpose, n, by):
-        seed = int(toy.generator(replicate, purpose).integers(2**32))
+        seed = int(toy.rng(replicate, purpose).integers(2**32))
         x, labels = make_moons(n, noise=toy.noise, random_state=seed)
         return Points(x + by, labels)
 
@@ -237,7 +225,7 @@ def train(points: Points, toy: Toy, replicate: int) -> Classifier:
         max_iter=5000,
         max_fun=10000,
         tol=1e-4,
-        random_state=int(toy.generator(replicate, "classifier").integers(2**32)),
+        random_state=int(toy.rng(replicate, "classifier").integers(2**32)),
     ).fit(points.x, points.labels)
     *hidden, (weights, bias) = zip(network.coefs_, network.intercepts_, strict=True)
     return Classifier(tuple(hidden), np.append(weights[:, 0], bias)[None], toy.C).refit(points)
@@ -276,7 +264,7 @@ class Translation:
 
 def identity(toy: Toy, replicate: int) -> Translation:
     """E before its training: it moves nothing."""
-    first = toy.generator(replicate, "translation").normal(size=(2, toy.width))
+    first = toy.rng(replicate, "translation").normal(size=(2, toy.width))
     return Translation((first, np.zeros(toy.width), np.zeros((toy.width, 2)), np.zeros(2)), toy.bound)
 
 

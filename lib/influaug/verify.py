@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import artifacts, paths, provenance
 from .errors import InputError
-from .study import read
+from .study import Study
 from .summary import CURVE, with_intervals
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def verify(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         There is no such study or no table of it, or it cannot be run.
     """
     parameters, path = paths.PARAMS / f"{name}.yaml", paths.outputs() / name / TABLE
-    read(parameters)
+    Study.read(parameters)
     kept = artifacts.read_table(path)
     if kept is None:
         raise InputError(f"There is no {path} to compare with: run the study first, make study NAME={name}.")

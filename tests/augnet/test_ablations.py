@@ -10,8 +10,9 @@ import pytest
 
 from influaug.augnet import arms, comparison
 from influaug.augnet.ablations import ABLATIONS, Ablation
-from influaug.augnet.comparison import Comparison, learned_file, result, trajectory
+from influaug.augnet.comparison import learned_file, result, trajectory
 from influaug.augnet.network import SAFE, AugmentationNetwork
+from influaug.augnet.parameters import Comparison
 from influaug.augnet.series import Series
 from influaug.errors import InputError
 

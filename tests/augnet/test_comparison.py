@@ -6,10 +6,11 @@ import pytest
 import yaml
 from scipy import stats
 
-from influaug import artifacts, paths, study
+from influaug import artifacts, keys, paths
 from influaug.augnet import arms, comparison, guessed
 from influaug.augnet.ablations import ABLATIONS
-from influaug.augnet.comparison import ARMS, Comparison, main, result, results, summary, trajectory
+from influaug.augnet.comparison import main, result, results, summary, trajectory
+from influaug.augnet.parameters import ARMS, Comparison
 from influaug.backend import keras
 from influaug.errors import InputError
 
@@ -46,7 +47,7 @@ def quick():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_params_file_is_valid_named_and_explained(path):
-    chosen, text = study.read(path, Comparison), path.read_text("utf-8")
+    chosen, text = Comparison.read(path), path.read_text("utf-8")
     assert chosen.comparison == path.stem and text.startswith("# ")
     assert chosen.folder == paths.outputs() / "learned" / path.stem
     explained = {line.split(":")[0] for line in text.splitlines() if line[:1] not in ("", "#", " ") and "  # " in line}
@@ -54,7 +55,7 @@ def test_every_params_file_is_valid_named_and_explained(path):
 
 
 def test_the_defaults_are_the_small_embedded_case():
-    assert study.read(paths.PARAMS / "learned" / "digits-100.yaml", Comparison) == Comparison()
+    assert Comparison.read(paths.PARAMS / "learned" / "digits-100.yaml") == Comparison()
 
 
 def test_every_arm_runs_once_and_is_read_again(quick, monkeypatch):
@@ -72,25 +73,23 @@ def test_arms_share_the_images_and_the_classifiers_seed_but_replicates_do_not(qu
     points = [quick.split(replicate) for replicate in (0, 0, 1)]
     np.testing.assert_array_equal(points[0].indices, points[1].indices)
     assert not np.array_equal(points[0].indices, points[2].indices)
-    seeds = {quick.seed_of(replicate, purpose) for replicate in (0, 1) for purpose in comparison.PURPOSES}
-    assert len(seeds) == 2 * len(comparison.PURPOSES)
+    seeds = {quick.seed_of(replicate, purpose) for replicate in (0, 1) for purpose in Comparison.purposes}
+    assert len(seeds) == 2 * len(Comparison.purposes)
 
 
 def test_seeds_stay_those_of_the_committed_comparisons():
-    assert {purpose: Comparison().seed_of(0, purpose) for purpose in comparison.PURPOSES} == SEEDS
+    assert {purpose: Comparison().seed_of(0, purpose) for purpose in Comparison.purposes} == SEEDS
 
 
-def test_keys_of_other_arms_know_nothing_of_ablations(quick, monkeypatch):
-    monkeypatch.setattr(artifacts, "key", lambda **depends_on: depends_on)
-    monkeypatch.setattr(artifacts, "code_key", lambda *modules: [name.split(".")[-1] for name in modules])
+def test_keys_of_other_arms_know_nothing_of_ablations_and_pretraining(quick, monkeypatch):
+    monkeypatch.setattr(keys, "key", lambda **depends_on: depends_on)
     points = quick.split(0)
-    keys = {arm: comparison._key(quick, 0, arm, points) for arm in ARMS}
-    assert all(set(keys[arm]) == {"arm", "parameters", "replicate", "data", "code"} for arm in PLAIN)
-    assert keys["ranges"]["code"] == ["learning", "guessed"]
-    assert keys["network"]["code"] == keys["tau-32"]["code"] == ["learning", "guessed", "pretraining", "as_published"]
-    assert keys["series"]["code"] == [*keys["network"]["code"], "series"]
-    assert keys["tau-32"]["changes"] == ABLATIONS["tau-32"].changes and "meaning" not in keys["tau-32"]["changes"]
-    assert keys["tau-32"]["parameters"] == keys["network"]["parameters"]
+    found = {arm: comparison.arm_key(quick, 0, arm, points) for arm in ARMS}
+    assert all("changes" not in found[arm] for arm in PLAIN)
+    assert "pretraining_steps" not in found["ranges"]["parameters"]
+    assert found["ranges"]["stage"] != found["network"]["stage"] == found["tau-32"]["stage"]
+    assert found["tau-32"]["changes"] == ABLATIONS["tau-32"].changes and "meaning" not in found["tau-32"]["changes"]
+    assert found["tau-32"]["parameters"] == found["network"]["parameters"]
 
 
 def test_what_depends_on_other_parameters_is_not_served(quick):
@@ -103,7 +102,7 @@ def test_what_depends_on_other_parameters_is_not_served(quick):
 def test_permuted_ranges_are_the_learned_ones_in_another_order(quick):
     shape = (8, 8, 1)
     learned, permuted = (
-        arms.augmentation_of(quick, 0, arm, shape, comparison.learned_file) for arm in ("ranges", "permuted")
+        arms.augmentation_of(quick, 0, arm, shape, comparison.file_for(quick, 0, arm)) for arm in ("ranges", "permuted")
     )
     mine, others = (sorted(layer.ranges().values()) for layer in (learned, permuted))
     np.testing.assert_allclose(mine, others, rtol=1e-4)
@@ -156,4 +155,4 @@ def test_the_command_computes_replicates_and_says_what_is_wrong(tmp_path, capsys
 @pytest.mark.parametrize("wrong", [{"replicates": 1}, {"arms": ["none", "none"]}, {"rate": 0}, {"folds": 1}])
 def test_wrong_parameters_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
-        study.from_parameters(wrong, Comparison)
+        Comparison.of(wrong)

@@ -22,8 +22,8 @@ from influaug.augnet.ranges import Family, GlobalRanges
 from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.gradients import gradient, of_variables
-from influaug.hessian import HeadHessian
-from influaug.influence import validation_influence
+from influaug.head_hessian import HeadHessian
+from influaug.validation import validation_influence
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,9 @@ from scipy import stats
 
 from influaug.augnet import shown
 from influaug.augnet.ablations import ABLATIONS
-from influaug.augnet.comparison import Comparison, summary
+from influaug.augnet.comparison import summary
 from influaug.augnet.models import Design, TransformationModel
+from influaug.augnet.parameters import Comparison
 
 pytestmark = pytest.mark.slow
 

@@ -37,7 +37,7 @@ CALLS = {
     "08_claims": "stages.data_of(stages.sweeps_found())",
     "00_index": "stages.sweep(s)",
 }
-SETUP = "from influaug import stages\nfrom influaug.study import from_namespace\n\ns = from_namespace(globals())\n"
+SETUP = "from influaug import stages\nfrom influaug.study import Study\n\ns = Study.from_namespace(globals())\n"
 BATCH = ("-m", "influaug.batch", "--cores", "2", "tiny")
 TABLES = ("sweep.parquet", "scores.parquet", "vsv.parquet")
 

@@ -19,14 +19,12 @@ from .pretraining import Pretraining
 from .ranges import Family, GlobalRanges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
     from typing import Any
 
     from ..backend import keras
     from ..data import Split
     from ..types import PathLike, Shape
-    from .comparison import Comparison
+    from .parameters import Comparison
 
 
 def accuracy_of(
@@ -34,7 +32,7 @@ def accuracy_of(
     replicate: int,
     arm: str,
     points: Split,
-    learned_file: Callable[[Comparison, int, str], Path],
+    learned: PathLike | None = None,
 ) -> tuple[float, float]:
     """Error (percent) and mean loss (nats) of an arm's classifier on the test images.
 
@@ -42,7 +40,7 @@ def accuracy_of(
     ----------
     As in `trained_classifier`.
     """
-    model = trained_classifier(comparison, replicate, arm, points, learned_file)
+    model = trained_classifier(comparison, replicate, arm, points, learned)
     return error_and_loss(model, points.images_test, points.labels_test)
 
 
@@ -52,7 +50,7 @@ def trained_classifier(
     replicate: int,
     arm: str,
     points: Split,
-    learned_file: Callable[[Comparison, int, str], Path],
+    learned: PathLike | None = None,
 ) -> keras.Model:
     """An arm's classifier, trained from scratch.
 
@@ -61,19 +59,19 @@ def trained_classifier(
     comparison : comparison.Comparison
     replicate : int
     arm : str
-        One of `comparison.ARMS`.
+        One of `parameters.ARMS`.
     points : data.Split
-    learned_file : callable
-        (comparison, replicate, form) -> path of what was learned.
+    learned : path, optional
+        File of what was learned for the arm, see `parameters.learned_for`.
     """
-    layer = augmentation_of(comparison, replicate, arm, points.images.shape[1:], learned_file)
+    layer = augmentation_of(comparison, replicate, arm, points.images.shape[1:], learned)
     schedule = Schedule(comparison.steps, comparison.batch_size, comparison.rate)
     seed = comparison.seed_of(replicate, "classifier")
     return train_classifier(comparison.classifier, points.images, points.labels, layer, schedule, seed)
 
 
 def augmentation_of(
-    comparison: Comparison, replicate: int, arm: str, shape: Shape, learned_file: Callable[[Comparison, int, str], Path]
+    comparison: Comparison, replicate: int, arm: str, shape: Shape, learned: PathLike | None = None
 ) -> Any:
     """The augmentation of an arm, a layer with fresh draws; None for the arm 'none'."""
     seed, family = comparison.seed_of(replicate, "augmentation"), family_of(comparison)
@@ -84,14 +82,14 @@ def augmentation_of(
     if arm in ("control", "untrained", "hand"):
         return ranges_by_hand(shape, family, arm, seed)
     if arm in ("ranges", "permuted"):
-        learned = AugmentationNetwork.load(learned_file(comparison, replicate, "ranges")).layer_
-        sigma = np.array(list(learned.ranges().values()))
+        ranges = AugmentationNetwork.load(learned).layer_  # type: ignore[arg-type]
+        sigma = np.array(list(ranges.ranges().values()))
         if arm == "permuted":
             sigma = np.random.default_rng(comparison.seed_of(replicate, "permutation")).permutation(sigma)
         layer = GlobalRanges(shape, family, seed)
         layer.assign(sigma)
         return layer
-    return AugmentationNetwork.load(learned_file(comparison, replicate, arm)).layer_
+    return AugmentationNetwork.load(learned).layer_  # type: ignore[arg-type]
 
 
 def learn_form(
@@ -100,9 +98,11 @@ def learn_form(
     form: str,
     points: Split,
     path: PathLike,
-    learned_file: Callable[[Comparison, int, str], Path],
+    start_file: PathLike | None = None,
 ) -> list[dict[str, Any]]:
-    """Learn one of `comparison.LEARNED`, and save it; its trajectory.
+    """Learn one of `parameters.LEARNED`, and save it at a path; its trajectory.
+
+    With a `start_file`, that of `parameters.start_of`, learning goes on from what was learned there.
 
     Raises
     ------
@@ -120,8 +120,8 @@ def learn_form(
             **{**options, "mode": "pretrained"}, seed=_seed(comparison, replicate, "pretrained")
         )
         start = first.fit(*given).layer_.learned
-    elif form == "network" or ablation is not None:
-        start = AugmentationNetwork.load(learned_file(comparison, replicate, "pretrained")).layer_.learned
+    elif start_file is not None:
+        start = AugmentationNetwork.load(start_file).layer_.learned
     network = AugmentationNetwork(**options, seed=_seed(comparison, replicate, form)).fit(*given, start)
     network.save(path)
     return network.trajectory_

@@ -16,15 +16,15 @@ from .. import heads, logistic
 from ..backend import keras
 from ..errors import InputError
 from ..featurizers import _JIT
-from ..hessian import HeadHessian
-from ..influence import validation_influence
+from ..head_hessian import HeadHessian
+from ..validation import validation_influence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from ..influence import ValidationInfluence
     from ..types import Tensor
+    from ..validation import ValidationInfluence
 
 
 def splits(labels: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

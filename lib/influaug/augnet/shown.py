@@ -14,9 +14,10 @@ from ..escaping import markdown_text, title_and_note
 from ..published import lee_costs, lee_table_1
 from .ablations import ABLATIONS
 from .arms import augmentation_of, family_of, trained_classifier
-from .comparison import LEARNED, learned_file, summary, trajectory
+from .comparison import file_for, learned_file, summary, trajectory
 from .guessed import ranges_by_hand
 from .network import AugmentationNetwork
+from .parameters import LEARNED
 from .pretraining import diversity
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from .comparison import Comparison
     from .models import TransformationModel
+    from .parameters import Comparison
     from .series import Series
 
     PUBLISHED: dict[Any, str]
@@ -109,7 +110,7 @@ def ranges(axes: Sequence[Axes], comparison: Comparison, form: str = "ranges") -
     """Ranges of each group by step (mean over replicates), and what came out, beside those guessed by hand."""
     runs = [trajectory(comparison, replicate, form)[0] for replicate in range(comparison.replicates)]
     sigma = np.array([run["sigma"].tolist() for run in runs])
-    layer = augmentation_of(comparison, 0, form, comparison.split(0).images.shape[1:], learned_file)
+    layer = augmentation_of(comparison, 0, form, comparison.split(0).images.shape[1:], file_for(comparison, 0, form))
     groups, x = layer.groups, np.arange(1, sigma.shape[1] + 1)
     for g, group in enumerate(groups):
         axes[0].plot(x, sigma[:, :, g].mean(axis=0), label=group, linestyle=("-", "--")[g > 5], color=f"C{g}")
@@ -125,7 +126,7 @@ def _outcomes(ax, comparison, form, groups):
     shape = comparison.split(0).images.shape[1:]
     hand = ranges_by_hand(shape, family_of(comparison), "hand", 0).ranges()
     for replicate in range(comparison.replicates):
-        learned = augmentation_of(comparison, replicate, form, shape, learned_file).ranges()
+        learned = augmentation_of(comparison, replicate, form, shape, file_for(comparison, replicate, form)).ranges()
         ax.plot([learned[g] for g in groups], range(len(groups)), "o", color="#0072B2", alpha=0.6, markersize=4)
     ax.plot([hand[g] for g in groups], range(len(groups)), "x", color="#D55E00", markersize=7)
     ax.set_yticks(range(len(groups)), groups)
@@ -135,7 +136,7 @@ def _outcomes(ax, comparison, form, groups):
 
 def copies(comparison: Comparison, replicate: int, arm: str, images: np.ndarray) -> np.ndarray:
     """One copy of each image under an arm: array of uint8."""
-    layer = augmentation_of(comparison, replicate, arm, images.shape[1:], learned_file)
+    layer = augmentation_of(comparison, replicate, arm, images.shape[1:], file_for(comparison, replicate, arm))
     made = layer(images.astype("float32"), **({"training": True} if arm == "heuristic" else {"seed": 0}))
     return _as_pixels(made)
 
@@ -227,7 +228,7 @@ def corrected(
     """
     points, classes = comparison.split(replicate), []
     for name in (against, arm):
-        model = trained_classifier(comparison, replicate, name, points, learned_file)
+        model = trained_classifier(comparison, replicate, name, points, file_for(comparison, replicate, name))
         classes.append(np.argmax(model.predict(points.images_test, batch_size=500, verbose=0), axis=1))
     right = [found == points.labels_test for found in classes]
     gained = right[1] & ~right[0]

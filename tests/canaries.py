@@ -1,0 +1,210 @@
+"""Canaries: what every stage computes in a tiny case, kept with the stage's version in canaries.json.
+
+A test compares. When code below a stage has been edited, ``make canaries`` (this file as a script) computes the tiny
+cases again: where they give the same numbers the version still speaks for the code, and its fingerprint is accepted;
+where they do not, the version must be raised first, so that results of the old code are not served as the new one's.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from influaug import keys, own_data, paths, retrained, set_retrained, set_study, stages, vsv
+from influaug.augnet import comparison
+from influaug.augnet.parameters import ARMS, OF_NETWORKS, Comparison
+from influaug.policies import POINT_POLICIES
+from influaug.scores import SCORES
+from influaug.set_policies import names
+from influaug.set_study import SetStudy
+from influaug.study import Study
+from influaug.sweep import FeatureSet
+from problems import problem
+
+KEPT = Path(__file__).with_name("canaries.json")
+EXACT, TRAINED = 1e-7, 2e-2
+"""Relative tolerances: of what NumPy computes, and of what networks compute, which differs with the processor."""
+DIGITS = {"n_train": 40, "epochs": 2, "batch_size": 16, "budgets": [4, 20], "rounds": 2, "replicates": 1}
+QUICK = {"n_train": 60, "steps": 3, "fold_steps": 2, "folds": 2, "learning_steps": 2, "pretraining_steps": 1}
+QUICK |= {"network_steps": 2, "replicates": 2}
+
+
+def made_up(n_classes=2, n=40, k=3):
+    """A feature set: points and test points of a noisy linear model, their copies a little beside them."""
+    rng = np.random.default_rng(n_classes)
+    x, y = problem(seed=n_classes, n=2 * n, d=6, n_classes=n_classes)
+    copies = np.repeat(x, k, axis=0) + 0.5 * rng.normal(size=(2 * n * k, 6))
+    labels = np.append(y[:n], np.repeat(y[:n], k)), np.append(y[n:], np.repeat(y[n:], k))
+    train, test = np.vstack([x[:n], copies[: n * k]]), np.vstack([x[n:], copies[n * k :]])
+    return FeatureSet(train, labels[0], n, test, labels[1], n)
+
+
+def numbers(table, *columns):
+    """Columns of a table as lists."""
+    return {name: table[name].astype(float).tolist() for name in columns}
+
+
+def features(folder):
+    found = {}
+    for transformation, network in (("translate", "lenet"), ("rotate", "released-cnn"), ("crop", "resnet20")):
+        study = Study(study=f"canary-{network}", transformation=transformation, network=network, **DIGITS)
+        (one,) = stages.features(study)
+        found[network] = [*one.set.train.mean(axis=0)[:8].tolist(), float(np.abs(one.set.test).mean()), one.set.k]
+    return found
+
+
+def shared_features(folder):
+    study = Study(study="canary", **DIGITS)
+    stages.features(study)
+    network = study.folder / "features" / "replicate-00.keras"
+    (one,) = stages.features(Study(study="canary-shared", **(DIGITS | {"network": str(network), "replicates": 1})))
+    return {"train": one.set.train.mean(axis=0)[:8].tolist(), "indices": one.indices.tolist()}
+
+
+def scored(folder):
+    study = Study(study="canary", scores=list(SCORES), **DIGITS)
+    tables = [stages._scores(study, 0, stages.Features(made_up(c), np.arange(40), 0.0, {})) for c in (2, 3)]
+    return {f"{c}": numbers(table, "initial", "final") for c, table in zip((2, 3), tables, strict=True)}
+
+
+def swept(folder):
+    chosen = DIGITS | {"scores": list(SCORES), "policies": list(POINT_POLICIES), "update_every": 3}
+    study = Study(study="canary", **chosen)
+    return {f"{c}": numbers(stages._swept(study, 0, made_up(c)), "accuracy", "accuracy_original") for c in (2, 3)}
+
+
+def retrained_sweep(folder):
+    study = Study(
+        study="canary", featurizer="retrained", refinements=["plain"], **(DIGITS | {"rounds": 1, "epochs": 1})
+    )
+    sample = study.split(0)
+    table = stages._retrained_sweep(study, sample, made_up(), 0, "canary")
+    return numbers(table, "budget", "rows")
+
+
+def retrained_set(folder):
+    study = Study(study="canary", **DIGITS)
+    sample, transformation = study.split(0), study.augmentation()
+    network = stages.new_featurizer(study, 0)
+    return retrained.train_and_test(network, sample.images, sample.labels, sample, transformation, study.C)
+
+
+def support_vectors(folder):
+    return {f"{c}": numbers(vsv.run(made_up(c), 10.0, 0), "accuracy", "budget", "svm_C") for c in (2, 3)}
+
+
+def sets(folder):
+    chosen = {"policies": names(), "shares": [0.05, 0.2], "wrong_labels": 0.05, "clusters": 8, "refit_every": 8}
+    found = {}
+    for c, more in ((2, {}), (3, {"rare_class": 1, "rare_share": 0.5})):
+        table = set_study._computed(SetStudy(sets="canary", **chosen, **more), made_up(c), 0)
+        found[f"{c}"] = numbers(table, "added", "touched", "generated", "wrong", "accuracy", "accuracy_original")
+    return found
+
+
+def retrained_sets(folder):
+    params = folder / "params"
+    params.mkdir()
+    (params / "canary.yaml").write_text(json.dumps({"study": "canary", **DIGITS}))
+    kept, paths.PARAMS = paths.PARAMS, params
+    try:
+        study = SetStudy(sets="canary", study="canary", retrained=["greedy_influence"], retrained_share=0.1)
+        return numbers(set_retrained.table(study), "added", "accuracy", "accuracy_original")
+    finally:
+        paths.PARAMS = kept
+
+
+def own(folder):
+    chosen = own_data.OwnData(own="canary", n_train=60, epochs=2, folds=3, shares=[0.1])
+    table = own_data.cross_validated(chosen)
+    return numbers(table, "added", "accuracy", "accuracy_original")
+
+
+def arms(chosen):
+    experiment = Comparison(comparison="canary", **QUICK)
+    return {arm: [comparison.result(experiment, 0, arm)[name] for name in ("error", "loss")] for arm in chosen}
+
+
+def learned_ranges(folder):
+    return arms([arm for arm in ARMS if arm not in OF_NETWORKS])
+
+
+def learned_networks(folder):
+    return arms(["network", "as_published", "wgan-gp"])
+
+
+CANARIES = {
+    stages.FEATURES: (features, TRAINED),
+    stages.SHARED_FEATURES: (shared_features, TRAINED),
+    stages.SCORES: (scored, EXACT),
+    stages.SWEEP: (swept, EXACT),
+    stages.RETRAINED_SWEEP: (retrained_sweep, TRAINED),
+    stages.RETRAINED_SET: (retrained_set, TRAINED),
+    stages.SUPPORT_VECTORS: (support_vectors, EXACT),
+    set_study.SETS: (sets, EXACT),
+    set_retrained.RETRAINED_SETS: (retrained_sets, TRAINED),
+    own_data.CURVE: (own, TRAINED),
+    comparison.ARMS_WITHOUT_NETWORKS: (learned_ranges, TRAINED),
+    comparison.NETWORK_ARMS: (learned_networks, TRAINED),
+}
+"""Of every stage: its tiny case, and the tolerance."""
+
+
+def computed(stage):
+    """What a stage computes in its tiny case, in a folder of its own."""
+    kept = os.environ.get("INFLUAUG_OUTPUTS")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["INFLUAUG_OUTPUTS"] = folder
+        try:
+            return json.loads(json.dumps(CANARIES[stage][0](Path(folder))))
+        finally:
+            os.environ.pop("INFLUAUG_OUTPUTS")
+            if kept is not None:
+                os.environ["INFLUAUG_OUTPUTS"] = kept
+
+
+def difference(kept, found, tolerance, where=""):
+    """Where two results differ first, in words; None if they do not."""
+    if isinstance(kept, dict):
+        if kept.keys() != found.keys():
+            return f"{where}has {', '.join(found)}, not {', '.join(kept)}"
+        places = (difference(kept[name], found[name], tolerance, f"{where}{name}.") for name in kept)
+        return next(filter(None, places), None)
+    a, b = np.asarray(kept, dtype=float), np.asarray(found, dtype=float)
+    if a.shape != b.shape:
+        return f"{where[:-1]} has {b.size} numbers, not {a.size}"
+    wrong = np.flatnonzero(~np.isclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True).ravel())
+    return f"{where[:-1]} is {b.ravel()[wrong[0]]}, not {a.ravel()[wrong[0]]}" if len(wrong) else None
+
+
+def main(names):
+    """Compute canaries, keep them and accept the code's fingerprints, or say which versions to raise.
+
+    Without names, of all stages whose code is not the accepted one or whose version was raised.
+    """
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    accepted = json.loads(keys.ACCEPTED.read_text()) if keys.ACCEPTED.exists() else {}
+    wrong = []
+    for stage in CANARIES:
+        if stage.name in names or (not names and (stage.edits or stage.name not in kept)):
+            now, same = computed(stage), kept.get(stage.name, {}).get("version") == stage.version
+            found = difference(kept[stage.name]["numbers"], now, CANARIES[stage][1]) if same else None
+            sys.stderr.write(f"{stage.name}: {'other numbers' if found else 'the same' if same else 'a new version'}\n")
+            if found:
+                wrong.append(f"Stage {stage.name!r} gives other numbers ({found}): raise its version, {stage.version}.")
+                continue
+            kept[stage.name] = kept[stage.name] if same else {"version": stage.version, "numbers": now}
+            accepted[stage.name] = {"version": stage.version, **asdict(stage.fingerprint())}
+    for path, content in ((KEPT, kept), (keys.ACCEPTED, accepted)):
+        names = [stage.name for stage in CANARIES if stage.name in content]
+        path.write_text(json.dumps({name: content[name] for name in names}, indent=1) + "\n")
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
