@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import hostile as snippets
 from influaug.errors import InputError
 from influaug.pages import TEMPLATES, main, render_index, render_notebook
+from influaug.sanitizer import clean
 
 OWN_SCRIPT = (TEMPLATES / "table.js").read_text("utf-8")
 THEORY = r"""# Scores of $n$ points
@@ -181,6 +183,31 @@ def test_what_outputs_would_run_is_taken_out(hostile):
     assert not [tag for tag in soup.find_all(href=True) if "script" in tag["href"].lower()]
 
 
+SNIPPETS = snippets.armed()
+TELLING = ["comment-empty", "svg-style-title", "css-end", "open-comment", "open-title", "closing", "deep", "plaintext"]
+
+
+@pytest.mark.parametrize(
+    "name", [*TELLING, *(pytest.param(name, marks=pytest.mark.slow) for name in SNIPPETS if name not in TELLING)]
+)
+def test_no_part_of_a_notebook_gets_out_of_its_place(tmp_path, name):
+    text = snippets.page(SNIPPETS[name], tmp_path / "page").read_text("utf-8")
+    soup = BeautifulSoup(text, "html.parser")
+    before, main, after = re.split(r"<main>\n|\n</main>", text)  # the page's own, and no others
+    assert clean(main) == main
+    assert [tag.name for tag in soup.body.find_all(True, recursive=False)] == ["header", "main", "footer"]
+    frame = BeautifulSoup(before + after, "html.parser")
+    assert {tag.name for tag in frame.body.find_all(True)} <= {"header", "footer", "nav", "p", "a", "span", "strong"}
+    assert [tag["http-equiv"] for tag in soup.select("meta[http-equiv]")] == [
+        "Content-Security-Policy",
+        "x-dns-prefetch-control",
+    ]
+    assert [tag["href"] for tag in soup.find_all("link")] == ["data:,"]
+    assert snippets.SITE not in "".join(style.get_text() for style in soup.find_all("style"))
+    assert soup.select_one("main #end").get_text() == "the end"
+    assert soup.select_one("main .text_cell:last-child #end")
+
+
 def test_pictures_beside_the_notebook_are_embedded_and_what_lies_elsewhere_is_not(tmp_path):
     (tmp_path / "book").mkdir()
     picture = b"\x89PNG\r\n\x1a\n"
@@ -192,7 +219,8 @@ def test_pictures_beside_the_notebook_are_embedded_and_what_lies_elsewhere_is_no
     soup = render(tmp_path / "book", *[new_markdown_cell(f"![]({name}) <img src='{name}'>") for name in names])
     embedded = {image["src"] for image in soup.find_all("img") if image["src"].startswith("data:")}
     assert embedded == {f"data:image/png;base64,{base64.b64encode(picture).decode()}"}
-    assert [image["src"] for image in soup.find_all("img")][2::2] == names[1:]
+    assert len(soup.find_all("img")) == 2
+    assert [link["href"] for link in soup.select("a:not(.anchor-link)")] == [name for name in names[1:] for _ in "12"]
 
 
 def test_a_notebook_that_cannot_be_rendered_is_named(tmp_path):

@@ -115,7 +115,7 @@ class _Rows(NamedTuple):
         return ops.fori_loop(1, ops.shape(self.x)[0], add, block(0))
 
 
-def in_blocks(array):
+def in_blocks(array: np.ndarray) -> np.ndarray:
     """Rows [n, ...] in equal blocks [blocks, B, ...] of at most ROWS, filled up with zeros."""
     count = -(-len(array) // ROWS)
     fill = -len(array) % count
@@ -136,7 +136,8 @@ def _grid(groups):
     return np.concatenate([np.pad(models, (0, -len(models) % s), mode="wrap").reshape(-1, s) for models in of_groups])
 
 
-def tensor(array, dtype):
+def tensor(array: np.ndarray, dtype: str) -> Tensor:
+    """An array on the device."""
     return ops.convert_to_tensor(np.asarray(array, dtype=dtype), dtype=dtype)
 
 
@@ -254,7 +255,7 @@ def _curvature(rows, theta, shares, second):
 
 
 @compiled
-def weighted_grams(x, D):
+def weighted_grams(x: Tensor, D: Tensor) -> Tensor:
     """Sum over rows of x [B, d + 1] of d x x', [P, d + 1, d + 1], for each row d of D [P, B]."""
     return ops.map(lambda d: ops.transpose(x) @ (d[:, None] * x), D)
 

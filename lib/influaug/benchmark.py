@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from . import competitors, heads, influence, inverse, logistic, provenance, stages
 from .data import split
 from .errors import InputError
+from .escaping import styled, title_and_note
 from .policies import order
 from .scores import Head, ScoreOptions, compute
 from .sweep import FeatureSet, accuracies, alike, first_points, row_weights, scaled_budgets
@@ -464,7 +465,7 @@ def scores_shown(columns: Sequence[int] = (85, 257)) -> Styler:
     """The table of `scores` at each number of columns, as a page shows it."""
     table = pd.concat([scores(c) for c in columns], ignore_index=True)
     digits = {"seconds": "{:.2g}", "ratio": "{:.1f}", "largest relative difference": "{:.0e}"}
-    return table.style.format(digits, na_rep="").hide(axis="index")  # type: ignore[arg-type]
+    return styled(table, digits).hide(axis="index")
 
 
 def _scored_problem(columns, n, C, seed):
@@ -504,15 +505,15 @@ def shown(results: pd.DataFrame) -> Styler:
     digits = {column: "{:.3g}" for column in results.columns if column.startswith(("theirs", "ours"))}
     digits |= {column: "{:.1f}" for column in results.columns if column.startswith("ratio")}
     digits |= {"C": "{:g}", "worst_gap": "{:.0e}", "accuracy_difference": "{:.0e}"}
-    return results.style.format(digits, na_rep="").hide(axis="index")  # type: ignore[arg-type]
+    return styled(results, digits).hide(axis="index")
 
 
 def caption(study: Study, results: pd.DataFrame) -> str:
     """What the table of results shows, in a sentence or two."""
-    provenance = study.load_data().provenance
+    title, _ = title_and_note(study.load_data().provenance)
     short = int((results["fitted"] < results["models"]).sum())
     return (
-        f"*{provenance['title']}, {study.transformation}, one sample of points, seed {study.seed}. Theirs and ours: "
+        f"*{title}, {study.transformation}, one sample of points, seed {study.seed}. Theirs and ours: "
         f"seconds for all models of a sweep; {short} of the {len(results)} rows extrapolate from the models that were "
         f"fitted within {study.patience:g} s. Worst gap: the largest (our J - theirs) / max(J, 1).*"
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from .escaping import styled
 from .summary import area_under_curve, by_seed, mean_interval
 
 if TYPE_CHECKING:
@@ -179,4 +180,4 @@ def shown(found: pd.DataFrame) -> Styler:
     table = cells.pivot(index=["study", "score"], columns="claim", values="cell").fillna("")
     order = [claim.name for claim in CLAIMS if claim.name in table.columns]
     colours = {"holds": "#d7efe3", "open": "#f3f3f3", "fails": "#f7dcd0"}
-    return table[order].style.map(lambda cell: f"background: {colours.get(cell.partition(':')[0], 'none')}")
+    return styled(table[order]).map(lambda cell: f"background: {colours.get(cell.partition(':')[0], 'none')}")

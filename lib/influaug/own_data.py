@@ -27,6 +27,7 @@ from . import artifacts, figures, set_sweep, writing
 from .chosen import ChosenCopies
 from .data import Classes, Split, split
 from .errors import InputError
+from .escaping import title_and_note
 from .keys import Stage
 from .parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from .selection import AugmentationSelector
@@ -141,10 +142,10 @@ class OwnData(Experiment):
 
 def about(own: OwnData) -> str:
     """Which data a page has, in a sentence or two of Markdown."""
-    points, provenance = own.points(), own.load_data().provenance
+    points, (title, note) = own.points(), title_and_note(own.load_data().provenance)
     return (
-        f"**{provenance['title']}: {len(points.labels)} training points of {len(points.class_names)} classes, "
-        f"{len(own.augmentation())} copies of each, {len(points.labels_test):,} test images.** {provenance['note']}"
+        f"**{title}: {len(points.labels)} training points of {len(points.class_names)} classes, "
+        f"{len(own.augmentation())} copies of each, {len(points.labels_test):,} test images.** {note}"
     )
 
 

@@ -1,8 +1,9 @@
 """The pages a person reads: executed notebooks and an index of studies, as HTML that asks no other host for anything.
 
-Formulas become MathML, pictures become data URIs, and a content security policy in every page makes the browser itself
-refuse requests elsewhere and all scripts but one of this package's own, by which tables of the class ``sortable`` are
-sorted and filtered. Nothing here computes; what the pages show is what the notebooks left.
+Formulas become MathML, pictures become data URIs, and all that comes of a notebook passes `influaug.sanitizer`. A
+content security policy in every page makes the browser itself refuse requests elsewhere and all scripts but one of this
+package's own, by which tables of the class ``sortable`` are sorted and filtered. Nothing here computes; what the pages
+show is what the notebooks left.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from traitlets.config import Config
 
 from .errors import InputError
 from .mathml import mathml
+from .sanitizer import PICTURE, clean, style_rules
 from .sealed import without_seal
 from .writing import replacing
 
@@ -46,10 +48,8 @@ FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.
 ACROSS = ("pages", "notebooks", "variations")
 OTHERS = ("sets", "learned", "toy", "own", "featurizers")
 """Folders of what is no study, with a folder each."""
-REMOTE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
-ACTIVE = "script, link, iframe, frame, object, embed, base, meta, form, portal, noscript, template"
-"""Elements that run, load, send or lead elsewhere by themselves, and those that parsers read in different ways."""
-ACTION = re.compile(r"(javascript|vbscript|data:(text|application|image/svg))", re.IGNORECASE)
+BOOK = re.compile(r"^(?!\w+:|//)(.*)\.ipynb(#.*)?$")
+"""A link to a notebook beside this one."""
 PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
@@ -78,9 +78,12 @@ class _Renderer(IPythonRenderer):
 
 
 class _Exporter(HTMLExporter):
-    """nbconvert's HTML exporter, with this package's template and renderer."""
+    """nbconvert's HTML exporter of a notebook's cells, with this package's template, renderer and sanitiser.
 
-    def __init__(self) -> None:
+    `rules` are the style rules that its outputs brought, `sortable` says whether one of them is a sortable table.
+    """
+
+    def __init__(self, places: dict[str, str]) -> None:
         config = Config()
         config.CoalesceStreamsPreprocessor.enabled = True
         config.TagRemovePreprocessor.remove_input_tags = {"hide-input"}
@@ -92,15 +95,39 @@ class _Exporter(HTMLExporter):
             extra_template_paths=[str(TEMPLATES)],
             exclude_input_prompt=True,
             exclude_output_prompt=True,
-            filters={"without_progress": lambda text: PROGRESS.sub("", text).strip()},
+            filters={
+                "without_progress": lambda text: PROGRESS.sub("", text).strip(),
+                "fragment": lambda markup: self._fragment(BeautifulSoup(markup, "html.parser")),
+            },
         )
+        self._places, self.rules, self.sortable = places, {}, False
 
     @jinja2.pass_context
     def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
         path = context["resources"].get("metadata", {}).get("path", "")
-        attachments = context.get("cell", {}).get("attachments", {})
-        renderer = _Renderer(escape=False, attachments=attachments, embed_images=True, path=path)
-        return MarkdownWithMath(renderer=renderer).render(source)
+        cell = context.get("cell", {})
+        renderer = _Renderer(escape=False, attachments=cell.get("attachments", {}), embed_images=True, path=path)
+        soup = BeautifulSoup(MarkdownWithMath(renderer=renderer).render(source), "html.parser")
+        for table in soup.find_all("table", recursive=False) if cell.get("cell_type") == "markdown" else []:
+            table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
+        return self._fragment(soup)
+
+    def _fragment(self, soup):
+        """A part of the page by itself, so that what it leaves open or closes too much does not change the others.
+
+        What is looked for here may be hidden from this parser; cleaned of it all, at the end, is what the parser wrote.
+        """
+        for style in soup.find_all("style"):
+            self.rules |= dict.fromkeys(style_rules(style.get_text()))
+        for image in soup.find_all("img", src=lambda address: not PICTURE.match(address or "")):
+            link = soup.new_tag("a", href=image.get("src", ""))
+            link.string = image.get("alt") or shorten(image.get("src", ""), 100)
+            image.replace_with(link)
+        for link in soup.find_all("a", href=BOOK):
+            target, anchor = BOOK.match(link["href"]).groups()  # type: ignore[union-attr]
+            link["href"] = f"{self._places.get(target, target)}.html{anchor or ''}"
+        self.sortable |= bool(soup.select("table.sortable"))
+        return clean(str(soup))
 
 
 def _text_of(source, tag):
@@ -122,47 +149,14 @@ def _describe(notebook, title):
                 about.setdefault("alt", cell.metadata.get("alt") or following or f"A figure of the notebook “{title}”")
 
 
-def _is_action(name, value):
-    """Whether an attribute is an event handler, or a script or a page in place of an address."""
-    return name.lower().startswith("on") or bool(ACTION.match(re.sub(r"[\x00-\x20]", "", str(value))))
-
-
-def _disarm(soup):
-    """Take out of a page what acts by itself, save in its own head: outputs may close any element before its end."""
-    own = set(map(id, soup.head.find_all()))
-    for tag in soup.select(ACTIVE):
-        if id(tag) not in own:
-            tag.decompose()
-    for tag in soup.find_all(lambda tag: any(_is_action(*item) for item in tag.attrs.items())):
-        tag.attrs = {name: value for name, value in tag.attrs.items() if not _is_action(name, value)}
-
-
-def _isolate(page, places):
-    """Rewrite links between notebooks to links between pages; take out of the outputs what would ask another host."""
-    soup = BeautifulSoup(page, "html.parser")
-    _disarm(soup)
-    for image in soup.find_all("img", src=REMOTE):
-        link = soup.new_tag("a", href=image["src"])
-        link.string = image.get("alt") or image["src"]
-        image.replace_with(link)
-    for link in soup.find_all("a", href=re.compile(r"^(?!\w+:|//).*\.ipynb(#|$)")):
-        target, anchor = re.match(r"(.*)\.ipynb(#.*)?$", link["href"]).groups()  # type: ignore[union-attr]
-        link["href"] = f"{places.get(target, target)}.html{anchor or ''}"
-    for table in soup.main.select(".text_cell_render > table"):
-        table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
-    return str(_sortable(soup))
-
-
-def _sortable(soup):
-    """Allow and add the script that sorts and filters tables, where there is one of the class ``sortable``."""
-    if soup.select("table.sortable"):
+def _framed(template, sortable, **parts):
+    """A page of this package's own template, with the script that sorts and filters tables where there is one."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    if sortable:
         code = (TEMPLATES / "table.js").read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-        soup.select_one("meta[http-equiv=Content-Security-Policy]")["content"] += f"; script-src 'sha256-{digest}'"
-        script = soup.new_tag("script")
-        script.string = code
-        soup.body.append(script)
-    return soup
+        parts |= {"script": code, "digest": digest}
+    return environment.get_template(template).render(**parts)
 
 
 def _write(path, text):
@@ -218,9 +212,11 @@ def _rendered(notebook, path_ipynb, name, title, links, places):
     title = title or next(filter(None, headings), path_ipynb.stem)
     _describe(notebook, title)
     study = notebook.metadata.get("papermill", {}).get("parameters", {}).get("study")
-    page = {"title": title, "study": study, "links": list(links), "name": name, "live": LIVE}
-    resources = {"page": page, "metadata": {"path": str(path_ipynb.parent), "name": path_ipynb.stem}}
-    return _isolate(_Exporter().from_notebook_node(notebook, resources)[0], places)
+    resources = {"live": LIVE, "metadata": {"path": str(path_ipynb.parent), "name": path_ipynb.stem}}
+    exporter = _Exporter(places)
+    cells = clean(exporter.from_notebook_node(notebook, resources)[0])
+    page = {"title": title, "study": study, "links": list(links), "name": name, "rules": list(exporter.rules)}
+    return _framed("notebook.html.j2", exporter.sortable, cells=cells, **page)
 
 
 def _summary(path):
@@ -311,14 +307,15 @@ def render_index(outputs: PathLike) -> Path:
     folders = sorted(path for path in outputs.iterdir() if path.is_dir() and path.name[0] not in "._")
     studies = [_study(folder) for folder in folders if folder.name not in (*ACROSS, *OTHERS)]
     studies.sort(key=lambda study: study["summary"] is None)
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
-    page = environment.get_template("studies.html.j2").render(
+    page = _framed(
+        "studies.html.j2",
+        sortable=len(studies) > 1,
         title="Which training points are worth augmenting?",
         shared=_contents(outputs, ""),
         others=_others(outputs),
         studies=studies,
     )
-    _write(outputs / "index.html", str(_sortable(BeautifulSoup(page, "html.parser"))))
+    _write(outputs / "index.html", page)
     return outputs / "index.html"
 
 

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from . import artifacts, figures, provenance, sealed, writing
+from .escaping import markdown_text, styled
 from .study import NOTEBOOKS
 from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
 
@@ -34,7 +35,7 @@ def about(study: Study) -> str:
     """What a page of a study is about and which data it has, in a sentence or two of Markdown."""
     dataset = study.load_data()
     name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
-    return f"**{name}.** {dataset.provenance['note']}"
+    return f"**{markdown_text(name)}.** {markdown_text(dataset.provenance['note'])}"
 
 
 def settings(study: Study) -> str:
@@ -64,8 +65,7 @@ def sortable(table: pd.DataFrame, formats: dict[str, Any]) -> Styler:
     formats : dict of str to str
         A format by column; missing numbers are shown empty.
     """
-    shown = table.style.format(formats, na_rep="").hide(axis="index")
-    return shown.set_table_attributes('class="sortable"')
+    return styled(table, formats).hide(axis="index").set_table_attributes('class="sortable"')
 
 
 def main_score(study: Study) -> str:
@@ -142,7 +142,11 @@ def _words(study, policy):
 
 
 def caption(study: Study, sweep: pd.DataFrame) -> str:
-    """What the headline figure shows, over how many seeds, and what the band means."""
+    """What the headline figure shows, over how many seeds, and what the band means: Markdown."""
+    return markdown_text(_caption(study, sweep))
+
+
+def _caption(study, sweep):
     seeds = int(with_intervals(sweep, "accuracy", ["policy"])["seeds"].max())
     own = "sample" if study.trained_network else "sample and network"
     unit = f"replicates, each with its own {own}" if study.replicates > 1 else "rounds of one replicate"
@@ -174,7 +178,7 @@ def publish(study: Study, sweep: pd.DataFrame) -> dict[str, Any]:
         "device": newest.get("device", ""),
         "seconds": round(sum(manifest["seconds"] for manifest in made), 1),
         "settings": settings(study),
-        "figure": {"file": "curve.png", "alt": alt, "caption": caption(study, sweep)},
+        "figure": {"file": "curve.png", "alt": alt, "caption": _caption(study, sweep)},
         "headline": headline(study, sweep),
         "rows": headline_rows(study, sweep),
         "notebooks": [{"name": stem, "title": words} for stem, words in NOTEBOOKS.items()],

@@ -12,6 +12,7 @@ from . import clusters, heads, logistic, stages
 from .chosen import ChosenCopies
 from .data import Split
 from .errors import InputError
+from .escaping import markdown_text, title_and_note
 from .greedy import Candidates, select
 from .influence import point_gradients
 from .inverse import factor
@@ -206,11 +207,11 @@ def cluster_sweep(study: SetStudy) -> pd.DataFrame:
 
 def about(r: Replicate) -> str:
     """Which data the page has, in a sentence or two of Markdown."""
-    base, provenance = r.study.base(), r.sample.provenance
+    base, (title, note) = r.study.base(), title_and_note(r.sample.provenance)
     against = " against ".join(r.sample.class_names) if len(r.sample.class_names) == 2 else "all classes"
     return (
-        f"**{provenance['title']}, {against}, {r.transformation.name}: {r.features.n:,} points, "
-        f"{len(r.candidates.source):,} copies, {base.replicates} replicates, C = {r.study.C:g}.** {provenance['note']}"
+        f"**{title}, {markdown_text(against)}, {r.transformation.name}: {r.features.n:,} points, "
+        f"{len(r.candidates.source):,} copies, {base.replicates} replicates, C = {r.study.C:g}.** {note}"
     )
 
 

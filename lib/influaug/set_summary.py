@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from . import artifacts, paths
+from .escaping import markdown_text, styled, title_and_note
 from .report import percent
 from .set_policies import policy_of
 from .summary import REFERENCES, by_share, mean_interval
@@ -143,11 +144,8 @@ def about(study: SetStudy, table: pd.DataFrame) -> str:
     errors = f", {study.wrong_labels:.0%} of the training labels wrong" if study.wrong_labels else ""
     rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
     classes = sum(name.removeprefix("accuracy_").isdecimal() for name in table)  # type: ignore[attr-defined]
-    dataset = base.load_data()
-    return (
-        f"**{dataset.provenance['title']}, {classes} classes, {base.transformation}, frozen features{errors}{rare}.** "
-        f"{dataset.provenance['note']}"
-    )
+    title, note = title_and_note(base.load_data().provenance)
+    return f"**{title}, {classes} classes, {base.transformation}, frozen features{errors}{rare}.** {note}"
 
 
 def caption(study: SetStudy, table: pd.DataFrame) -> str:
@@ -158,14 +156,14 @@ def caption(study: SetStudy, table: pd.DataFrame) -> str:
         f"*Test accuracy, originals and copies together, against the share of the {copies:,} copies of the training "
         f"points that are added. Lines are means over {replicates} replicates, bands 95% intervals (Student's t); "
         f"logistic regression with C = {study.C:g} on the features of "
-        f"{base.trained_network.stem if base.trained_network else base.network}.*"
+        f"{markdown_text(base.trained_network.stem if base.trained_network else base.network)}.*"
     )
 
 
 def meanings(policies: Iterable[str]) -> Styler:
     """What each policy does: DataFrame of text by policy."""
     rows = {name: _meaning(name) for name in policies}
-    return pd.DataFrame.from_dict(rows, orient="index").style.set_properties(**{"text-align": "left"})  # type: ignore[arg-type]
+    return styled(pd.DataFrame.from_dict(rows, orient="index")).set_properties(**{"text-align": "left"})  # type: ignore[arg-type]
 
 
 def _meaning(name):

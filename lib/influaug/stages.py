@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from . import artifacts, heads, logistic, paths, retrained, sealed, vsv, writing
 from .errors import InputError
+from .escaping import markdown_text
 from .keys import Stage
 from .scores import Head, ScoreOptions, compute
 from .study import Study
@@ -347,7 +348,8 @@ def data_of(studies: Iterable[str]) -> str:
         folder = next(f for f in (paths.outputs() / name, paths.outputs() / "variations" / name) if f.exists())
         data = artifacts.read_manifest(folder / "sweep.parquet")["data"]  # type: ignore[index]
         of_data.setdefault((data["title"], data["note"]), []).append(name)
-    return "\n".join(f"* **{title}**: {', '.join(names)}. {note}" for (title, note), names in of_data.items())
+    items = [map(markdown_text, (title, ", ".join(names), note)) for (title, note), names in of_data.items()]
+    return "\n".join(f"* **{title}**: {names}. {note}" for title, names, note in items)
 
 
 def sweeps_found() -> dict[str, pd.DataFrame]:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.colors import hsv_to_rgb
 
 from ..backend import keras
+from ..escaping import markdown_text, title_and_note
 from ..published import lee_costs, lee_table_1
 from .ablations import ABLATIONS
 from .arms import augmentation_of, family_of, trained_classifier
@@ -37,10 +38,11 @@ PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
 
 def about(comparison: Comparison) -> str:
     """Which data a page has, in a sentence or two of Markdown."""
-    points, provenance = comparison.split(0), comparison.load_data().provenance
+    points, data = comparison.split(0), comparison.load_data()
+    title, note = title_and_note(data.provenance)
     return (
-        f"**{provenance['title']}, {len(points.images)} labelled images, {len(points.images_test):,} for test, "
-        f"{comparison.replicates} replicates.** {provenance['note']}"
+        f"**{title}, {len(points.images)} labelled images, {len(points.images_test):,} for test, "
+        f"{comparison.replicates} replicates.** {note}"
     )
 
 
@@ -78,8 +80,9 @@ def caption(comparison: Comparison, means: pd.DataFrame) -> str:
     """What the table of errors shows."""
     return (
         f"*Test errors in percent, means over {int(means['seeds'].max())} replicates with 95% intervals; differences "
-        f"are paired. Classifier {comparison.classifier}, {comparison.steps} steps of {comparison.batch_size} images. "
-        "Published: Lee et al. (2020), table 1; their labelled images, sizes of network and schedule are not public.*"
+        f"are paired. Classifier {markdown_text(comparison.classifier)}, {comparison.steps} steps of "
+        f"{comparison.batch_size} images. Published: Lee et al. (2020), table 1; their labelled images, sizes of "
+        "network and schedule are not public.*"
     )
 
 
