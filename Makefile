@@ -13,7 +13,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 READY := setup
 DONE := .venv/.ready-$(EXTRA)
-BATCH := $(BIN)/python -u -m influaug.batch --cores "$$CORES"
+BATCH := $(BIN)/python -u -m studies batch --cores "$$CORES"
 BUNDLED := digits-translate digits-rotate digits-crop
 RECIPES := $(basename $(notdir $(wildcard params/featurizers/*.yaml)))
 SETS := $(basename $(notdir $(wildcard params/sets/*.yaml)))
@@ -57,37 +57,37 @@ studies: $(READY) ## run every study in params/
 
 sets: $(READY) ## compare policies of copies, or go on: make sets NAME=mnist-translate
 	@test -f "params/sets/$$NAME.yaml" || { echo "Which one? make sets NAME=... with one of:" $(call quoted,$(SETS)); exit 2; }
-	@$(BIN)/python -m influaug.run notebooks/13_set_policies.ipynb "params/sets/$$NAME.yaml"
-	@$(BIN)/python -m influaug.run notebooks/14_why_greedy.ipynb "params/sets/$$NAME.yaml"
-	@$(BIN)/python -m influaug.pages outputs
+	@$(BIN)/python -m studies run notebooks/13_set_policies.ipynb "params/sets/$$NAME.yaml"
+	@$(BIN)/python -m studies run notebooks/14_why_greedy.ipynb "params/sets/$$NAME.yaml"
+	@$(BIN)/python -m studies index outputs
 
 featurizer: $(READY) ## train a network, or go on training it: make featurizer NAME=cifar10-resnet20
 	@test -f "params/featurizers/$$NAME.yaml" || { echo "Which one? make featurizer NAME=... with one of:" $(call quoted,$(RECIPES)); exit 2; }
-	@$(BIN)/python -m influaug.run notebooks/09_train_featurizer.ipynb "params/featurizers/$$NAME.yaml"
+	@$(BIN)/python -m studies run notebooks/09_train_featurizer.ipynb "params/featurizers/$$NAME.yaml"
 
 toy: $(READY) ## run the toy experiment of learned augmentation
-	@$(BIN)/python -m influaug.run notebooks/10_toy_influence.ipynb params/toy/half-circles.yaml
-	@$(BIN)/python -m influaug.pages outputs
+	@$(BIN)/python -m studies run notebooks/10_toy_influence.ipynb params/toy/half-circles.yaml
+	@$(BIN)/python -m studies index outputs
 
 learned: $(READY) ## compare learned augmentations, or go on: make learned NAME=mnist-1pct
 	@test -f "params/learned/$$NAME.yaml" || { echo "Which one? make learned NAME=... with one of:" $(call quoted,$(COMPARISONS)); exit 2; }
-	@$(BIN)/python -m influaug.augnet.comparison "params/learned/$$NAME.yaml"
-	@$(BIN)/python -m influaug.run notebooks/11_learned_augmentation.ipynb "params/learned/$$NAME.yaml"
-	@$(BIN)/python -m influaug.pages outputs
+	@$(BIN)/python -m studies compare "params/learned/$$NAME.yaml"
+	@$(BIN)/python -m studies run notebooks/11_learned_augmentation.ipynb "params/learned/$$NAME.yaml"
+	@$(BIN)/python -m studies index outputs
 
 own: $(READY) ## choose what to augment of your own data: make own PARAMS=params/own/digits.yaml
 	@test -f "$$PARAMS" || { echo "Which one? make own PARAMS=..., a file like params/own/digits.yaml"; exit 2; }
-	@$(BIN)/python -m influaug.run notebooks/15_your_own_data.ipynb -- "$$PARAMS"
-	@$(BIN)/python -m influaug.pages outputs
+	@$(BIN)/python -m studies run notebooks/15_your_own_data.ipynb -- "$$PARAMS"
+	@$(BIN)/python -m studies index outputs
 
 bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)
-	-@$(BIN)/python -c "from influaug.competitors import fetch_pydvl; fetch_pydvl()"
-	@$(BIN)/python -m influaug.run notebooks/07_benchmark.ipynb params/benchmark.yaml \
+	-@$(BIN)/python -c "from studies.benchmark.competitors import fetch_pydvl; fetch_pydvl()"
+	@$(BIN)/python -m studies run notebooks/07_benchmark.ipynb params/benchmark.yaml \
 		--executed outputs/notebooks/07_benchmark.ipynb --page outputs/pages/07_benchmark.html
-	@$(BIN)/python -m influaug.pages outputs
+	@$(BIN)/python -m studies index outputs
 
 verify: $(READY) ## run a committed study again from scratch and compare: make verify NAME=mnist-translate
-	@$(BIN)/python -m influaug.verify -- "$${NAME:-mnist-translate}"
+	@$(BIN)/python -m studies verify -- "$${NAME:-mnist-translate}"
 
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb
@@ -111,4 +111,4 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/mypy
 
 audit: $(READY) ## compare what is installed with the lock and its hashes, and the lock with advisories (status 3: not had)
-	@$(BIN)/python -m influaug.audit $(UV) $(EXTRA)
+	@$(BIN)/python -m studies audit $(UV) $(EXTRA)

@@ -2,9 +2,10 @@
 # A job runs again only if its notebook, its parameters, the code that it calls or what it reads from upstream changed.
 import os
 
-from influaug import paths, stamps
-from influaug.fingerprints import modules_below
-from influaug.study import Study
+from studies.commands import stamps
+from studies.points.study import Study
+from studies.storage import paths
+from studies.storage.fingerprints import modules_below
 
 # Jobs share the cores, so each computes on one; only the training of networks takes what it finds.
 shell.prefix("export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; ")
@@ -14,19 +15,21 @@ OUTPUTS = stamps.folder(paths.outputs())
 FOLDER = f"{OUTPUTS}/{{study}}"
 
 # notebook: (notebooks whose files it reads, modules that it calls, what it makes)
+DATA = ["influaug.data.datasets", "influaug.data.transformations", "influaug.networks.featurizer"]
+SWEEP = ["studies.points.sweep", "studies.points.retrained"]
 STAGES = {
-    "01_featurize": ([], ["data", "transformations", "featurizers"], ["features.json"]),
-    "02_score": (["01_featurize"], ["scores", "sweep"], ["scores.parquet"]),
-    "03_policy_sweep": (["01_featurize"], ["sweep", "retrained"], ["sweep.parquet", "summary.json", "curve.png"]),
-    "04_refinements": (["03_policy_sweep"], ["summary"], []),
-    "05_vsv": (["03_policy_sweep"], ["vsv"], ["vsv.parquet"]),
+    "01_featurize": ([], DATA, ["features.json"]),
+    "02_score": (["01_featurize"], ["influaug.selection.scores", "studies.points.sweep"], ["scores.parquet"]),
+    "03_policy_sweep": (["01_featurize"], SWEEP, ["sweep.parquet", "summary.json", "curve.png"]),
+    "04_refinements": (["03_policy_sweep"], ["studies.points.summary"], []),
+    "05_vsv": (["03_policy_sweep"], ["studies.points.support_vectors"], ["vsv.parquet"]),
 }
 # Notebooks over all studies; they run with the first study's parameters.
 OVERVIEWS = ["06_figures", "08_claims", "00_index"]
 
 
 def code(*modules):
-    files = modules_below(*(f"influaug.{module}" for module in modules))
+    files = modules_below(*modules)
     return [os.path.relpath(path, paths.PROJECT) for path in files]
 
 
@@ -37,7 +40,7 @@ def trained_network(wildcards):
 
 
 def stamp(stage, folder=FOLDER):
-    """The file that says that a notebook ended well; see influaug.stamps for why the files it makes are no outputs."""
+    """The file that says that a notebook ended well; see studies.commands.stamps for why the files it makes are no outputs."""
     return f"{folder}/.made/{stage}"
 
 
@@ -65,7 +68,7 @@ rule site:
     message:
         "all studies: index page"
     shell:
-        "python -m influaug.pages {params.folder:q}"
+        "python -m studies index {params.folder:q}"
 
 
 for stage, (reads, modules, makes) in STAGES.items():
@@ -76,7 +79,7 @@ for stage, (reads, modules, makes) in STAGES.items():
         input:
             [stamp(read) for read in reads],
             code(*modules),
-            ["lib/influaug/stages.py", "lib/influaug/study.py"],
+            ["lib/studies/points/stages.py", "lib/studies/points/study.py"],
             trained_network,
             notebook=f"notebooks/{stage}.ipynb",
             params="params/{study}.yaml",
@@ -90,7 +93,7 @@ for stage, (reads, modules, makes) in STAGES.items():
         message:
             f"{{wildcards.study}}: {stage}"
         shell:
-            "python -m influaug.run {input.notebook:q} {input.params:q} --executed {log.notebook:q} "
+            "python -m studies run {input.notebook:q} {input.params:q} --executed {log.notebook:q} "
             "--page {output.page:q} --stamp {output.stamp:q} --makes {params.makes:q}"
 
 
@@ -101,7 +104,7 @@ for overview in OVERVIEWS:
             overview
         input:
             expand([stamp("03_policy_sweep"), stamp("05_vsv")], study=STUDIES),
-            code("published", "figures", "claims"),
+            code("studies.points.published", "studies.points.figures", "studies.points.claims"),
             notebook=f"notebooks/{overview}.ipynb",
             params=f"params/{STUDIES[0]}.yaml",
         output:
@@ -112,5 +115,5 @@ for overview in OVERVIEWS:
         message:
             f"all studies: {overview}"
         shell:
-            "python -m influaug.run {input.notebook:q} {input.params:q} --executed {log.notebook:q} "
+            "python -m studies run {input.notebook:q} {input.params:q} --executed {log.notebook:q} "
             "--page {output.page:q} --stamp {output.stamp:q}"

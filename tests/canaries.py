@@ -14,16 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from influaug import keys, own_data, paths, retrained, set_retrained, set_study, stages, vsv
-from influaug.augnet import comparison
-from influaug.augnet.parameters import ARMS, OF_NETWORKS, Comparison
-from influaug.policies import POINT_POLICIES
-from influaug.scores import SCORES
-from influaug.set_policies import names
-from influaug.set_study import SetStudy
-from influaug.study import Study
-from influaug.sweep import FeatureSet
+from influaug.selection.point_policies import POINT_POLICIES
+from influaug.selection.policies import names
+from influaug.selection.scores import SCORES
 from problems import problem
+from studies.copies import retrained as set_retrained
+from studies.copies import study as set_study
+from studies.copies.study import SetStudy
+from studies.learned import results as comparison
+from studies.learned.parameters import ARMS, OF_NETWORKS, Comparison
+from studies.own import results as own_data
+from studies.points import retrained, stages
+from studies.points import support_vectors as vsv
+from studies.points.study import Study
+from studies.points.sweep import FeatureSet
+from studies.storage import keys, paths
 
 KEPT = Path(__file__).with_name("canaries.json")
 EXACT, TRAINED = 1e-7, 2e-2

@@ -3,7 +3,7 @@
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
-from influaug.pages import render_notebook
+from studies.pages.render import render_notebook
 
 SITE = "http://site.invalid"
 

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from influaug import paths
+from studies.storage import paths
 
 CANARY = "canary"
 NETWORK = paths.PROJECT / "outputs" / "featurizers" / "small-norb-resnet20" / "small-norb-resnet20.keras"

@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influaug import accelerated, backend, greedy, heads, logistic, set_sweep, sweep
+from influaug import backend
 from influaug.backend import keras
 from influaug.errors import InputError
-from influaug.scores import GAINS, Head, ScoreOptions, compute
-from influaug.set_policies import SetOptions
+from influaug.selection import greedy
+from influaug.selection.policies import SetOptions
+from influaug.selection.scores import GAINS, Head, ScoreOptions, compute
+from influaug.solver import accelerated, heads, logistic
 from problems import problem
+from studies.copies import sweep as set_sweep
+from studies.points import sweep
 from test_sweep import feature_set
 
 pytestmark = pytest.mark.slow

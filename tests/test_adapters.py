@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influaug.adapters import ImageForm, as_transformation
 from influaug.backend import keras
+from influaug.data.adapters import ImageForm, as_transformation
+from influaug.data.transformations import from_augmenter, rotate, translate
 from influaug.errors import InputError
-from influaug.transformations import from_augmenter, rotate, translate
 
 
 def images(n=6, size=10, channels=1, seed=0):

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from influaug import artifacts, sealed, writing
 from influaug.errors import InputError
+from influaug.files import sealed, writing
+from studies.storage import artifacts
 
 ARRAYS = {"train": np.arange(12.0).reshape(3, 4), "labels": np.array([1, 0, 1]), "n": np.int64(3)}
 TABLE = pd.DataFrame({"score": ["loss", ""] * 20, "accuracy": np.linspace(0, 1, 40), "update": [True, False] * 20})

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from influaug.audit import BAD, GOOD, UNKNOWN, altered, audit
+from studies.commands.audit import BAD, GOOD, UNKNOWN, altered, audit
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def program(tmp_path, **statuses):
     ],
 )
 def test_what_was_found_decides_the_status_and_is_said(tmp_path, monkeypatch, statuses, status, said):
-    monkeypatch.setattr("influaug.audit.altered", list)
+    monkeypatch.setattr("studies.commands.audit.altered", list)
     sentences = []
     assert audit(program(tmp_path, **statuses), "cpu", sentences.append) == status
     assert said in "\n".join(sentences)
 
 
 def test_an_altered_file_is_bad_whatever_the_advisories_say(tmp_path, monkeypatch):
-    monkeypatch.setattr("influaug.audit.altered", lambda: [("small", "more.py")])
+    monkeypatch.setattr("studies.commands.audit.altered", lambda: [("small", "more.py")])
     sentences = []
     assert audit(program(tmp_path, lock=0, sync=0, audit=0), "cpu", sentences.append) == BAD
     assert any(sentence.startswith("more.py of small is not what was installed") for sentence in sentences)

@@ -12,8 +12,9 @@ import time
 import psutil
 import pytest
 
-from influaug import paths, processes
-from influaug.batch import Progress, batch, main
+from studies.commands import processes
+from studies.commands.batch import Progress, batch, main
+from studies.storage import paths
 
 SAID = """\
 Building DAG of jobs...
@@ -286,9 +287,9 @@ def test_every_path_in_a_shell_line_is_quoted(tmp_path, outside):
     ran = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     calls = [json.loads(line) for line in (project / "calls").read_text().splitlines()]
-    assert calls[-1][:2] == ["-m", "influaug.pages"] and (project / calls[-1][2]).samefile(outputs)
+    assert calls[-1][:2] == ["-m", "studies", "index"] and (project / calls[-1][2]).samefile(outputs)
     for call in calls[:-1]:
-        assert call[:2] == ["-m", "influaug.run"] and call[3] == "params/tiny.yaml"
+        assert call[:2] == ["-m", "studies", "run"] and call[3] == "params/tiny.yaml"
         written = [word for option, word in itertools.pairwise(call) if option in ("--executed", "--page", "--stamp")]
         assert len(written) == 3 and all(outputs in (project / word).resolve().parents for word in written), call
     assert len(calls) == 9 and not [*tmp_path.rglob("broken")]

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from influaug import benchmark, heads
-from influaug.study import Study
-from influaug.sweep import FeatureSet
+from influaug.solver import heads
 from problems import problem
+from studies.benchmark import measure as benchmark
+from studies.points.study import Study
+from studies.points.sweep import FeatureSet
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influaug import claims
-from influaug.summary import CURVE, mean_interval
+from studies.points import claims
+from studies.points.summary import CURVE, mean_interval
 
 POLICIES = {
     ("baseline", False, False): 0.80,

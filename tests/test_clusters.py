@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from influaug.clusters import clusters, k_sweep, round_robin
 from influaug.errors import InputError
+from influaug.selection.clusters import clusters, k_sweep, round_robin
 
 CENTRES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 TRUTH = np.repeat([0, 1, 2], [5, 7, 9])

@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from influaug import competitors, heads, logistic, paths
 from influaug.errors import InputError
-from influaug.influence import self_influence
-from influaug.inverse import factor
+from influaug.influence.inverse import factor
+from influaug.influence.leave_one_out import self_influence
+from influaug.solver import heads, logistic
 from problems import problem
+from studies.benchmark import competitors
+from studies.storage import paths
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from influaug import paths
+from studies.storage import paths
 
 pytestmark = pytest.mark.slow
 

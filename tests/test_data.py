@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influaug.data import Dataset, content_hash, data_folder, load, split
+from influaug.data.datasets import Dataset, content_hash, data_folder, load, split
+from influaug.data.sources import KNOWN
 from influaug.errors import InputError
-from influaug.sources import KNOWN
 from test_sources import pictures, write_image, write_npz
 
 

@@ -10,14 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from influaug import artifacts, benchmark, claims, own_data, paths, report, set_shown, set_summary, stages
-from influaug.augnet import shown
-from influaug.augnet.comparison import Comparison
-from influaug.data import load
-from influaug.escaping import markdown_text, styled
-from influaug.own_data import OwnData
-from influaug.set_study import SetStudy
-from influaug.study import Study
+from influaug.data.datasets import load
+from studies.benchmark import measure as benchmark
+from studies.copies import page as set_shown
+from studies.copies import summary as set_summary
+from studies.copies.study import SetStudy
+from studies.learned import page as shown
+from studies.learned.results import Comparison
+from studies.own import results as own_data
+from studies.own.results import OwnData
+from studies.pages.escaping import markdown_text, styled
+from studies.points import claims, report, stages
+from studies.points.study import Study
+from studies.storage import artifacts, paths
 from test_pages import render
 from test_summary import sweep_table
 

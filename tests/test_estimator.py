@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from influaug.errors import InputError
-from influaug.estimator import LogisticHead
+from influaug.solver.estimator import LogisticHead
 from problems import problem
 
 

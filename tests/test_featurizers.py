@@ -10,9 +10,9 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
-from influaug import featurizers
 from influaug.errors import InputError
-from influaug.featurizers import NETWORKS, KerasFeaturizer, lenet, released_cnn
+from influaug.networks import featurizer as featurizers
+from influaug.networks.featurizer import NETWORKS, KerasFeaturizer, lenet, released_cnn
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,10 @@ import pytest
 from matplotlib.colors import same_color, to_hex
 from scipy.stats import spearmanr
 
-from influaug import figures
-from influaug.policies import POINT_POLICIES
-from influaug.summary import mean_interval
-from influaug.sweep import REFINEMENTS
+from influaug.selection.point_policies import POINT_POLICIES
+from studies.points import figures
+from studies.points.summary import mean_interval
+from studies.points.sweep import REFINEMENTS
 from test_summary import sweep_table
 
 

@@ -22,12 +22,16 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 import malicious
-from influaug import artifacts, pages, paths, published, run, sealed
-from influaug.data import load
+from influaug.data.datasets import load
+from influaug.data.sources import CIFAR10_ARCHIVE, NORB_FILES
 from influaug.errors import InputError
-from influaug.mathml import mathml
-from influaug.sources import CIFAR10_ARCHIVE, NORB_FILES
-from influaug.study import Study
+from influaug.files import sealed
+from studies.commands import run
+from studies.pages import render as pages
+from studies.pages.mathml import mathml
+from studies.points import published
+from studies.points.study import Study
+from studies.storage import artifacts, paths
 
 EXAMPLES = {
     "parameters": 2500,
@@ -121,7 +125,7 @@ def imported(folder):
 
 @pytest.fixture(scope="module")
 def featurizer():
-    from influaug.featurizers import KerasFeaturizer
+    from influaug.networks.featurizer import KerasFeaturizer
 
     return KerasFeaturizer
 

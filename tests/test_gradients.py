@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from influaug.backend import keras
-from influaug.errors import InputError
-from influaug.gradients import (
+from influaug.backend.derivatives import (
     compiled,
     directional_derivatives,
     gradient,
@@ -22,6 +21,7 @@ from influaug.gradients import (
     input_gradient,
     of_variables,
 )
+from influaug.errors import InputError
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from influaug.errors import InputError
-from influaug.greedy import SCORES, Candidates, select
-from influaug.heads import with_intercept
+from influaug.selection.greedy import SCORES, Candidates, select
+from influaug.solver.heads import with_intercept
 from problems import problem
 
 

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from influaug import heads, hessian, logistic
 from influaug.backend import keras
 from influaug.errors import InputError
-from influaug.head_hessian import HeadHessian
-from influaug.hessian import NetworkHessian
-from influaug.inverse import Lissa, conjugate_gradients, lissa
-from influaug.validation import validation_influence
+from influaug.influence import network_hessian as hessian
+from influaug.influence.head_hessian import HeadHessian
+from influaug.influence.inverse import Lissa, conjugate_gradients, lissa
+from influaug.influence.network_hessian import NetworkHessian
+from influaug.influence.validation import validation_influence
+from influaug.solver import heads, logistic
 from problems import problem
 
 pytestmark = pytest.mark.slow

@@ -8,12 +8,12 @@ from scipy import ndimage
 from scipy.stats import pearsonr
 from sklearn.datasets import load_digits
 
-from influaug import heads, logistic
 from influaug.errors import InputError
-from influaug.head_hessian import HeadHessian
-from influaug.influence import leave_one_out_loss_change, point_gradients, self_influence
-from influaug.inverse import factor
-from influaug.validation import ValidationInfluence, up_params, validation_influence
+from influaug.influence.head_hessian import HeadHessian
+from influaug.influence.inverse import factor
+from influaug.influence.leave_one_out import leave_one_out_loss_change, point_gradients, self_influence
+from influaug.influence.validation import ValidationInfluence, up_params, validation_influence
+from influaug.solver import heads, logistic
 from problems import problem
 
 

@@ -9,7 +9,7 @@ from scipy.special import gammaln, logsumexp
 from scipy.stats import chisquare
 
 from influaug.errors import InputError
-from influaug.kdpp import KDPP, KERNELS, kernel, log_elementary, with_quality
+from influaug.selection.kdpp import KDPP, KERNELS, kernel, log_elementary, with_quality
 
 ALARM = 1e-3
 """How often a test of samples fails a right sampler, were its seed drawn anew."""

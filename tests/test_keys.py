@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import canaries
-from influaug import keys, parameters
-from influaug.fingerprints import LIB, Place, fingerprint, modules_below
-from influaug.parameters import KINDS, NOTHING, kind_of
+from studies import parameters
+from studies.parameters import KINDS, NOTHING, kind_of
+from studies.storage import keys
+from studies.storage.fingerprints import LIB, Place, fingerprint, modules_below
 
 STAGES = {stage.name: stage for stage in canaries.CANARIES}
 FROM_FEATURES = {"scores", "sweep", "retrained sweep", "support vectors", "sets", "retrained sets"}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from influaug import limits
 from influaug.errors import InputError
+from influaug.files import limits
 
 
 @pytest.mark.parametrize(

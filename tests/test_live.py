@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from influaug.live import Choice, Explorer
-from influaug.scores import ScoreOptions
-from influaug.sweep import SweepSettings, run
+from influaug.selection.scores import ScoreOptions
+from studies.points.controls import Choice, Explorer
+from studies.points.sweep import SweepSettings, run
 from test_sweep import feature_set
 
 FEATURES = feature_set()

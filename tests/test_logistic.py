@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from influaug import greedy, heads, logistic
 from influaug.errors import InputError
-from influaug.scores import ScoreOptions
-from influaug.set_policies import SetOptions
+from influaug.selection import greedy
+from influaug.selection.policies import SetOptions
+from influaug.selection.scores import ScoreOptions
+from influaug.solver import heads, logistic
 from problems import problem
 
 

@@ -3,7 +3,7 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from influaug.mathml import mathml
+from studies.pages.mathml import mathml
 
 
 def bars(tex):

@@ -7,11 +7,13 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from influaug import AugmentationSelector, own_data, paths
-from influaug.data import load
+from influaug import AugmentationSelector
+from influaug.data.datasets import load
+from influaug.data.transformations import expand
 from influaug.errors import InputError
-from influaug.own_data import OwnData
-from influaug.transformations import expand
+from studies.own import results as own_data
+from studies.own.results import OwnData
+from studies.storage import paths
 
 pytestmark = pytest.mark.slow
 

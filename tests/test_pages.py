@@ -20,8 +20,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import hostile as snippets
 from influaug.errors import InputError
-from influaug.pages import TEMPLATES, main, render_index, render_notebook
-from influaug.sanitizer import clean
+from studies.pages.render import TEMPLATES, main, render_index, render_notebook
+from studies.pages.sanitizer import clean
 
 OWN_SCRIPT = (TEMPLATES / "table.js").read_text("utf-8")
 THEORY = r"""# Scores of $n$ points
@@ -603,5 +603,5 @@ def test_whatever_a_summary_says_is_text(tmp_path_factory, text):
 
 @pytest.mark.slow
 def test_pages_load_no_tensorflow():
-    code = "import sys, influaug.pages; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, studies.pages.render; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import chisquare
 
 from influaug.errors import InputError
-from influaug.policies import POINT_POLICIES, is_random, order
+from influaug.selection.point_policies import POINT_POLICIES, is_random, order
 
 SCORES = np.array([0.5, 1.0, 2.0, 4.0])
 TABLE_2 = {

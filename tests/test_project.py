@@ -12,13 +12,14 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from influaug import __version__, paths
-from influaug.augnet.parameters import Comparison
-from influaug.own_data import OwnData
-from influaug.recipe import Recipe
-from influaug.set_study import SetStudy
-from influaug.study import Study
-from influaug.toy import Toy
+from influaug import __version__
+from studies.copies.study import SetStudy
+from studies.featurizers.recipe import Recipe
+from studies.learned.parameters import Comparison
+from studies.own.results import OwnData
+from studies.points.study import Study
+from studies.storage import paths
+from studies.toy.experiment import Toy
 
 PYPROJECT = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text("utf-8"))
 LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from influaug import artifacts, paths, provenance
+from studies.storage import artifacts, paths, provenance
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from influaug import paths, published
 from influaug.errors import InputError
-from influaug.policies import POINT_POLICIES
-from influaug.study import Study
-from influaug.summary import CURVE, mean_interval
-from influaug.sweep import REFINEMENTS
+from influaug.selection.point_policies import POINT_POLICIES
+from studies.points import published
+from studies.points.study import Study
+from studies.points.summary import CURVE, mean_interval
+from studies.points.sweep import REFINEMENTS
+from studies.storage import paths
 
 # policy, score, accuracies at 5, 10, 25, 50 and 100 points of 100, in each of two replicates
 CURVES = [

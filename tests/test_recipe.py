@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from influaug import paths, recipe, training
-from influaug.data import load, split
+from influaug.data.datasets import load, split
+from influaug.data.transformations import crop, translate
 from influaug.errors import InputError
-from influaug.featurizers import KerasFeaturizer
-from influaug.recipe import Recipe
-from influaug.transformations import crop, translate
+from influaug.networks import training
+from influaug.networks.featurizer import KerasFeaturizer
+from studies.featurizers import recipe
+from studies.featurizers.recipe import Recipe
+from studies.storage import paths
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from influaug import artifacts, report, sealed
-from influaug.pages import TEMPLATES, render_index
-from influaug.study import Study
-from influaug.summary import enough, mean_interval, paired_gain
+from influaug.files import sealed
+from studies.pages.render import TEMPLATES, render_index
+from studies.points import report
+from studies.points.study import Study
+from studies.points.summary import enough, mean_interval, paired_gain
+from studies.storage import artifacts
 from test_summary import sweep_table
 
 SCHEMA = json.loads((TEMPLATES / "summary.schema.json").read_text("utf-8"))

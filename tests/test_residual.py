@@ -7,7 +7,7 @@ import pytest
 
 from influaug.backend import keras
 from influaug.errors import InputError
-from influaug.residual import L2, resnet
+from influaug.networks.residual import L2, resnet
 
 pytestmark = pytest.mark.slow
 

@@ -3,10 +3,10 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
-from influaug import retrained
-from influaug.data import Split
-from influaug.sweep import FeatureSet, SweepSettings
-from influaug.transformations import expand, translate
+from influaug.data.datasets import Split
+from influaug.data.transformations import expand, translate
+from studies.points import retrained
+from studies.points.sweep import FeatureSet, SweepSettings
 
 pytestmark = pytest.mark.slow
 

@@ -13,14 +13,15 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from influaug import pages, study
 from influaug.errors import InputError
-from influaug.run import MARK, main, run
+from studies.commands.run import MARK, main, run
+from studies.pages import render as pages
+from studies.points import study
 
 pytestmark = pytest.mark.slow
 
 PARAMETERS = "study: tiny\nn_train: 40\nbudgets: [2, 10, 40]\n"
-SETUP = """from influaug.study import Study
+SETUP = """from studies.points.study import Study
 
 s = Study.from_namespace(globals())
 import os
@@ -167,7 +168,7 @@ def test_what_ends_papermill_is_said_in_a_line_and_what_ran_is_kept(
         running.write_bytes(source.read_bytes())
         raise error
 
-    monkeypatch.setattr("influaug.run.papermill.execute_notebook", lambda src, dst, **_: execute(src, dst))
+    monkeypatch.setattr("studies.commands.run.papermill.execute_notebook", lambda src, dst, **_: execute(src, dst))
     assert main([project("02_score", "1"), "tiny.yaml", "--executed", str(outputs / "kept.ipynb")]) == 1
     _, failed = said(capfd)
     assert failed.startswith(f"failed tiny: 02_score; {reason}") and failed.endswith(f"; see {outputs / 'kept.ipynb'}.")
@@ -176,7 +177,7 @@ def test_what_ends_papermill_is_said_in_a_line_and_what_ran_is_kept(
 
 def test_a_notebook_that_ended_well_without_its_files_has_failed(project, outputs, monkeypatch, capfd):
     monkeypatch.setattr(
-        "influaug.run.papermill.execute_notebook", lambda src, dst, **_: dst.write_bytes(src.read_bytes())
+        "studies.commands.run.papermill.execute_notebook", lambda src, dst, **_: dst.write_bytes(src.read_bytes())
     )
     command = [project("02_score", "1"), "tiny.yaml", "--stamp", str(outputs / "stamp"), "--makes"]
     assert main([*command, str(outputs / "scores.parquet")]) == 1
@@ -189,7 +190,7 @@ def test_a_notebook_that_ended_well_without_its_files_has_failed(project, output
 def rendered(project, outputs, monkeypatch):
     """Pretend to execute a notebook; the links of the page that is made of it."""
     monkeypatch.setattr(
-        "influaug.run.papermill.execute_notebook", lambda src, dst, **_: dst.write_bytes(src.read_bytes())
+        "studies.commands.run.papermill.execute_notebook", lambda src, dst, **_: dst.write_bytes(src.read_bytes())
     )
 
     def render(name, page):
@@ -244,7 +245,7 @@ def test_the_stages_have_the_notebooks_names():
     ],
 )
 def test_links_between_notebooks_lead_to_their_pages(project, outputs, monkeypatch, stem, page, scores, tables):
-    monkeypatch.setattr("influaug.paths.PARAMS", Path.cwd())
+    monkeypatch.setattr("studies.storage.paths.PARAMS", Path.cwd())
     source = "[scores](02_score.ipynb#top), [tables](06_figures.ipynb), [toy](10_toy_influence.ipynb)"
     notebook = project(stem)
     nbformat.write(new_notebook(cells=[new_markdown_cell(source)]), notebook)
@@ -255,7 +256,7 @@ def test_links_between_notebooks_lead_to_their_pages(project, outputs, monkeypat
 
 
 def test_pages_of_what_is_no_study_lead_to_their_own_run(project, outputs, monkeypatch):
-    monkeypatch.setattr("influaug.paths.PARAMS", Path.cwd())
+    monkeypatch.setattr("studies.storage.paths.PARAMS", Path.cwd())
     source = "[networks](12_transformation_models.ipynb), [toy](10_toy_influence.ipynb), [index](00_index.ipynb), "
     source += "[sweep](03_policy_sweep.ipynb)"
     notebook = project("11_learned_augmentation")

@@ -12,8 +12,9 @@ from pyarrow import parquet
 
 import malicious
 from confined import answers
-from influaug import artifacts, sealed
 from influaug.errors import InputError
+from influaug.files import sealed
+from studies.storage import artifacts
 
 ENOUGH = 500_000_000
 """Bytes that refusing any of the files may take; what they claim is gigabytes."""
@@ -45,12 +46,14 @@ def check(answer):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return refused("influaug.data:load", malicious.DATA, tmp_path_factory.mktemp("data"))
+    return refused("influaug.data.datasets:load", malicious.DATA, tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    return refused("influaug.featurizers:KerasFeaturizer.load", malicious.NETWORKS, tmp_path_factory.mktemp("networks"))
+    return refused(
+        "influaug.networks.featurizer:KerasFeaturizer.load", malicious.NETWORKS, tmp_path_factory.mktemp("networks")
+    )
 
 
 @pytest.mark.fuzz

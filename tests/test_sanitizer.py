@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hostile
-from influaug import paths, sanitizer
-from influaug.mathml import mathml
-from influaug.pages import render_notebook
-from influaug.sanitizer import clean, style_rules
+from studies.pages import sanitizer
+from studies.pages.mathml import mathml
+from studies.pages.render import render_notebook
+from studies.pages.sanitizer import clean, style_rules
+from studies.storage import paths
 
 ARMED = hostile.armed()
 ELEMENTS = {*sanitizer.TEXT.split(), *sanitizer.MATHML.split()}

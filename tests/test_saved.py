@@ -3,9 +3,9 @@
 import pytest
 
 import malicious
-from influaug import paths
 from influaug.errors import InputError
-from influaug.saved import check_network
+from influaug.files.networks import check_network
+from studies.storage import paths
 
 OUTPUTS = paths.PROJECT / "outputs"
 

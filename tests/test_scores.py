@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from influaug import heads, logistic
 from influaug.errors import InputError
-from influaug.influence import self_influence
-from influaug.inverse import factor
-from influaug.scores import SCORES, Head, ScoreOptions, compute
+from influaug.influence.inverse import factor
+from influaug.influence.leave_one_out import self_influence
+from influaug.selection.scores import SCORES, Head, ScoreOptions, compute
+from influaug.solver import heads, logistic
 from problems import problem
 
 

@@ -20,13 +20,17 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import influaug
-from influaug import AugmentationSelector, greedy, policies, quotas, set_policies
+from influaug import AugmentationSelector
+from influaug.data.transformations import expand, translate
 from influaug.errors import InputError
-from influaug.estimator import LogisticHead
-from influaug.featurizers import KerasFeaturizer, lenet
-from influaug.scores import Head, ScoreOptions, compute
-from influaug.selection import _generator
-from influaug.transformations import expand, translate
+from influaug.networks.featurizer import KerasFeaturizer, lenet
+from influaug.selection import greedy
+from influaug.selection import point_policies as policies
+from influaug.selection import policies as set_policies
+from influaug.selection import turns as quotas
+from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.selection.selector import _generator
+from influaug.solver.estimator import LogisticHead
 from problems import problem
 
 pytestmark = pytest.mark.slow

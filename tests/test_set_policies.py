@@ -3,16 +3,18 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from influaug import clusters, greedy, policies, set_rules
 from influaug.errors import InputError
-from influaug.greedy import Candidates, select
-from influaug.heads import with_intercept
-from influaug.influence import self_influence
-from influaug.inverse import factor
-from influaug.policies import ANY
-from influaug.scores import SCORES
-from influaug.set_policies import ALIASES, BALANCED, POLICIES, Chooser, SetOptions, choose, generated, names
-from influaug.validation import ValidationInfluence
+from influaug.influence.inverse import factor
+from influaug.influence.leave_one_out import self_influence
+from influaug.influence.validation import ValidationInfluence
+from influaug.selection import clusters, greedy
+from influaug.selection import point_policies as policies
+from influaug.selection import rules as set_rules
+from influaug.selection.greedy import Candidates, select
+from influaug.selection.point_policies import ANY
+from influaug.selection.policies import ALIASES, BALANCED, POLICIES, Chooser, SetOptions, choose, generated, names
+from influaug.selection.scores import SCORES
+from influaug.solver.heads import with_intercept
 from problems import problem
 
 K = 3

@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from influaug import set_retrained, set_shown, set_summary, stages
 from influaug.errors import InputError
-from influaug.study import Study
+from studies.copies import page as set_shown
+from studies.copies import retrained as set_retrained
+from studies.copies import summary as set_summary
+from studies.points import stages
+from studies.points.study import Study
 from test_set_shown import r, study  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.slow

@@ -5,10 +5,12 @@ import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from influaug import figures, paths, set_shown
 from influaug.errors import InputError
-from influaug.greedy import select
-from influaug.set_study import SetStudy
+from influaug.selection.greedy import select
+from studies.copies import page as set_shown
+from studies.copies.study import SetStudy
+from studies.points import figures
+from studies.storage import paths
 
 pytestmark = pytest.mark.slow
 

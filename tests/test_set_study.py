@@ -3,9 +3,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from influaug import paths, set_study, stages
 from influaug.errors import InputError
-from influaug.set_study import SetStudy, problem, table
+from studies.copies import study as set_study
+from studies.copies.study import SetStudy, problem, table
+from studies.points import stages
+from studies.storage import paths
 from test_sweep import feature_set
 
 pytestmark = pytest.mark.slow

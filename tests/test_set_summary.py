@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from influaug import artifacts, figures, paths, set_summary
-from influaug.set_study import SetStudy
-from influaug.set_summary import across, below_full, by_share, costs, enough, gains, in_percent, studies_found
+from studies.copies import summary as set_summary
+from studies.copies.study import SetStudy
+from studies.copies.summary import across, below_full, by_share, costs, enough, gains, in_percent, studies_found
+from studies.points import figures
+from studies.storage import artifacts, paths
 
 ACCURACY = {
     ("none", 0.0): [0.80, 0.82, 0.81],

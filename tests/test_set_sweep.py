@@ -3,8 +3,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from influaug.errors import InputError
-from influaug.set_policies import choose
-from influaug.set_sweep import SetSweepSettings, mislabelled, run, with_rare_class
+from influaug.selection.policies import choose
+from studies.copies.sweep import SetSweepSettings, mislabelled, run, with_rare_class
 from test_sweep import K, feature_set
 
 SETTINGS = SetSweepSettings(policies=("random_copies", "influence", "greedy_influence"), shares=(0.05, 0.25, 1.0))

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from influaug import sources
-from influaug.data import load
+from influaug.data import sources
+from influaug.data.datasets import load
 from influaug.errors import InputError
 
 NORB_FILES = {

@@ -9,13 +9,17 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from influaug import artifacts, heads, logistic, sealed, stages, vsv
-from influaug.data import load, split
+from influaug.data.datasets import load, split
 from influaug.errors import InputError
-from influaug.featurizers import KerasFeaturizer
-from influaug.scores import Head, ScoreOptions, compute
-from influaug.study import Study
-from influaug.sweep import run as run_sweep
+from influaug.files import sealed
+from influaug.networks.featurizer import KerasFeaturizer
+from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.solver import heads, logistic
+from studies.points import stages
+from studies.points import support_vectors as vsv
+from studies.points.study import Study
+from studies.points.sweep import run as run_sweep
+from studies.storage import artifacts
 
 pytestmark = pytest.mark.slow
 

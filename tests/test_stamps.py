@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from influaug import paths, stamps
 from influaug.errors import InputError
+from studies.commands import stamps
+from studies.storage import paths
 
 
 @pytest.fixture

@@ -8,14 +8,15 @@ import yaml
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from influaug import paths, study
 from influaug.errors import InputError
-from influaug.featurizers import NETWORKS
-from influaug.scores import ScoreOptions
-from influaug.study import Study
-from influaug.sweep import scaled_budgets
+from influaug.networks.featurizer import NETWORKS
+from influaug.selection.scores import ScoreOptions
+from studies.points import study
+from studies.points.study import Study
+from studies.points.sweep import scaled_budgets
+from studies.storage import paths
 
-SETUP = "from influaug.study import Study\n\ns = Study.from_namespace(globals())"
+SETUP = "from studies.points.study import Study\n\ns = Study.from_namespace(globals())"
 TINY = {"n_train": 40, "epochs": 1, "rounds": 2, "replicates": 1, "budgets": [2, 10, 40]}
 FILES = sorted(paths.PARAMS.glob("*.yaml"))
 

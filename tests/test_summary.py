@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from influaug.summary import (
+from studies.points.summary import (
     CURVE,
     area_under_curve,
     enough,

@@ -3,10 +3,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from influaug.errors import InputError
-from influaug.policies import POINT_POLICIES, order
-from influaug.scores import ScoreOptions
-from influaug.sweep import REFINEMENTS, FeatureSet, SweepSettings, curves, row_weights, run, scaled_budgets
+from influaug.selection.point_policies import POINT_POLICIES, order
+from influaug.selection.scores import ScoreOptions
 from problems import problem
+from studies.points.sweep import REFINEMENTS, FeatureSet, SweepSettings, curves, row_weights, run, scaled_budgets
 
 K = 2
 

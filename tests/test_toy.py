@@ -11,9 +11,10 @@ from scipy.optimize import approx_fprime, minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from influaug import toy, toy_figures
 from influaug.errors import InputError
-from influaug.toy import Toy
+from studies.toy import experiment as toy
+from studies.toy import figures as toy_figures
+from studies.toy.experiment import Toy
 
 pytestmark = pytest.mark.slow
 

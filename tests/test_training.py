@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from influaug import training
 from influaug.backend import keras
 from influaug.errors import InputError
-from influaug.featurizers import KerasFeaturizer
-from influaug.training import Settings, augment, one_cycle, read_record, save_featurizer, train
+from influaug.networks import training
+from influaug.networks.featurizer import KerasFeaturizer
+from influaug.networks.training import Settings, augment, one_cycle, read_record, save_featurizer, train
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from influaug.errors import InputError
-from influaug.transformations import (
+from influaug.data.transformations import (
     APPENDIX_B,
     Transformation,
     appendix_b,
@@ -20,6 +19,7 @@ from influaug.transformations import (
     rotate,
     translate,
 )
+from influaug.errors import InputError
 
 
 @st.composite

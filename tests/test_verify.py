@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from influaug import artifacts, paths, stages, verify
 from influaug.errors import InputError
-from influaug.study import Study
+from studies.commands import verify
+from studies.points import stages
+from studies.points.study import Study
+from studies.storage import artifacts, paths
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn.svm import SVC
 
-from influaug.vsv import GRID, run, support_vectors
+from studies.points.support_vectors import GRID, run, support_vectors
 from test_sweep import feature_set
 
 

@@ -14,7 +14,7 @@ __all__ = ["AugmentationSelector", "__version__"]
 def __getattr__(name: str) -> object:
     # Imported when it is asked for: scikit-learn takes seconds.
     if name == "AugmentationSelector":
-        from .selection import AugmentationSelector
+        from .selection.selector import AugmentationSelector
 
         return AugmentationSelector
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

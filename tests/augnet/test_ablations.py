@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from influaug.augnet import arms, comparison
-from influaug.augnet.ablations import ABLATIONS, Ablation
-from influaug.augnet.comparison import learned_file, result, trajectory
 from influaug.augnet.network import SAFE, AugmentationNetwork
-from influaug.augnet.parameters import Comparison
 from influaug.augnet.series import Series
 from influaug.errors import InputError
+from studies.learned import arms
+from studies.learned import results as comparison
+from studies.learned.ablations import ABLATIONS, Ablation
+from studies.learned.parameters import Comparison
+from studies.learned.results import learned_file, result, trajectory
 
 pytestmark = pytest.mark.slow
 

@@ -6,13 +6,15 @@ import pytest
 import yaml
 from scipy import stats
 
-from influaug import keys, paths, sealed
-from influaug.augnet import arms, comparison, guessed
-from influaug.augnet.ablations import ABLATIONS
-from influaug.augnet.comparison import main, result, results, summary, trajectory
-from influaug.augnet.parameters import ARMS, Comparison
 from influaug.backend import keras
 from influaug.errors import InputError
+from influaug.files import sealed
+from studies.learned import arms, guessed
+from studies.learned import results as comparison
+from studies.learned.ablations import ABLATIONS
+from studies.learned.parameters import ARMS, Comparison
+from studies.learned.results import main, result, results, summary, trajectory
+from studies.storage import keys, paths
 
 pytestmark = pytest.mark.slow
 

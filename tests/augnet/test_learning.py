@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from influaug import heads, logistic
 from influaug.augnet.chain import AfterBase, base_augmentation
 from influaug.augnet.classifiers import Schedule, all_cnn
 from influaug.augnet.folds import Fold, splits
@@ -20,10 +19,11 @@ from influaug.augnet.learning import InfluenceTraining, Learning, influence_and_
 from influaug.augnet.models import Design, TransformationModel
 from influaug.augnet.ranges import Family, GlobalRanges
 from influaug.backend import keras
+from influaug.backend.derivatives import gradient, of_variables
 from influaug.errors import InputError
-from influaug.gradients import gradient, of_variables
-from influaug.head_hessian import HeadHessian
-from influaug.validation import validation_influence
+from influaug.influence.head_hessian import HeadHessian
+from influaug.influence.validation import validation_influence
+from influaug.solver import heads, logistic
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from influaug.augnet.models import Design, TransformationModel, encoder, generat
 from influaug.augnet.ranges import GlobalRanges, ImageRanges
 from influaug.augnet.warp import warp
 from influaug.backend import keras
+from influaug.backend.derivatives import gradient
 from influaug.errors import InputError
-from influaug.gradients import gradient
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from scipy import fft, ndimage
 from influaug.augnet.models import Design
 from influaug.augnet.ranges import LINEAR_GROUPS, Family, GlobalRanges, ImageRanges, modes
 from influaug.backend import keras
+from influaug.backend.derivatives import gradient
 from influaug.errors import InputError
-from influaug.gradients import gradient
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from influaug.augnet.network import AugmentationNetwork
 from influaug.augnet.pretraining import Pretraining, diversity, pretrain
 from influaug.augnet.ranges import Family
 from influaug.augnet.series import Series, transformation_model
-from influaug.augnet.shown import walk
 from influaug.backend import keras
 from influaug.errors import InputError
+from studies.learned.page import walk
 
 pytestmark = pytest.mark.slow
 

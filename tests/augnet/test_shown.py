@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from influaug.augnet import shown
-from influaug.augnet.ablations import ABLATIONS
-from influaug.augnet.comparison import summary
 from influaug.augnet.models import Design, TransformationModel
-from influaug.augnet.parameters import Comparison
+from studies.learned import page as shown
+from studies.learned.ablations import ABLATIONS
+from studies.learned.parameters import Comparison
+from studies.learned.results import summary
 
 pytestmark = pytest.mark.slow
 

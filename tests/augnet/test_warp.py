@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from influaug.augnet.warp import bound, smooth, upsample, warp
 from influaug.backend import keras
+from influaug.backend.derivatives import gradient
 from influaug.errors import InputError
-from influaug.gradients import gradient
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import sync_playwright
 
-from influaug import paths
+from studies.storage import paths
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import hostile as snippets
-from influaug import sanitizer
+from studies.pages import sanitizer
 from test_pages import HOSTILE, hostile  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.browser

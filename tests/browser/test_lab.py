@@ -13,7 +13,7 @@ import psutil
 import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from influaug import paths
+from studies.storage import paths
 
 pytestmark = pytest.mark.browser
 SCORES, SWEEP = "02_score.ipynb", "03_policy_sweep.ipynb"
@@ -148,7 +148,7 @@ def test_a_cell_that_fails_is_told_and_the_kernel_is_the_projects_python(lab, pa
 def explorer():
     """The cells that make and show the controls of the sweep's notebook, for a study that takes seconds."""
     (cell,) = (cell.source for cell in nbformat.read(paths.NOTEBOOKS / SWEEP, 4).cells if "Explorer" in cell.source)
-    imports = "from influaug import figures, live, stages\nfrom influaug.study import Study"
+    imports = "from influaug import figures, live, stages\nfrom studies.points.study import Study"
     small = "n = 40\ns = Study(n_train=n, budgets=[2, 10, n], epochs=1, replicates=1)"
     return [f"{imports}\nfigures.use_style()", small, cell]
 

@@ -6,9 +6,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from influaug import paths
-from influaug.mathml import mathml
-from influaug.pages import TEMPLATES
+from studies.pages.mathml import mathml
+from studies.pages.render import TEMPLATES
+from studies.storage import paths
 
 pytestmark = pytest.mark.browser
 OUTPUTS = paths.PROJECT / "outputs"

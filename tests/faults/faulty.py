@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_notebook
 
-from influaug import paths, sealed
 from influaug.errors import InputError
+from influaug.files import sealed
+from studies.storage import paths
 
 DRIVERS = Path(__file__).parent / "drivers"
 STUDY = """\
@@ -37,8 +38,8 @@ CALLS = {
     "08_claims": "stages.data_of(stages.sweeps_found())",
     "00_index": "stages.sweep(s)",
 }
-SETUP = "from influaug import stages\nfrom influaug.study import Study\n\ns = Study.from_namespace(globals())\n"
-BATCH = ("-m", "influaug.batch", "--cores", "2", "tiny")
+SETUP = "from influaug import stages\nfrom studies.points.study import Study\n\ns = Study.from_namespace(globals())\n"
+BATCH = ("-m", "studies", "batch", "--cores", "2", "tiny")
 TABLES = ("sweep.parquet", "scores.parquet", "vsv.parquet")
 
 

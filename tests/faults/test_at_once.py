@@ -27,7 +27,7 @@ def test_a_second_batch_is_refused_and_the_first_goes_on(undisturbed, tmp_path):
 
 def test_two_runs_of_a_notebook_at_once_end_well_with_the_same_tables(undisturbed, tmp_path):
     folder = faulty.project(tmp_path / "project", "tiny")
-    run = ("-m", "influaug.run", "notebooks/03_policy_sweep.ipynb", "params/tiny.yaml")
+    run = ("-m", "studies", "run", "notebooks/03_policy_sweep.ipynb", "params/tiny.yaml")
     both = [faulty.start(folder, *run) for _ in range(2)]
     for status, said in map(faulty.finished, both):
         assert status == 0 and "influaug: finished tiny: 03_policy_sweep" in said, said

@@ -7,12 +7,18 @@ import faulty
 import numpy as np
 import pytest
 
-from influaug import artifacts, pages, recipe, sealed, stages, study, training
-from influaug.augnet import arms, comparison
 from influaug.backend import keras
-from influaug.data import load
+from influaug.data.datasets import load
 from influaug.errors import InputError
-from influaug.featurizers import KerasFeaturizer
+from influaug.files import sealed
+from influaug.networks import training
+from influaug.networks.featurizer import KerasFeaturizer
+from studies.featurizers import recipe
+from studies.learned import arms
+from studies.learned import results as comparison
+from studies.pages import render as pages
+from studies.points import stages, study
+from studies.storage import artifacts
 
 pytestmark = pytest.mark.faults
 FLIPS = 60

@@ -10,7 +10,8 @@ import faulty
 import numpy as np
 import pytest
 
-from influaug import artifacts, paths, sealed
+from influaug.files import sealed
+from studies.storage import artifacts, paths
 
 pytestmark = pytest.mark.faults
 

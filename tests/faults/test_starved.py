@@ -13,11 +13,11 @@ import pytest
 pytestmark = pytest.mark.faults
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 COMMANDS = {
-    "pages": "influaug.pages {outputs}",
-    "batch": "influaug.batch --cores 1 tiny",
-    "run": "influaug.run notebooks/02_score.ipynb params/tiny.yaml",
-    "sets": "influaug.set_study params/sets/tiny.yaml",
-    "comparison": "influaug.augnet.comparison params/learned/tiny.yaml 0",
+    "pages": "studies.pages.render {outputs}",
+    "batch": "studies.commands.batch --cores 1 tiny",
+    "run": "studies.commands.run notebooks/02_score.ipynb params/tiny.yaml",
+    "sets": "studies.copies.study params/sets/tiny.yaml",
+    "comparison": "studies.learned.results params/learned/tiny.yaml 0",
 }
 SETS = "sets: tiny\nstudy: tiny\npolicies: [influence]\nshares: [0.1]\n"
 COMPARISON = "comparison: tiny\nn_train: 40\nsteps: 2\narms: [none]\nclassifier: lenet\n"

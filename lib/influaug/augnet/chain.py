@@ -13,7 +13,7 @@ from .ranges import Family, GlobalRanges
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from ..types import Shape, Tensor, TensorShape
+    from .._types import Shape, Tensor, TensorShape
 
 layers, ops = keras.layers, keras.ops
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..backend import keras
 from ..errors import InputError
-from ..featurizers import _JIT, NETWORKS, _checked_images, _checked_labels, _layer_seeds
-from ..residual import _check as _check_residual
-from ..residual import _Maker
+from ..networks.featurizer import _JIT, NETWORKS, _checked_images, _checked_labels, _layer_seeds
+from ..networks.residual import _check as _check_residual
+from ..networks.residual import _Maker
 from .models import _check_number, _check_whole
 from .partial import Partial
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from ..types import Shape, Tensor
+    from .._types import Shape, Tensor
 
     CLASSIFIERS: dict[str, Callable[..., keras.Model]]
 

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from .. import heads, logistic
 from ..backend import keras
 from ..errors import InputError
-from ..featurizers import _JIT
-from ..head_hessian import HeadHessian
-from ..validation import validation_influence
+from ..influence.head_hessian import HeadHessian
+from ..influence.validation import validation_influence
+from ..networks.featurizer import _JIT
+from ..solver import heads, logistic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from ..types import Tensor
-    from ..validation import ValidationInfluence
+    from .._types import Tensor
+    from ..influence.validation import ValidationInfluence
 
 
 def splits(labels: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ..backend import keras
 from ..errors import InputError
-from ..featurizers import _JIT
+from ..networks.featurizer import _JIT
 from .chain import AfterBase
 from .classifiers import Schedule, train_classifier
 from .folds import Fold, splits
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ..types import Tensor
+    from .._types import Tensor
 
 ops = keras.ops
 

@@ -23,7 +23,7 @@ from .warp import bound, smooth, upsample, warp
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from ..types import Shape, Tensor, TensorShape
+    from .._types import Shape, Tensor, TensorShape
 
 layers, ops = keras.layers, keras.ops
 

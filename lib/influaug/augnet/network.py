@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..backend import keras
 from ..errors import InputError
-from ..featurizers import _checked_images, _checked_labels, _without_tracing_warnings
-from ..saved import check_network
-from ..writing import replacing
+from ..files.networks import check_network
+from ..files.writing import replacing
+from ..networks.featurizer import _checked_images, _checked_labels, _without_tracing_warnings
 from .as_published import learn_as_published
 from .chain import AfterBase, base_augmentation
 from .classifiers import train_classifier
@@ -28,7 +28,7 @@ from .series import transformation_model
 if TYPE_CHECKING:
     from typing import Self
 
-    from ..types import PathLike
+    from .._types import PathLike
     from .learning import Learning
     from .pretraining import Pretraining
 

@@ -18,9 +18,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..backend import keras
+from ..backend.derivatives import input_gradient
 from ..errors import InputError
-from ..featurizers import _JIT
-from ..gradients import input_gradient
+from ..networks.featurizer import _JIT
 from .classifiers import batches
 from .models import Design, _check_number, _check_whole, _seeds, encoder
 from .partial import Partial
@@ -29,7 +29,7 @@ from .ranges import LINEAR_GROUPS, Family, GlobalRanges
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..types import Tensor
+    from .._types import Tensor
     from .models import TransformationModel
     from .series import Series
 

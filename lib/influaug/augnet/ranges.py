@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from ..types import Shape, Tensor, TensorShape
+    from .._types import Shape, Tensor, TensorShape
 
 layers, ops = keras.layers, keras.ops
 

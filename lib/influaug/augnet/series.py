@@ -11,7 +11,7 @@ from .models import Design, TransformationModel, _check_whole, _seeds, in_series
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from ..types import Shape, Tensor, TensorShape
+    from .._types import Shape, Tensor, TensorShape
 
 ops = keras.ops
 

@@ -16,7 +16,7 @@ from ..backend import keras
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..types import Tensor
+    from .._types import Tensor
 
 ops = keras.ops
 

@@ -2,8 +2,8 @@
 
 import sys
 
-from influaug import sources
-from influaug.data import load
+from influaug.data import sources
+from influaug.data.datasets import load
 
 folder, address, checksum = sys.argv[1:]
 sources.SCHEMES = ("http",)

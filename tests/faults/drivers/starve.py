@@ -14,8 +14,9 @@ from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
-from influaug import artifacts, sealed
 from influaug.errors import InputError
+from influaug.files import sealed
+from studies.storage import artifacts
 
 CHUNK = 4096
 READ = {".npz": artifacts.read_manifest, ".parquet": artifacts.read_table, ".json": sealed.read_json}

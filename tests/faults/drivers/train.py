@@ -4,9 +4,9 @@ import sys
 
 import numpy as np
 
-from influaug import training
 from influaug.backend import keras
-from influaug.data import content_hash
+from influaug.data.datasets import content_hash
+from influaug.networks import training
 
 layers, write = keras.layers, training.write_arrays
 model = keras.Sequential(

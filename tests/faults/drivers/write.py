@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from influaug import artifacts, sealed
+from influaug.files import sealed
+from studies.storage import artifacts
 
 folder = Path(sys.argv[1])
 for number in count(int(sys.argv[2])):

@@ -1,0 +1,124 @@
+"""Keras, imported without its backend's start-up chatter; its device, and what its backends call differently.
+
+TensorFlow writes that it uses oneDNN to the process's standard error before its log level (TF_CPP_MIN_LOG_LEVEL, set in
+the package's ``__init__``) is in force. So the descriptor itself points elsewhere while Keras is imported; what Python
+raises meanwhile is raised as ever.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+COMPUTING = ("tensorflow", "jax", "torch")
+"""Backends that `full_precision` knows."""
+
+
+@contextmanager
+def _standard_error_closed():
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+with _standard_error_closed():
+    import keras
+
+__all__ = ["check_double_precision", "compiled", "full_precision", "has_double_precision", "has_gpu", "keras"]
+
+
+def has_gpu() -> bool:
+    """Whether Keras's backend computes on a GPU by default."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        # A tensor would start TensorFlow, whose threads and devices cannot be configured any more then.
+        if not tensorflow.config.get_visible_devices("GPU"):
+            return False
+    device = _device()
+    return "gpu" in device or "cuda" in device
+
+
+def has_double_precision() -> bool:
+    """Whether Keras's device computes in float64; Apple's GPUs do not."""
+    device, least = _device(), 2.0**-40
+    if "mps" in device or "metal" in device or (sys.platform == "darwin" and "gpu" in device):
+        return False
+    with full_precision():
+        row = keras.ops.convert_to_tensor([[1.0, least]], dtype="float64")
+        product = keras.ops.convert_to_numpy(row @ keras.ops.ones((2, 1), dtype="float64"))
+    return product.item() == 1.0 + least
+
+
+def check_double_precision() -> None:
+    """Refuse a backend or a device that does not compute in float64.
+
+    Raises
+    ------
+    InputError
+        Keras on another backend than those of `COMPUTING`, or on a device without float64.
+    """
+    backend = keras.config.backend()
+    if backend not in COMPUTING:
+        raise InputError(f"The engine 'keras' needs one of Keras's backends {', '.join(COMPUTING)}, not {backend}.")
+    if not has_double_precision():
+        raise InputError(f"Keras's device {_device()} has no float64, which the engine 'keras' needs; use 'numpy'.")
+
+
+def _device():
+    return str(keras.ops.ones(1).device).lower()
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Let float64 exist and products in float32 keep all of their bits, which they do not on a GPU unless told to."""
+    backend = keras.config.backend()
+    if backend == "jax":
+        import jax
+        from jax import experimental
+
+        enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else experimental.enable_x64
+        with enable_x64(True), jax.default_matmul_precision("highest"):
+            yield
+        return
+    if backend == "tensorflow":
+        from tensorflow.config import experimental
+
+        before, change = experimental.tensor_float_32_execution_enabled(), experimental.enable_tensor_float_32_execution
+        exact = False
+    else:
+        import torch
+
+        before, change = torch.get_float32_matmul_precision(), torch.set_float32_matmul_precision
+        exact = "highest"
+    change(exact)
+    try:
+        yield
+    finally:
+        change(before)
+
+
+def compiled(function: Callable) -> Callable:
+    """The function as the backend runs it fastest."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        return tensorflow.function(function, autograph=False, reduce_retracing=True)
+    return function

@@ -1,0 +1,95 @@
+"""Saved networks from outside: what a `.keras` file may hold is looked at before Keras loads any of it.
+
+Keras's safe mode refuses code in the file. Here everything else is refused that a trained network has no need of:
+members other than Keras's and this package's own, objects that are not Keras's layers and their parts, weights that
+lie in another file, and weights that unpack to more than `influaug.files.limits` allows.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import h5py
+
+from ..backend import keras
+from ..errors import InputError
+from .limits import check_members, check_size
+
+if TYPE_CHECKING:
+    from .._types import PathLike
+
+MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+OWN = ("influaug.json", "training.json", "influaug-augmentation.json")
+MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "models", "ops", "random")
+MODULES += ("regularizers", "src.models", "src.ops", "src.random", "src.layers", "src.dtype_policies")
+FILE_READERS = ("IntegerLookup", "StringLookup", "TextVectorization")
+"""Layers that read a vocabulary from a file that their description names."""
+CODE = ("FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__", "__typespec__")
+"""What runs code that the file brings along."""
+
+
+def check_network(path: PathLike) -> None:
+    """Refuse a saved network that is more than layers and weights.
+
+    Parameters
+    ----------
+    path : path
+        A zip archive.
+
+    Raises
+    ------
+    InputError
+        With what is wrong.
+    KeyError, ValueError, OSError, zipfile.BadZipFile and others
+        It is damaged; which error it is depends on what is wrong with it.
+    """
+    with zipfile.ZipFile(path) as archive:
+        check_members(path, archive)
+        strange = sorted(set(archive.namelist()) - {*MEMBERS, *OWN})
+        if strange:
+            raise InputError(f"{path} holds {strange[0]!r}; a saved network holds {', '.join((*MEMBERS, *OWN))} alone.")
+        for described in _objects(json.loads(archive.read("config.json"))):
+            _check_object(path, described)
+        with h5py.File(BytesIO(archive.read("model.weights.h5"))) as weights:
+            _check_weights(path, weights)
+
+
+def _objects(config):
+    """Every description of an object, at any depth."""
+    waiting = [config]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += part.values()
+            if "class_name" in part:
+                yield part
+        elif isinstance(part, list):
+            waiting += part
+
+
+def _check_object(path, described):
+    name, module = described["class_name"], described.get("module")
+    registered = described.get("registered_name")
+    if isinstance(registered, str) and keras.saving.get_registered_object(registered) is not None:
+        return  # of this package, or registered by who loads the file
+    known = module in (None, "builtins", "keras") or str(module).startswith(tuple(f"keras.{part}" for part in MODULES))
+    if not known or name in (*FILE_READERS, *CODE):
+        shown = f"{module}.{name}"[:100]
+        raise InputError(
+            f"{path} asks for {shown!r}; in safe mode a network has Keras's layers, and no code of its own."
+        )
+
+
+def _check_weights(path, weights):
+    """Refuse weights that lie elsewhere, or that unpack to too much."""
+    arrays = []
+    link = weights.visititems_links(lambda name, link: None if isinstance(link, h5py.HardLink) else name)
+    weights.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+    if link is not None or any(array.external or array.is_virtual for array in arrays):
+        raise InputError(f"{path} has weights that lie in another place; a saved network has its own.")
+    if any(array.dtype.hasobject for array in arrays):
+        raise InputError(f"{path} has weights that are no numbers.")
+    check_size(path, sum(array.nbytes for array in arrays))

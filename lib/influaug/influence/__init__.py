@@ -1,0 +1,1 @@
+"""Influence of training points and copies: on themselves, on validation points; inverse products; Hessians."""

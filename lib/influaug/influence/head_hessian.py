@@ -1,0 +1,84 @@
+r"""Hessian of a linear head's objective, as a matrix, as products with vectors and as inverse products.
+
+Of the *mean* over points, :math:`H = J'' / N`, as Lee et al. (2020, equation 9) have it. NumPy alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_solve
+from scipy.special import expit, softmax
+
+from ..solver import heads
+from .inverse import conjugate_gradients, factor
+
+LARGEST_DENSE = 6000
+"""Parameters of a head up to which its Hessian is formed and factored."""
+
+
+@dataclass(frozen=True)
+class HeadHessian:
+    """Hessian of a linear head's objective J (`influaug.solver.heads`) divided by N, the sum of the weights.
+
+    Attributes
+    ----------
+    theta : array [K, d + 1]
+        The head's parameters, at the minimiser of J.
+    x : array [n, d + 1]
+        Features with the constant column.
+    weights : array [n]
+    C : float
+    batch_size : int
+        Points a draw of `sampled`.
+    """
+
+    theta: np.ndarray
+    x: np.ndarray
+    weights: np.ndarray
+    C: float
+    batch_size: int = 32
+
+    @property
+    def N(self) -> float:  # noqa: N802
+        """The sum of the weights."""
+        return float(self.weights.sum())
+
+    def dense(self) -> np.ndarray:
+        """The matrix: [K (d + 1), K (d + 1)]."""
+        return heads.hessian(self.x, self.theta, self.weights, self.C) / self.N
+
+    def product(self, v: np.ndarray) -> np.ndarray:
+        """H v, without forming H: [K (d + 1)]."""
+        return self._product(v, slice(None), self.weights / self.N)
+
+    def sampled(self, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """H_j v for points drawn with replacement, as often as they weigh; its mean over draws is H v."""
+        drawn = rng.choice(len(self.x), self.batch_size, p=self.weights / self.N)
+        return self._product(v, drawn, np.full(self.batch_size, 1 / self.batch_size))
+
+    def solve(self, g: np.ndarray, damping: float = 0.0) -> np.ndarray:
+        """(H + damping I)^-1 g: by Cholesky up to `LARGEST_DENSE` parameters, else by conjugate gradients.
+
+        Raises
+        ------
+        InputError
+            The damped Hessian is not positive definite, or conjugate gradients do not converge.
+        """
+        if self.theta.size <= LARGEST_DENSE:
+            return cho_solve((factor(self.dense(), damping), True), g)
+        return conjugate_gradients(self.product, g, damping)
+
+    def _product(self, v, rows, shares):
+        x, V = self.x[rows], v.reshape(self.theta.shape)
+        Hv = V * heads.penalty(V.shape[1], len(V), self.C).reshape(V.shape) / self.N
+        eta, s = x @ self.theta.T, x @ V.T
+        if len(V) == 1:
+            s *= expit(eta) * expit(-eta)
+        else:
+            p = softmax(eta, axis=1)
+            s = p * (s - (p * s).sum(axis=1, keepdims=True))
+            # The unit curvature of `heads.hessian` where all intercepts move together.
+            Hv[:, -1] += V[:, -1].mean() / self.N
+        return (Hv + (shares[:, None] * s).T @ x).ravel()

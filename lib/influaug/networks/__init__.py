@@ -1,0 +1,1 @@
+"""Networks that make features of images: architectures, the featurizer, training that resumes."""

@@ -1,0 +1,352 @@
+r"""The registry of policies that choose points or copies, and the ways to let one of them choose.
+
+A policy of points (Kuchnik & Smith, 2019) orders the points and adds all copies of one after the other; a policy of
+copies adds them one by one. Generating a copy and its features is a cost too, which policies of points pay for the
+chosen points alone, and the others for all points, or for a pool of them: `generated` says how many.
+
+`POLICIES` holds every policy once, and what is known of it in the fields of its `policies.Policy`. A score of one's own
+choice goes with the policies whose score is `policies.ANY`. `names` are the others, which can stand alone; "influence",
+"loss", "influence_random" and "random_points" among them are second names of the former with a fixed score. `ALIASES`
+are short names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from ..solver import logistic
+from . import rules as set_rules
+from .greedy import Candidates
+from .point_policies import ANY, POINT_POLICIES, RELEASED_CODE, Policy
+from .scores import SCORES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+BALANCED = "_balanced"
+"""Ending of the names of variants in which the classes take turns."""
+
+
+def _second_name(of, score, meaning):
+    """One of `POINT_POLICIES` with a fixed score."""
+    return replace(POINT_POLICIES[of], score=score, meaning=meaning)
+
+
+def _clustered(by, score, meaning):
+    rule = partial(set_rules.by_points, by=POINT_POLICIES[by], clustered=True)
+    return Policy(meaning, "point", "chosen", rule, score, random=True, needs_clusters=True, source=RELEASED_CODE)
+
+
+def _k_dpp(score, meaning):
+    return Policy(
+        meaning,
+        "point",
+        "chosen",
+        set_rules.k_dpp,
+        score,
+        balances=False,
+        random=True,
+        draws_sets=True,
+        source=RELEASED_CODE,
+    )
+
+
+def _pooled(meaning, pool, **more):
+    return Policy(meaning, "copy", "pool", set_rules.greedily, "influence", pool=pool, **more)
+
+
+def _of_all(meaning, rule, score, **more):
+    return Policy(meaning, "copy", "all", rule, score, **more)
+
+
+ALIASES = {"deterministic": "deterministic_proportional", "random": "random_proportional"}
+"""Short names of policies that go with a score of one's own choice."""
+POLICIES = {
+    **POINT_POLICIES,
+    "random_points": _second_name("baseline", None, "all copies of random points"),
+    "random_copies": Policy("copies at random", "copy", "chosen", set_rules.random_copies, random=True),
+    "loss": _second_name("deterministic_proportional", "loss", "points by falling loss"),
+    "influence": _second_name("deterministic_proportional", "influence", "points by falling influence"),
+    "influence_random": _second_name("random_proportional", "influence", "points drawn in proportion to influence"),
+    "clustered": _clustered("baseline", None, "random points, k-means clusters in turn"),
+    "clustered_influence": _clustered(
+        "deterministic_proportional", "influence", "points by influence, k-means clusters in turn"
+    ),
+    "k_dpp": _k_dpp(None, "points drawn by a k-DPP"),
+    "k_dpp_influence": _k_dpp("influence", "points drawn by a k-DPP weighted by influence"),
+    "held_out_up": _of_all("copies by held-out influence, once", set_rules.held_out, "up_loss", random=True),
+    "held_out_aug": _of_all(
+        "copies by held-out influence less their originals', once", set_rules.held_out, "aug_loss", random=True
+    ),
+    "one_shot": _of_all("copies by in-sample influence, once", partial(set_rules.greedily, one_shot=True), "influence"),
+    "greedy_influence": _of_all(
+        "copies by in-sample influence, scored again and again", set_rules.greedily, "influence"
+    ),
+    "greedy_loss": _of_all("copies by loss, scored again and again", set_rules.greedily, "loss"),
+    "greedy_self_influence": _of_all(
+        "copies by leave-one-out influence, scored again and again", set_rules.greedily, "self_influence"
+    ),
+    "greedy_hybrid": _of_all("copies by in-sample influence up to 2%, then by loss", set_rules.greedily, "hybrid"),
+    "greedy_points": Policy(
+        "points by their copies' in-sample influence, again and again",
+        "point",
+        "all",
+        set_rules.greedy_points,
+        "influence",
+    ),
+    "pool_influence": _pooled("greedy influence in a pool of influential points", set_rules.pool_by_influence),
+    "pool_clusters": _pooled(
+        "greedy influence in a pool, a point a cluster", set_rules.pool_by_clusters, random=True, needs_clusters=True
+    ),
+    "pool_random": _pooled("greedy influence in a pool of random points", set_rules.pool_at_random, random=True),
+}
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """What the policies need to know.
+
+    Attributes
+    ----------
+    C : float
+        Inverse regularisation strength of the head.
+    pool : float
+        Share of the points whose copies are generated for the policies of a pool.
+    clusters : int
+        k of k-means, fewer if there are not so many points.
+    folds : int
+        Of held-out influence.
+    kernel : str
+        Of the k-DPP, see `kdpp.kernel`.
+    refit_every : int
+        See `greedy.select`.
+    engine : {'numpy', 'keras'}, optional
+        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
+
+    Raises
+    ------
+    InputError
+        An unknown engine.
+    """
+
+    C: float = 10.0
+    pool: float = 0.25
+    clusters: int = 50
+    folds: int = 5
+    kernel: str = "cosine"
+    refit_every: int = 64
+    engine: str | None = None
+
+    def __post_init__(self) -> None:
+        logistic.check_engine(self.engine)
+
+
+def names() -> list[str]:
+    """Names of all policies that need no score to be named beside them, the balanced variants after the others."""
+    alone = {name: policy for name, policy in POLICIES.items() if policy.score != ANY}
+    return [*alone, *(f"{name}{BALANCED}" for name, policy in alone.items() if policy.balances)]
+
+
+def policy_of(name: str) -> tuple[Policy, bool]:
+    """The `policies.Policy` of one of `names`, and whether its classes take turns.
+
+    Raises
+    ------
+    InputError
+        Another name.
+    """
+    if name not in names():
+        raise InputError(f"Unknown policy of copies {name!r}; known are {', '.join(names())}.")
+    return POLICIES[name.removesuffix(BALANCED)], name.endswith(BALANCED)
+
+
+def choose(
+    name: str, candidates: Candidates, budgets: Sequence[int], options: SetOptions, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """The copies that a policy adds at each budget.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    candidates : greedy.Candidates
+    budgets : sequence of int
+        Numbers of copies, rising, from 0 to all.
+    options : SetOptions
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    list of int array
+        Of each budget the chosen copies; exactly as many, or fewer where a pool has no more.
+
+    Raises
+    ------
+    InputError
+        An unknown policy, budgets out of range, or what the policy itself refuses.
+    """
+    policy, balanced = policy_of(name)
+    m = len(candidates.source)
+    if not len(budgets) or list(budgets) != sorted(set(budgets)) or budgets[0] < 0 or budgets[-1] > m:
+        raise InputError(f"budgets must rise from at least 0 to at most the {m} copies, not {list(budgets)}.")
+    task = set_rules.Task(candidates, budgets, options, policy.score, balanced)
+    if policy.pool is None:
+        return _picked(policy, task, rng).sets
+    # What greedy influence reduces, the mean loss, is over what has been generated.
+    within, places = candidates.only(policy.pool(task, rng))
+    inner = [min(budget, len(places)) for budget in budgets]
+    chosen = _picked(policy, replace(task, candidates=within, budgets=inner), rng).sets
+    return [places[copies] for copies in chosen]
+
+
+def _picked(policy, task, rng):
+    rule = policy.choose or partial(set_rules.by_points, by=policy)
+    return rule(task, rng)
+
+
+def generated(name: str, candidates: Candidates, chosen: np.ndarray, options: SetOptions) -> int:
+    """How many copies had to be generated and featurized for a choice."""
+    policy, _ = policy_of(name)
+    if policy.generates == "chosen":
+        return len(chosen)
+    m, n = len(candidates.source), len(candidates.labels)
+    return m if policy.generates == "all" else round(m * set_rules.pool_size(n, options) / n)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What a `Chooser` chose.
+
+    Attributes
+    ----------
+    order : int array [b]
+        Points or copies, the best first.
+    ranking : int array
+        All of them where the policy ranks all, else `order`.
+    scores : array
+        Of every point [n], or of the chosen copies [b], in their order.
+    """
+
+    order: np.ndarray
+    ranking: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Any policy, with a score, by any of its names: what `influaug.selection.selector` is built on.
+
+    Attributes
+    ----------
+    name : str
+        A key of `POLICIES`.
+    policy : policies.Policy
+    score : str
+        One of `scores.SCORES`; policies whose score is `policies.ANY` order by it.
+    balanced : bool
+        Whether the classes take turns.
+    options : SetOptions
+    """
+
+    name: str
+    policy: Policy
+    score: str
+    balanced: bool
+    options: SetOptions
+
+    @classmethod
+    def of(cls, policy: str, score: str, balanced: bool, options: SetOptions) -> Self:
+        """A chooser by a key of `ALIASES` or `POLICIES`, or one of `names`.
+
+        Raises
+        ------
+        InputError
+            An unknown policy or score, a pool beyond 0 to 1, or a policy that has no balanced variant.
+        """
+        name = ALIASES.get(policy, policy) if isinstance(policy, str) else None
+        known = list(dict.fromkeys([*ALIASES, *POLICIES, *names()]))
+        if name not in known:
+            raise InputError(f"Unknown policy {policy!r}; known are {', '.join(known)}.")
+        if score not in SCORES:
+            raise InputError(f"Unknown score {score!r}; known are {', '.join(SCORES)}.")
+        if not 0 < options.pool <= 1:
+            raise InputError(f"pool is {options.pool!r}; it must be a share of the points, above 0 and at most 1.")
+        found, variant = policy_of(name) if name in names() else (POLICIES[name], False)
+        if balanced and not found.balances:
+            raise InputError(f"The policy {name} has no balanced variant; take balanced=False or another policy.")
+        return cls(name.removesuffix(BALANCED), found, score, bool(balanced or variant), options)
+
+    def points(self, features: np.ndarray, labels: np.ndarray, budget: int, rng: np.random.Generator) -> Ranked:
+        """Choose points by a policy that needs no copies.
+
+        Parameters
+        ----------
+        features : array [n, d]
+        labels : int array [n]
+        budget : int
+            Points.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Ranked
+            With the score of every point that the policy orders by; by `score` if it orders by none.
+        """
+        budgets = [budget] if self.policy.draws_sets else sorted({budget, len(labels)})
+        task = self._task(_without_copies(features, labels), budgets)
+        scores = (replace(task, score=self.score) if task.score is None else task).point_scores
+        chosen = _picked(self.policy, task, rng).sets
+        return Ranked(chosen[0], chosen[-1], scores)
+
+    def pool(self, features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        """The points whose copies the policy looks at, in rising order; None if it has no pool.
+
+        Parameters
+        ----------
+        features : array [n, d]
+        labels : int array [n]
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        int array or None
+        """
+        if self.policy.pool is None:
+            return None
+        return np.sort(self.policy.pool(self._task(_without_copies(features, labels), [0]), rng))
+
+    def copies(self, candidates: Candidates, budget: int, rng: np.random.Generator) -> Ranked:
+        """Choose copies.
+
+        Parameters
+        ----------
+        candidates : greedy.Candidates
+            With the copies that the policy looks at: those of its pool alone, if it has one.
+        budget : int
+            Copies; fewer are chosen if there are no more.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Ranked
+            By their places among the candidates; the scores are what each promised when it was added, of policies that
+            add copies by `greedy.select`, and NaN of others.
+        """
+        picked = _picked(self.policy, self._task(candidates, [min(budget, len(candidates.source))]), rng)
+        order, promised = picked.sets[0], picked.promised
+        return Ranked(order, order, np.full(len(order), np.nan) if promised is None else promised)
+
+    def _task(self, candidates, budgets):
+        score = self.score if self.policy.score == ANY else self.policy.score
+        return set_rules.Task(candidates, budgets, self.options, score, self.balanced)
+
+
+def _without_copies(features, labels):
+    """Candidates in which every point stands for its copies."""
+    return Candidates(features, labels, features, np.arange(len(labels)))

@@ -1,0 +1,278 @@
+"""How the policies choose copies: the functions behind the registry in `influaug.selection.policies`.
+
+Each takes a `Task` and a random generator and gives a `Picked`. Kuchnik & Smith (2019) score every point once and add
+all copies of one point after the other; other rules add single copies, or look at the whole set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from ..errors import InputError
+from ..influence.head_hessian import HeadHessian
+from ..influence.validation import validation_influence
+from ..solver import heads, logistic
+from . import clusters, greedy, kdpp
+from . import point_policies as policies
+from .scores import Head, ScoreOptions, compute
+from .turns import in_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .policies import SetOptions
+
+RIDGE = 1e-6
+"""Added to the diagonal of a k-DPP's kernel, whose largest entry is about 1: it then has full rank, and any k."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a policy is asked for.
+
+    Attributes
+    ----------
+    candidates : greedy.Candidates
+    budgets : sequence of int
+        Numbers of copies, rising, from 0 to all.
+    options : set_policies.SetOptions
+    score : str or None
+        What it orders by, see `policies.Policy`.
+    balanced : bool
+        Whether the classes take turns.
+    """
+
+    candidates: greedy.Candidates
+    budgets: Sequence[int]
+    options: SetOptions
+    score: str | None = None
+    balanced: bool = False
+
+    @cached_property
+    def point_scores(self) -> np.ndarray:
+        """The score of every point, at the head that is fitted to the points alone: [n]."""
+        if self.score is None:
+            raise InputError("This policy goes by no score, so its points have none.")
+        return point_scores(self.candidates, self.score, self.options)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What a policy chose.
+
+    Attributes
+    ----------
+    sets : list of int array
+        The chosen copies of each budget.
+    promised : array, optional
+        Of each copy of the largest set, what it promised when it was added, see `greedy.Selection`.
+    """
+
+    sets: list[np.ndarray]
+    promised: np.ndarray | None = None
+
+
+def cut(order: np.ndarray, budgets: Iterable[int]) -> Picked:
+    """The first copies of an order, for each budget."""
+    return Picked([order[:budget] for budget in budgets])
+
+
+def copies_of(candidates: greedy.Candidates, points: np.ndarray) -> np.ndarray:
+    """The copies of some points, one point after the other: int array."""
+    place = np.full(len(candidates.labels), len(points))
+    place[points] = np.arange(len(points))
+    copies = np.argsort(place[candidates.source], kind="stable")
+    return copies[place[candidates.source[copies]] < len(points)]
+
+
+def point_scores(candidates: greedy.Candidates, score: str, options: SetOptions) -> np.ndarray:
+    """Scores of all points by one of `scores.SCORES`, at the head that is fitted to the points alone: [n]."""
+    labels, weights = candidates.labels, np.ones(len(candidates.labels))
+    C, engine = options.C, options.engine
+    theta = logistic.fit(candidates.features, labels, weights[None], C, engine=engine).theta[0]
+    head = Head(heads.with_intercept(candidates.features), labels, weights, theta)
+    return compute(score, head, len(labels), ScoreOptions(C=C, engine=engine))
+
+
+def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, clustered: bool = False) -> Picked:
+    """Kuchnik & Smith's policies: points in the order of a score that is computed once.
+
+    Parameters
+    ----------
+    task : Task
+    rng : numpy.random.Generator
+    by : policies.Policy
+        With the key that makes an order of the scores.
+    clustered : bool
+        Whether k-means clusters of the points take turns, as in the released code.
+
+    Returns
+    -------
+    Picked
+    """
+    candidates, n = task.candidates, len(task.candidates.labels)
+    order = policies.order_of(by, np.zeros(n) if task.score is None else task.point_scores, rng)
+    if clustered:
+        found = clusters.clusters(candidates.features, min(task.options.clusters, n), _seed(rng))
+        order = clusters.round_robin(order, found, rng)
+    if task.balanced:
+        order = in_turn(order, candidates.labels)
+    return cut(copies_of(candidates, order), task.budgets)
+
+
+def random_copies(task: Task, rng: np.random.Generator) -> Picked:
+    """Copies in random order: `Picked`."""
+    order = rng.permutation(len(task.candidates.source))
+    return cut(_in_turn_of_copies(task, order), task.budgets)
+
+
+def _in_turn_of_copies(task, order):
+    return in_turn(order, task.candidates.labels[task.candidates.source]) if task.balanced else order
+
+
+def greedily(task: Task, rng: np.random.Generator, one_shot: bool = False) -> Picked:
+    """Copies by `greedy.select`, with what each promised: `Picked`. With `one_shot` all are scored only once."""
+    del rng
+    batch = max(task.budgets[-1], 1) if one_shot else None
+    found = greedy.select(task.candidates, budget=task.budgets[-1], batch=batch, **_greedy_options(task))
+    return Picked(cut(found.order, task.budgets).sets, found.scores)
+
+
+def greedy_points(task: Task, rng: np.random.Generator) -> Picked:
+    """Points by `greedy.select`, as many as the largest budget needs: `Picked`, all copies of one after the other."""
+    del rng
+    per_point = np.bincount(task.candidates.source)
+    points = min(-(-task.budgets[-1] // per_point[per_point > 0].min()), np.count_nonzero(per_point))
+    found = greedy.select(task.candidates, budget=points, level="point", **_greedy_options(task))
+    return cut(copies_of(task.candidates, found.order), task.budgets)
+
+
+def _greedy_options(task):
+    return {
+        "score": task.score,
+        "C": task.options.C,
+        "refit_every": task.options.refit_every,
+        "engine": task.options.engine,
+        "balanced": task.balanced,
+    }
+
+
+def pool_size(n: int, options: SetOptions) -> int:
+    """How many of n points are in a pool."""
+    return max(1, round(options.pool * n))
+
+
+def pool_by_influence(task: Task, rng: np.random.Generator) -> np.ndarray:
+    """The points of the largest influence: int array."""
+    falling = policies.order("deterministic_proportional", task.point_scores, rng)
+    return falling[: pool_size(len(falling), task.options)]
+
+
+def pool_at_random(task: Task, rng: np.random.Generator) -> np.ndarray:
+    """Random points: int array."""
+    n = len(task.candidates.labels)
+    return rng.permutation(n)[: pool_size(n, task.options)]
+
+
+def pool_by_clusters(task: Task, rng: np.random.Generator) -> np.ndarray:
+    """One random point of each of as many clusters as the pool has points: int array."""
+    n = len(task.candidates.labels)
+    size = pool_size(n, task.options)
+    found = clusters.clusters(task.candidates.features, size, _seed(rng))
+    return clusters.round_robin(rng.permutation(n), found, rng)[:size]
+
+
+def held_out(task: Task, rng: np.random.Generator) -> Picked:
+    """Copies by influence on points that the head has not been fitted to, and on their copies; cross-fitted.
+
+    Every fold of the points is for validation once; a copy's influence is the sum over the folds that its point is not
+    in, which are as many for every copy. Lee et al. (2020), equation 14 for the score ``up_loss``, equation 19 for
+    ``aug_loss``.
+
+    Parameters
+    ----------
+    task : Task
+    rng : numpy.random.Generator
+        Of the folds.
+
+    Returns
+    -------
+    Picked
+
+    Raises
+    ------
+    InputError
+        A class with fewer than two points.
+    """
+    total = np.zeros(len(task.candidates.source))
+    for train, of_fold in _folds(task.candidates.labels, task.options.folds, rng):
+        judged = np.isin(task.candidates.source, of_fold)
+        total[~judged] += _influence_on_held_out(task, train, of_fold, judged)
+    return cut(_in_turn_of_copies(task, np.argsort(total, kind="stable")), task.budgets)
+
+
+def _influence_on_held_out(task, train, held_out, judged):
+    """Influence of the copies of the training points on the held-out points and their copies, which are `judged`."""
+    c, of_copies = task.candidates, task.candidates.labels[task.candidates.source]
+    x, weights = heads.with_intercept(c.features[train]), np.ones(len(train))
+    theta = logistic.fit(
+        c.features[train], c.labels[train], weights[None], task.options.C, engine=task.options.engine
+    ).theta[0]
+    validation = heads.with_intercept(np.vstack([c.features[held_out], c.copies[judged]]))
+    H = HeadHessian(theta, x, weights, task.options.C)
+    influence = validation_influence(H, validation, np.append(c.labels[held_out], of_copies[judged]))
+    copies = heads.with_intercept(c.copies[~judged])
+    if task.score == "aug_loss":
+        originals = heads.with_intercept(c.features[c.source[~judged]])
+        return influence.aug_loss(originals, copies, of_copies[~judged])
+    return influence.up_loss(copies, of_copies[~judged])
+
+
+def _folds(labels, folds, rng):
+    fewest = np.bincount(labels).min()
+    if fewest < 2:
+        raise InputError("Held-out influence needs at least two points of each class.")
+    split = StratifiedKFold(min(folds, int(fewest)), shuffle=True, random_state=_seed(rng))
+    return split.split(np.zeros(len(labels)), labels)
+
+
+def k_dpp(task: Task, rng: np.random.Generator) -> Picked:
+    """An own draw of points for every budget, as in the released code; all copies of a point are added.
+
+    With a score, the kernel's diagonal is the score (the released code has its square). A budget that is no whole
+    number of points takes a part of the last drawn point's copies.
+
+    Parameters
+    ----------
+    task : Task
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Picked
+    """
+    n = len(task.candidates.labels)
+    q = None if task.score is None else np.sqrt(task.point_scores)
+    ensemble = kdpp.KDPP.from_kernel(_kernel(task.candidates, q, task.options))
+    per_point = len(task.candidates.source) / n
+    chosen = []
+    for budget in task.budgets:
+        points = ensemble.sample(min(n, int(np.ceil(budget / per_point))), rng) if budget else np.arange(0)
+        chosen.append(copies_of(task.candidates, rng.permutation(points))[:budget])
+    return Picked(chosen)
+
+
+def _kernel(candidates, q, options):
+    L = kdpp.kernel(candidates.features, options.kernel)
+    if q is not None:
+        L = kdpp.with_quality(L, q)
+    return L / np.abs(L).max() + RIDGE * np.eye(len(L))
+
+
+def _seed(rng):
+    return int(rng.integers(2**31))

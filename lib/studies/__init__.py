@@ -1,0 +1,1 @@
+"""The research project: what the notebooks call and the batch runs, built on `influaug`."""

@@ -1,0 +1,39 @@
+"""The command line of the project: ``influaug COMMAND ...`` or, without the script, ``python -m studies COMMAND ...``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "run": ("studies.commands.run", "run one notebook with a file of parameters"),
+    "batch": ("studies.commands.batch", "run every notebook of some studies"),
+    "verify": ("studies.commands.verify", "run a committed study again from scratch and compare"),
+    "index": ("studies.pages.render", "write the index page of the outputs folder"),
+    "sets": ("studies.copies.study", "compute the tables of studies of sets, without their pages"),
+    "compare": ("studies.learned.results", "compute replicates of a comparison of augmentations"),
+    "rekey": ("studies.commands.rekey", "give results that were kept under former keys today's"),
+    "audit": ("studies.commands.audit", "compare what is installed with the lock"),
+}
+"""Module and purpose of each command; a module's `main` takes the arguments behind the command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of `COMMANDS`; returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command, rest = (given or [""])[0], given[1:]
+    if command not in COMMANDS:
+        said = sys.stdout if command in ("-h", "--help", "help") else sys.stderr
+        said.write("usage: influaug COMMAND ...; influaug COMMAND --help says more\n\n")
+        said.writelines(f"  {name:8} {purpose}\n" for name, (_, purpose) in COMMANDS.items())
+        return 0 if said is sys.stdout else 2
+    # Imported when it is asked for: some take seconds.
+    return import_module(COMMANDS[command][0]).main(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What sweeps and scores take, beside scikit-learn, autograd and pyDVL."""

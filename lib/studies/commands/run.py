@@ -1,0 +1,212 @@
+"""Run one notebook of one study, or other experiment, with papermill: ``influaug run NOTEBOOK PARAMS.yaml``.
+
+Refuses unknown and ill-typed parameters before anything starts. The executed notebook and its page are kept also when
+it fails; a failure ends with one sentence, the place to look, and a non-zero exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from base64 import b64decode, b64encode
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from PIL import Image
+
+from influaug.errors import InputError
+from influaug.files.writing import replacing
+
+from ..pages import render as pages
+from ..parameters import read as parameters_of
+from ..points.study import NOTEBOOKS as STAGES
+from ..storage import paths
+from . import stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from influaug._types import PathLike
+
+MAIN = {
+    "09_train_featurizer": "featurizers/cifar10-resnet20",
+    "10_toy_influence": "toy/half-circles",
+    "11_learned_augmentation": "learned/mnist-1pct",
+    "12_transformation_models": "learned/mnist-1pct-networks",
+    "13_set_policies": "sets/mnist-translate",
+    "14_why_greedy": "sets/mnist-translate",
+    "15_your_own_data": "own/digits",
+}
+"""Of notebooks that run neither for a study nor across studies: the run, in the outputs folder, that links lead to."""
+MAIN_STUDY = "mnist-translate"
+"""The study whose stages such notebooks' links lead to."""
+MARK = "influaug: "
+"""What the lines begin with that the command writes to standard error."""
+
+
+class NotebookError(Exception):
+    """A notebook ended with an error; the message says why in one line, and where to look."""
+
+
+def run(
+    notebook: PathLike, parameters: PathLike, executed: PathLike | None = None, page: PathLike | None = None
+) -> None:
+    """Execute a notebook with a study's parameters, and render it.
+
+    Parameters
+    ----------
+    notebook : path
+    parameters : path
+        The YAML file of the study, recipe, toy, comparison or own data.
+    executed : path, optional
+        Where the executed notebook goes (default: ``notebooks/`` in the study's folder).
+    page : path, optional
+        Where its HTML page goes (default: ``pages/`` in the study's folder).
+
+    Raises
+    ------
+    InputError
+        A missing notebook, or wrong parameters: nothing has run. Or the outputs folder cannot be written.
+    NotebookError
+        The notebook failed; what it did until then is at `executed` and on its page.
+    """
+    notebook = Path(notebook)
+    if notebook.suffix != ".ipynb" or not notebook.is_file():
+        known = ", ".join(sorted(p.name for p in paths.NOTEBOOKS.glob("*.ipynb")))
+        raise InputError(f"There is no notebook {notebook}; those in notebooks/ are {known}.")
+    chosen = parameters_of(parameters)
+    executed = Path(executed or chosen.folder / "notebooks" / notebook.name)
+    page = Path(page or chosen.folder / "pages" / f"{notebook.stem}.html")
+    try:
+        _execute(notebook, chosen, executed)
+    except NotebookError:
+        # A page that cannot be written has the same cause, or one that matters less.
+        with suppress(InputError):
+            _render(notebook, chosen, executed, page)
+        raise
+    _render(notebook, chosen, executed, page)
+
+
+def _render(notebook, chosen, executed, page):
+    pages.render_notebook(executed, page, links=_links(notebook, page), places=_places(chosen, page))
+
+
+def _links(notebook, page):
+    """Text and address of the index and, for a stage of a study, of the pages of all stages, which lie beside it."""
+    index = _from(page, paths.outputs() / "index.html")
+    stages = STAGES if notebook.stem in STAGES else {}
+    return [("All studies", index), *((title, f"{stem}.html") for stem, title in stages.items())]
+
+
+def _places(chosen, page):
+    """Where each notebook's page is, seen from a page: of the own run, or the `MAIN` one, or among the overviews'."""
+    folders = {path.stem: paths.outputs() / "pages" for path in paths.NOTEBOOKS.glob("*.ipynb")}
+    main = dict.fromkeys(STAGES, MAIN_STUDY) | MAIN
+    folders |= {stem: paths.outputs() / folder / "pages" for stem, folder in main.items()}
+    kind = chosen.folder.parent.name
+    own = [stem for stem, folder in MAIN.items() if folder.startswith(f"{kind}/")]
+    here = chosen.folder / "pages"
+    folders |= dict.fromkeys(STAGES, here) if not own else {}
+    folders |= {stem: here for stem in own if _there(here, stem) or not _there(folders[stem], stem)}
+    return {stem: _from(page, folder / stem) for stem, folder in folders.items()}
+
+
+def _there(folder, stem):
+    return (folder / f"{stem}.html").exists()
+
+
+def _from(page, path):
+    return Path(os.path.relpath(path, page.parent)).as_posix()
+
+
+def _execute(notebook, chosen, executed):
+    failure = None
+    with replacing(executed) as running:
+        try:
+            papermill.execute_notebook(
+                notebook,
+                running,
+                parameters=chosen.model_dump(),
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                extra_arguments=["--log-level=CRITICAL"],
+            )
+        except (PapermillExecutionError, RuntimeError, KeyboardInterrupt) as error:
+            failure = _reason(error)
+        _tidy(running, executed.name)
+    if failure:
+        raise NotebookError(f"{failure}; see {executed}.")
+
+
+def _tidy(executed, name):
+    """Store an executed notebook's pictures with 256 colours, a third of the bytes, and its name without a folder."""
+    notebook = nbformat.read(executed, nbformat.NO_CONVERT)
+    notebook.metadata.get("papermill", {})["output_path"] = name
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output["data"]["image/png"] = _smaller(output["data"]["image/png"])
+    nbformat.write(notebook, executed)
+
+
+def _smaller(encoded):
+    """A PNG, in base 64, with 256 colours; what is no picture stays as it is."""
+    try:
+        return b64encode(_palette(b64decode(encoded))).decode()
+    except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError):
+        return encoded
+
+
+def _palette(png):
+    picture, small = Image.open(BytesIO(png)), BytesIO()
+    if picture.convert("RGBA").getextrema()[3] != (255, 255):  # type: ignore[misc]
+        return png
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return min(png, small.getvalue(), key=len)
+
+
+def _reason(error):
+    if isinstance(error, KeyboardInterrupt):
+        return "it was interrupted"
+    if isinstance(error, DeadKernelError):
+        return "its kernel died, perhaps for lack of memory"
+    if not isinstance(error, PapermillExecutionError):
+        return f"its kernel did not start ({error}), perhaps for lack of memory"
+    said = f"{error.ename}: {error.evalue}".splitlines()[0].rstrip(". :")
+    return f"too little memory ({said})" if error.ename.endswith("MemoryError") else said
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="influaug run", description=__doc__.splitlines()[0])
+    parser.add_argument("notebook")
+    parser.add_argument("parameters", help="a study's YAML file")
+    parser.add_argument("--executed", help="where the executed notebook goes")
+    parser.add_argument("--page", help="where its HTML page goes")
+    parser.add_argument("--stamp", help="file that says that it ended well, with what")
+    parser.add_argument("--makes", nargs="*", default=[], help="files that the stamp is of")
+    given = parser.parse_args(arguments)
+    # It warns of every parameter that a notebook's own cell leaves out, and repeats what NotebookError says.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    name = f"{Path(given.parameters).stem}: {Path(given.notebook).stem}"
+    sys.stderr.write(f"{MARK}started {name}\n")
+    started = perf_counter()
+    try:
+        run(given.notebook, given.parameters, given.executed, given.page)
+        if given.stamp:
+            stamps.write(given.stamp, given.makes)
+    except (InputError, NotebookError, OSError, MemoryError) as error:
+        sys.stderr.write(f"{MARK}failed {name}; {str(error) or 'too little memory'}\n")
+        return 1
+    sys.stderr.write(f"{MARK}finished {name}; {perf_counter() - started:.0f} s\n")
+    return 0

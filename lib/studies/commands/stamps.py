@@ -1,0 +1,110 @@
+"""Stamps of the batch: small files that say that a notebook ended well, and what is in the files that it made.
+
+Snakemake deletes what it calls an output before the job runs again and after it has failed. So it is told of stamps and
+pages alone; the tables stay where they are, to be served again if they are those wanted, and named if they are damaged.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from hashlib import file_digest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from influaug.errors import InputError
+from influaug.files.writing import replacing, writing
+
+from ..storage import paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from influaug._types import PathLike
+
+SKEW = 2.0
+"""Seconds that a file system's clock may be ahead; the shortest notebook takes longer."""
+
+
+def folder(outputs: PathLike) -> str:
+    """Name an outputs folder as Snakemake is to be told of it: relative to the project's folder where it can be.
+
+    Raises
+    ------
+    InputError
+        The name has braces, which Snakemake reads as wildcards and gives no way to quote, or a character that cannot
+        be printed.
+    """
+    name = os.path.relpath(outputs, paths.PROJECT)
+    # Before what begins with a dash, commands would read an option.
+    name = str(Path(outputs).absolute()) if name.startswith("-") else name
+    if set("{}") & set(name) or not name.isprintable():
+        raise InputError(
+            f"INFLUAUG_OUTPUTS must name a folder for a batch without braces and unprintable characters, not {name!r}."
+        )
+    return name
+
+
+def in_future(path: PathLike) -> bool:
+    """Whether a file was last changed later than now, so that what is made from it never counts as newer."""
+    return Path(path).stat().st_mtime > time.time() + SKEW
+
+
+def write(stamp: PathLike, files: Sequence[PathLike]) -> None:
+    """Write a stamp of some files.
+
+    Parameters
+    ----------
+    stamp : path
+    files : sequence of path
+
+    Raises
+    ------
+    InputError
+        One of the files is missing, or the stamp cannot be written.
+    """
+    missing = [str(file) for file in files if not Path(file).exists()]
+    if missing:
+        raise InputError(f"The notebook ended well, but without {', '.join(missing)}, which it must write.")
+    with replacing(stamp) as temporary:
+        temporary.write_text(_text(files))
+
+
+def drop_outdated(stamp: PathLike, files: Sequence[PathLike]) -> None:
+    """Remove a stamp that does not hold, so that the notebook runs again.
+
+    That is one of which a file is missing or has another content, one that is damaged or cannot be read, and one of a
+    time in the future, which would count as newer than whatever changes until then.
+
+    Raises
+    ------
+    InputError
+        It cannot be removed: the folder is read-only, or the stamp is a folder with something in it.
+    """
+    stamp = Path(stamp)
+    if os.path.lexists(stamp) and not _holds(stamp, files):
+        with writing(stamp):
+            if stamp.is_dir() and not stamp.is_symlink():
+                if any(stamp.iterdir()):
+                    raise InputError(f"{stamp} must be a file of the batch, but is a folder of others; remove it.")
+                stamp.rmdir()
+            else:
+                stamp.unlink(missing_ok=True)
+
+
+def _holds(stamp, files):
+    try:
+        return stamp.read_bytes() == _text(files).encode() and not in_future(stamp)
+    except OSError:
+        return False
+
+
+def _text(files):
+    return "".join(f"{_digest(Path(file))}  {Path(file).name}\n" for file in files)
+
+
+def _digest(path):
+    if not path.exists():
+        return "missing"
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Sets of single copies: policies compared at equal numbers of added copies."""

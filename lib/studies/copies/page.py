@@ -1,0 +1,252 @@
+"""What the page on greedy selection shows: which copies are picked, promises, and wrong labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from influaug.data.datasets import Split
+from influaug.data.lazy_copies import ChosenCopies
+from influaug.data.transformations import Transformation
+from influaug.errors import InputError
+from influaug.files.writing import replacing
+from influaug.influence.inverse import factor
+from influaug.influence.leave_one_out import point_gradients
+from influaug.selection import clusters
+from influaug.selection.greedy import Candidates, select
+from influaug.selection.policies import choose
+from influaug.solver import heads, logistic
+
+from ..pages.escaping import markdown_text, title_and_note
+from ..points import stages
+from ..points.summary import mean_interval
+from ..points.sweep import FeatureSet, scaled_budgets
+from .study import SetStudy, problem
+from .sweep import added_weights, tested
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from matplotlib.figure import Figure
+
+BATCHES = (1, 16, 64, None)
+"""Batches that the page compares."""
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One replicate of a study of sets, with its images.
+
+    Attributes
+    ----------
+    study : SetStudy
+    number : int
+    features : FeatureSet
+        With the study's wrong labels.
+    candidates : Candidates
+    wrong : bool array [n]
+        Points whose label is wrong.
+    sample : Split
+        Images, and labels as they are in the data.
+    transformation : Transformation
+    """
+
+    study: SetStudy
+    number: int
+    features: FeatureSet
+    candidates: Candidates
+    wrong: np.ndarray
+    sample: Split
+    transformation: Transformation
+
+
+def replicates(study: SetStudy) -> Iterator[Replicate]:
+    """All replicates of a study, one after the other: iterator of `Replicate`.
+
+    Raises
+    ------
+    InputError
+        A study with a rare class, whose points have lost their places in the sample.
+    """
+    if study.rare_class is not None:
+        raise InputError("Picks can be shown of studies without a rare class only; rare_class must be null.")
+    base = study.base()
+    for number, found in enumerate(stages.features(base)):
+        yield _replicate(study, base, number, found.set)
+
+
+def _replicate(study, base, number, found):
+    features, wrong = problem(study, found, number)
+    wrong = np.zeros(features.n, bool) if wrong is None else wrong
+    sample, transformation = base.split(number), base.augmentation()
+    return Replicate(study, number, features, features.candidates, wrong, sample, transformation)
+
+
+def picks(r: Replicate, policy: str, number: int) -> np.ndarray:
+    """The first copies that a policy adds: int [number]."""
+    seed = r.study.seed_sequence(r.number, "policies").spawn(1)[0]
+    return choose(policy, r.candidates, [number], r.study.settings().options, np.random.default_rng(seed))[0]
+
+
+def images(r: Replicate, copies: np.ndarray) -> np.ndarray:
+    """Images of copies, given by number: uint8 [b, height, width, channels]."""
+    chosen = ChosenCopies(r.sample.images, r.transformation)
+    return chosen.of(r.candidates.source[copies], np.asarray(copies) % r.features.k)
+
+
+def by_change(r: Replicate, policies: Iterable[str], number: int) -> pd.DataFrame:
+    """How many of the first picks each of the transformation's changes made: DataFrame, a row a change."""
+    counts = {
+        policy: np.bincount(picks(r, policy, number) % r.features.k, minlength=r.features.k) for policy in policies
+    }
+    return pd.DataFrame(counts, index=list(r.transformation.labels))
+
+
+def target(r: Replicate, sets: Sequence[np.ndarray]) -> np.ndarray:
+    """The target, mean loss of all originals and copies, after fits to the originals and each of some sets: [len]."""
+    weights = np.zeros((len(sets), len(r.features.labels)))
+    weights[:, : r.features.n] = 1.0
+    for row, copies in zip(weights, sets, strict=True):
+        row[r.features.n + copies] = 1.0
+    theta = logistic.fit(r.features.train, r.features.labels, weights, r.study.C).theta
+    x = heads.with_intercept(r.features.train)
+    return np.array([heads.losses(x, r.features.labels, each).mean() for each in theta])
+
+
+def promised_and_real(r: Replicate, sizes: Sequence[int], one_shot: bool) -> pd.DataFrame:
+    """Reduction of the target that was promised, added up copy by copy, and the real one, by refits.
+
+    Parameters
+    ----------
+    r : Replicate
+    sizes : sequence of int
+        Numbers of copies, rising.
+    one_shot : bool
+        All copies scored once, or again and again.
+
+    Returns
+    -------
+    DataFrame
+        Columns copies, promised, real; nats.
+    """
+    options = {"C": r.study.C, "batch": sizes[-1] if one_shot else None, "refit_every": r.study.refit_every}
+    found = select(r.candidates, budget=sizes[-1], **options)  # type: ignore[arg-type]
+    losses = target(r, [found.order[:size] for size in (0, *sizes)])
+    promised = np.cumsum(found.scores)[np.array(sizes) - 1]
+    return pd.DataFrame({"copies": sizes, "promised": promised, "real": losses[0] - losses[1:]})
+
+
+def likeness(r: Replicate, copies: np.ndarray) -> float:
+    """Mean cosine between the steps H^-1/2 g of pairs of copies, at the head of the originals: 1 if all pull alike."""
+    n, labels = r.features.n, r.features.labels
+    x, weights = heads.with_intercept(r.features.train), np.ones(r.features.n)
+    theta = logistic.fit(r.features.train[:n], labels[:n], weights[None], r.study.C).theta[0]
+    L = factor(heads.hessian(x[:n], theta, weights, r.study.C))
+    steps = np.linalg.solve(L, point_gradients(x[n + copies], labels[n + copies], theta).T).T
+    steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+    total = np.sum(steps.sum(axis=0) ** 2)
+    return (total - len(steps)) / (len(steps) * (len(steps) - 1))
+
+
+def redundancy(study: SetStudy, policies: Sequence[str], number: int) -> pd.DataFrame:
+    """Of the first picks in every replicate: points touched and `likeness`. DataFrame: replicate, policy, both."""
+    rows = []
+    for r in replicates(study):
+        for policy in policies:
+            copies = picks(r, policy, number)
+            touched = len(np.unique(r.candidates.source[copies]))
+            rows.append({"replicate": r.number, "policy": policy, "points": touched, "likeness": likeness(r, copies)})
+    return pd.DataFrame(rows)
+
+
+def rescoring(study: SetStudy, batches: Sequence[int | None], shares: Sequence[float]) -> pd.DataFrame:
+    """Test accuracy of greedy influence when all copies are scored again after batches of several sizes.
+
+    Parameters
+    ----------
+    study : SetStudy
+    batches : sequence of int or None
+        See `greedy.select`; None is its default.
+    shares : sequence of float
+        Of all copies.
+
+    Returns
+    -------
+    DataFrame
+        Columns replicate, policy (the batch, in words), share, accuracy (all test rows).
+    """
+    rows = []
+    for r in replicates(study):
+        m, weights, about = len(r.candidates.source), [], []
+        for batch in batches:
+            budgets = [max(1, round(share * m)) for share in shares]
+            order = select(
+                r.candidates, budget=budgets[-1], C=study.C, batch=batch, refit_every=study.refit_every
+            ).order
+            weights += [added_weights(r.features, order[:budget]) for budget in budgets]
+            name = "a sixteenth of what is added" if batch is None else str(batch)
+            about += [{"replicate": r.number, "policy": name, "share": share} for share in shares]
+        theta = logistic.fit(r.features.train, r.features.labels, np.stack(weights), study.C).theta
+        accuracy = tested(r.features, theta)["accuracy"]
+        rows += [{**each, "accuracy": value} for each, value in zip(about, accuracy, strict=True)]
+    return pd.DataFrame(rows)
+
+
+def first_scores(r: Replicate) -> pd.DataFrame:
+    """In-sample influence of every copy before any is added, and whether its label is wrong: DataFrame."""
+    m = len(r.candidates.source)
+    found = select(r.candidates, C=r.study.C, batch=m)
+    return pd.DataFrame({"influence": found.scores, "wrong": r.wrong[r.candidates.source[found.order]]})
+
+
+def cluster_sweep(study: SetStudy) -> pd.DataFrame:
+    """Inertia and silhouette of k-means on the first replicate's originals, at the released code's k: DataFrame."""
+    f = stages.features(study.base())[0].set
+    return clusters.k_sweep(f.train[: f.n], scaled_budgets(f.n), study.seed)
+
+
+def about(r: Replicate) -> str:
+    """Which data the page has, in a sentence or two of Markdown."""
+    base, (title, note) = r.study.base(), title_and_note(r.sample.provenance)
+    against = " against ".join(r.sample.class_names) if len(r.sample.class_names) == 2 else "all classes"
+    return (
+        f"**{title}, {markdown_text(against)}, {r.transformation.name}: {r.features.n:,} points, "
+        f"{len(r.candidates.source):,} copies, {base.replicates} replicates, C = {r.study.C:g}.** {note}"
+    )
+
+
+def redundancy_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Means with 95% intervals of `redundancy`, as text by policy."""
+    rows = {}
+    for policy, part in found.groupby("policy", sort=False):
+        points, alike = mean_interval(part["points"]), mean_interval(part["likeness"])
+        rows[policy] = {
+            "points touched": f"{points[0]:.0f} ± {points[1]:.0f}",
+            "mean cosine of steps": f"{alike[0]:.3f} ± {alike[1]:.3f}",
+            "replicates": len(part),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def sizes(r: Replicate) -> list[int]:
+    """Numbers of copies, evenly spaced on a logarithmic scale, up to a quarter of all."""
+    return np.unique(np.geomspace(1, len(r.candidates.source) // 4, 16).round().astype(int)).tolist()
+
+
+def wrong_picks(r: Replicate, policies: Iterable[str], numbers: Sequence[int]) -> pd.DataFrame:
+    """Share of the first picks whose label is wrong: DataFrame by number of copies, a column a policy."""
+    of_copies = r.wrong[r.candidates.source]
+    chosen = {policy: picks(r, policy, numbers[-1]) for policy in policies}
+    shares = {
+        policy: np.cumsum(of_copies[copies])[np.array(numbers) - 1] / numbers for policy, copies in chosen.items()
+    }
+    return pd.DataFrame(shares, index=numbers)  # type: ignore[call-overload]
+
+
+def keep(figure: Figure, study: SetStudy) -> None:
+    """Write a figure beside the study's tables, as ``curves.png``, whole or not at all."""
+    with replacing(study.folder / "curves.png") as temporary:
+        figure.savefig(temporary)

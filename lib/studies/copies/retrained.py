@@ -1,0 +1,84 @@
+"""Networks trained anew on chosen copies, to see whether a choice that was made on frozen features survives.
+
+The copies are chosen on frozen features; then a fresh network is trained on the originals and those copies, and its
+features get a head of their own, as in `studies.points.retrained`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from influaug.errors import InputError
+from influaug.files import sealed
+
+from ..points import retrained, stages
+from ..storage import artifacts
+from ..storage.keys import Stage
+from . import page as set_shown
+from .study import SetStudy
+
+REFERENCES = {"none": 0.0, "full": 1.0}
+
+
+def table(study: SetStudy) -> pd.DataFrame:
+    """Accuracies of retrained networks: none and full augmentation, and each policy of ``retrained`` at one share.
+
+    Parameters
+    ----------
+    study : set_study.SetStudy
+        With ``retrained`` and ``retrained_share``.
+
+    Returns
+    -------
+    DataFrame
+        Columns replicate, policy, share, added, accuracy (all test rows), accuracy_original. Kept model by model in
+        ``replicates/``.
+
+    Raises
+    ------
+    InputError
+        A base study with a network that was trained beforehand, or a study with a rare class.
+    """
+    base = study.base()
+    if base.trained_network is not None:
+        raise InputError(
+            f"The features of study {study.study} are of a network that was trained beforehand, so that none can be "
+            "trained anew; retrained must be empty."
+        )
+    dataset = base.load_data()
+    jobs = [*REFERENCES.items(), *((policy, study.retrained_share) for policy in study.retrained)]
+    rows = []
+    for r in tqdm(set_shown.replicates(study), "retrain", total=base.replicates):
+        key = RETRAINED_SETS.key(study, features=stages.features_key(base, dataset, r.number))
+        rows += [_kept(study, r, policy, share, key) for policy, share in jobs]
+    return pd.DataFrame(rows)
+
+
+def _kept(study, r, policy, share, key):
+    path = study.folder / "replicates" / f"retrained-{r.number:02d}-{policy}-{share:g}.json"
+    found = sealed.read_json(path)
+    if found is None or found["key"] != key:
+        row = {"replicate": r.number, "policy": policy, "share": share, **_trained(r, _chosen(r, policy, share))}
+        found = artifacts.manifest(key, row=row)
+        sealed.write_json(path, found)
+    return found["row"]
+
+
+def _chosen(r, policy, share):
+    m = len(r.candidates.source)
+    if policy in REFERENCES:
+        return np.arange(round(share * m))
+    return set_shown.picks(r, policy, max(1, round(share * m)))
+
+
+def _trained(r, copies):
+    labels = np.append(r.features.labels[: r.features.n], r.candidates.labels[r.candidates.source[copies]])
+    images = np.concatenate([r.sample.images, set_shown.images(r, copies)]) if len(copies) else r.sample.images
+    network = stages.new_featurizer(r.study.base(), r.number)
+    tested = retrained.train_and_test(network, images, labels, r.sample, r.transformation, r.study.C)
+    return {"added": len(copies), **tested}
+
+
+RETRAINED_SETS = Stage("retrained sets", 1, ("choice",), (_chosen, _trained, SetStudy.settings))

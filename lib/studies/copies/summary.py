@@ -1,0 +1,224 @@
+"""What a table of `studies.copies.study` says: accuracies and paired gains with intervals, and the share that is enough.
+
+Every interval is a 95% Student-t interval over replicates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from influaug.selection.policies import policy_of
+
+from ..pages.escaping import markdown_text, styled, title_and_note
+from ..points.report import percent
+from ..points.summary import REFERENCES, by_share, mean_interval
+from ..storage import artifacts, paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pandas.io.formats.style import Styler
+
+    from .study import SetStudy
+
+
+def gains(table: pd.DataFrame, than: str = "influence", value: str = "accuracy") -> pd.DataFrame:
+    """Gain of every policy over another at the same share, paired by replicate; as `by_share`."""
+    pair = ["replicate", "share"]
+    other = table.loc[table["policy"] == than, [*pair, value]].rename(columns={value: "other"})
+    joined = of_policies(table).merge(other, on=pair)
+    joined = joined[joined["policy"] != than]
+    return by_share(joined.assign(gain=joined[value] - joined["other"]), "gain")
+
+
+def below_full(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
+    """Full augmentation's accuracy less every policy's, paired by replicate; as `by_share`."""
+    full = table[table["policy"] == "full"].set_index("replicate")[value]
+    rows = of_policies(table)
+    return by_share(rows.assign(gap=rows["replicate"].map(full) - rows[value]), "gap")
+
+
+def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
+    """Smallest share at which a policy's mean accuracy is within a margin of full augmentation's: Series by policy.
+
+    NaN where no share of the table is enough.
+    """
+    gap = below_full(table)["mean"].reset_index()
+    reached = gap[gap["mean"] <= margin].groupby("policy")["share"].min()
+    return reached.reindex(gap["policy"].unique())
+
+
+def of_policies(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without its two reference models."""
+    return table[~table["policy"].isin(REFERENCES)]
+
+
+def in_percent(means: pd.DataFrame, digits: int = 2, signed: bool = False) -> pd.DataFrame:
+    """Policies by shares, each cell the mean and the half width in percent, as text: DataFrame.
+
+    Parameters
+    ----------
+    means : DataFrame
+        Of `by_share`, `gains` or `below_full`.
+    """
+    text = [_text(row, digits, signed) for _, row in means.iterrows()]
+    wide = pd.Series(text, means.index).unstack("share", sort=False).fillna("")
+    return wide.rename(columns=lambda share: f"{100 * share:g}%").rename_axis(columns="share of copies")
+
+
+def costs(table: pd.DataFrame, share: float) -> pd.DataFrame:
+    """At one share: accuracy, points touched, copies added and generated, seconds of choosing; means by policy."""
+    rows = table[(table["share"] == share) & ~table["policy"].isin(REFERENCES)]
+    if rows.empty:
+        return pd.DataFrame()
+    means = rows.groupby("policy", sort=False)[["touched", "added", "generated", "seconds"]].mean()
+    accuracy = in_percent(by_share(rows)).iloc[:, 0]
+    means.insert(0, "accuracy (%)", accuracy)
+    shown = {"touched": "points touched", "added": "copies added", "generated": "copies generated"}
+    return means.rename(columns=shown).round(2)
+
+
+def studies_found() -> dict[str, pd.DataFrame]:
+    """Tables of all studies of set policies that have been run, by name."""
+    found = sorted((paths.outputs() / "sets").glob("*/sets.parquet"))
+    return {path.parent.name: artifacts.read_table(path) for path in found}  # type: ignore[misc]
+
+
+def across(
+    tables: dict[str, pd.DataFrame], policy: str = "greedy_influence", than: str = "influence", share: float = 0.05
+) -> pd.DataFrame:
+    """One row a study: what a share of copies brings by one policy and by another, beside no and full augmentation.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        Of `studies_found`.
+
+    Returns
+    -------
+    DataFrame
+        Text, in percent: accuracies of none, `than`, `policy`, full; the paired gain and what is missing to full; the
+        smallest shares within 0.1 of full; replicates.
+    """
+    rows = {
+        name: _row(table, policy, than, share) for name, table in tables.items() if _has(table, policy, than, share)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _has(table, policy, than, share):
+    there = set(table.loc[table["share"] == share, "policy"])
+    return {policy, than} <= there
+
+
+def _row(table, policy, than, share):
+    accuracy, gain, gap = by_share(table), gains(table, than), below_full(table)
+    reached = enough(table)
+    return {
+        "none": _text(accuracy.loc[("none", 0.0)]),  # type: ignore[index]
+        than: _text(accuracy.loc[(than, share)]),
+        policy: _text(accuracy.loc[(policy, share)]),
+        "full": _text(accuracy.loc[("full", 1.0)]),  # type: ignore[index]
+        "gain": _text(gain.loc[(policy, share)], signed=True),
+        "below full": _text(gap.loc[(policy, share)], signed=True),
+        f"enough, {than}": _share(reached[than]),
+        f"enough, {policy}": _share(reached[policy]),
+        "replicates": int(accuracy.loc[("full", 1.0), "seeds"]),  # type: ignore[arg-type]
+    }
+
+
+def _text(row, digits=2, signed=False):
+    text = percent(row["mean"], row["half_width"], digits)
+    return f"+{text}" if signed and row["mean"] >= 0 else text
+
+
+def _share(share):
+    return "none" if np.isnan(share) else f"{100 * share:g}%"
+
+
+def about(study: SetStudy, table: pd.DataFrame) -> str:
+    """Which data a page has, in a sentence or two of Markdown."""
+    base = study.base()
+    errors = f", {study.wrong_labels:.0%} of the training labels wrong" if study.wrong_labels else ""
+    rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
+    classes = sum(name.removeprefix("accuracy_").isdecimal() for name in table)  # type: ignore[attr-defined]
+    title, note = title_and_note(base.load_data().provenance)
+    return f"**{title}, {classes} classes, {base.transformation}, frozen features{errors}{rare}.** {note}"
+
+
+def caption(study: SetStudy, table: pd.DataFrame) -> str:
+    """What the figure of accuracies shows."""
+    base, replicates = study.base(), table["replicate"].nunique()
+    copies = int(table.loc[table["policy"] == "full", "added"].max())
+    return (
+        f"*Test accuracy, originals and copies together, against the share of the {copies:,} copies of the training "
+        f"points that are added. Lines are means over {replicates} replicates, bands 95% intervals (Student's t); "
+        f"logistic regression with C = {study.C:g} on the features of "
+        f"{markdown_text(base.trained_network.stem if base.trained_network else base.network)}.*"
+    )
+
+
+def meanings(policies: Iterable[str]) -> Styler:
+    """What each policy does: DataFrame of text by policy."""
+    rows = {name: _meaning(name) for name in policies}
+    return styled(pd.DataFrame.from_dict(rows, orient="index")).set_properties(**{"text-align": "left"})  # type: ignore[arg-type]
+
+
+def _meaning(name):
+    policy, balanced = policy_of(name)
+    turns = ", the classes taking turns" if balanced else ""
+    return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.source else ""}
+
+
+def retrained(table: pd.DataFrame) -> pd.DataFrame:
+    """Retrained networks' accuracies and paired differences from the paper's influence and full augmentation, as text.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `set_retrained.table`.
+    """
+    wide = table.pivot(index="replicate", columns="policy", values="accuracy")
+    rows = {}
+    for policy in table["policy"].unique():
+        rows[policy] = {"copies added": int(table.loc[table["policy"] == policy, "added"].mean())}
+        rows[policy]["accuracy (%)"] = _text(_interval(wide[policy]))
+        for other in [name for name in ("influence", "full") if name in wide]:
+            gap = _text(_interval(wide[policy] - wide[other]), signed=True)
+            rows[policy][f"less {other}"] = gap if policy != other else ""  # type: ignore[assignment]
+        rows[policy]["replicates"] = len(wide)
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _interval(values):
+    mean, half_width = mean_interval(values)
+    return {"mean": mean, "half_width": half_width}
+
+
+def alike(study: SetStudy) -> dict[str, pd.DataFrame]:
+    """Tables of the studies that differ from one in the transformation alone, by transformation.
+
+    Parameters
+    ----------
+    study : set_study.SetStudy
+
+    Returns
+    -------
+    dict of str to DataFrame
+    """
+    found = {}
+    for name, table in studies_found().items():
+        path = paths.PARAMS / "sets" / f"{name}.yaml"
+        other = type(study).read(path) if path.exists() else None
+        if other is not None and _apart_from_transformation(other) == _apart_from_transformation(study):
+            found[other.base().transformation] = table
+    return found
+
+
+def _apart_from_transformation(study):
+    base = study.base()
+    chosen = study.model_dump(include={"C", "wrong_labels", "rare_class"})
+    return chosen, base.dataset, base.classes, base.network

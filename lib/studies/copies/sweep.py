@@ -1,0 +1,181 @@
+"""Accuracy against the share of copies that are added, for policies of points and of copies alike.
+
+As in `studies.points.sweep`, all models are weighted logistic regressions on one matrix and are solved together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from influaug.errors import InputError
+from influaug.selection.policies import SetOptions, choose, generated
+from influaug.solver import heads, logistic
+
+if TYPE_CHECKING:
+    from ..points.sweep import FeatureSet
+
+REFERENCES = ("none", "full")
+
+
+@dataclass(frozen=True)
+class SetSweepSettings:
+    """What a sweep over sets of copies runs over.
+
+    Attributes
+    ----------
+    policies : sequence of str
+        See `set_policies.names`.
+    shares : sequence of float
+        Of all copies, rising, above 0 and at most 1.
+    options : SetOptions
+    """
+
+    policies: tuple = ("random_points", "influence", "greedy_influence")
+    shares: tuple = (0.01, 0.05, 0.1)
+    options: SetOptions = field(default_factory=SetOptions)
+
+    def budgets(self, m: int) -> list[int]:
+        """Numbers of copies of m.
+
+        Raises
+        ------
+        InputError
+            Shares that do not rise from above 0 to at most 1, or that are the same number of copies.
+        """
+        if not self.shares or not 0 < min(self.shares) <= max(self.shares) <= 1:
+            raise InputError(f"shares must rise from above 0 to at most 1, not {list(self.shares)}.")
+        budgets = [max(1, round(share * m)) for share in self.shares]
+        if budgets != sorted(set(budgets)):
+            raise InputError(f"shares {list(self.shares)} of {m} copies must be rising numbers of copies.")
+        return budgets
+
+
+def run(
+    features: FeatureSet, settings: SetSweepSettings, seed: np.random.SeedSequence, wrong: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Choose copies by every policy at every share, fit a head to each choice, and test it.
+
+    Parameters
+    ----------
+    features : sweep.FeatureSet
+    settings : SetSweepSettings
+    seed : numpy.random.SeedSequence
+        A child for each policy, by its place in the settings.
+    wrong : bool array [n], optional
+        Points whose label is known to be wrong, to be counted.
+
+    Returns
+    -------
+    DataFrame
+        Columns policy, share, added (copies), touched (points of theirs), generated (copies that had to be), wrong
+        (share of added copies whose label is wrong, NaN if unknown), seconds (of choosing, all shares), accuracy (all
+        test rows), accuracy_original (test originals), and of each class accuracy_0, accuracy_1, ... (all test rows);
+        policy ``none`` is no augmentation and ``full`` all copies.
+
+    Raises
+    ------
+    InputError
+        Shares out of range, what a policy refuses, or an engine that `logistic.engine_of` refuses.
+    """
+    engine = logistic.engine_of(settings.options.engine)
+    candidates = features.candidates
+    choices = [_Choice("none", 0.0, np.arange(0), 0.0), _Choice("full", 1.0, np.arange(len(candidates.source)), 0.0)]
+    children = seed.spawn(len(settings.policies))
+    for name, child in zip(tqdm(settings.policies, "set policies", leave=False), children, strict=True):
+        choices += _chosen(name, candidates, settings, np.random.default_rng(child))
+    rows = pd.DataFrame([_about(choice, candidates, settings.options, wrong) for choice in choices])
+    weights = np.stack([added_weights(features, choice.copies) for choice in choices])
+    groups = np.unique(rows["policy"], return_inverse=True)[1]
+    solver = logistic.Solver(features.train, features.labels, engine=engine)
+    theta = solver.fit(weights, settings.options.C, groups=groups).theta
+    return pd.concat([rows, tested(features, theta)], axis=1)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    policy: str
+    share: float
+    copies: np.ndarray
+    seconds: float
+
+
+def _chosen(name, candidates, settings, rng):
+    budgets, started = settings.budgets(len(candidates.source)), perf_counter()
+    sets = choose(name, candidates, budgets, settings.options, rng)
+    seconds = perf_counter() - started
+    return [_Choice(name, share, copies, seconds) for share, copies in zip(settings.shares, sets, strict=True)]
+
+
+def added_weights(features: FeatureSet, chosen: np.ndarray) -> np.ndarray:
+    """Weights of all rows of a `sweep.FeatureSet`, 1 for originals and chosen copies, else 0: [n + n k]."""
+    weights = np.zeros(len(features.labels))
+    weights[: features.n] = 1.0
+    weights[features.n + chosen] = 1.0
+    return weights
+
+
+def tested(features: FeatureSet, theta: np.ndarray) -> pd.DataFrame:
+    """Accuracies of models [m, K, d + 1], a row each: of all test rows, of the originals, of each class."""
+    hits = heads.predict(features.x_test, theta) == features.test_labels
+    found = {"accuracy": hits.mean(axis=1), "accuracy_original": hits[:, : features.n_test].mean(axis=1)}
+    for label in np.unique(features.test_labels):
+        found[f"accuracy_{label}"] = hits[:, features.test_labels == label].mean(axis=1)
+    return pd.DataFrame(found)
+
+
+def _about(choice, candidates, options, wrong):
+    points, added = candidates.source[choice.copies], len(choice.copies)
+    reference = choice.policy in REFERENCES
+    return {
+        "policy": choice.policy,
+        "share": choice.share,
+        "added": added,
+        "touched": len(np.unique(points)),
+        "generated": added if reference else generated(choice.policy, candidates, choice.copies, options),
+        "wrong": np.nan if wrong is None or not added else wrong[points].mean(),
+        "seconds": choice.seconds,
+    }
+
+
+def mislabelled(features: FeatureSet, share: float, rng: np.random.Generator) -> tuple[FeatureSet, np.ndarray]:
+    """The same features with a share of the points given another label, their copies with them: set, bool array [n].
+
+    The labels of test rows stay.
+    """
+    n = features.n
+    labels = features.labels[:n].copy()
+    n_classes = int(labels.max()) + 1
+    wrong = np.zeros(n, dtype=bool)
+    wrong[rng.choice(n, round(share * n), replace=False)] = True
+    labels[wrong] = (labels[wrong] + rng.integers(1, n_classes, wrong.sum())) % n_classes
+    return _replaced(features, np.arange(n), labels), wrong
+
+
+def with_rare_class(features: FeatureSet, label: int, share: float, rng: np.random.Generator) -> FeatureSet:
+    """The same features with only a share of the points of one class, drawn at random, and their copies."""
+    labels = features.labels[: features.n]
+    members = np.flatnonzero(labels == label)
+    if not len(members):
+        raise InputError(f"There is no class {label}; there are 0 to {labels.max()}.")
+    kept = rng.choice(members, max(1, round(share * len(members))), replace=False)
+    points = np.sort(np.append(np.flatnonzero(labels != label), kept))
+    return _replaced(features, points, labels[points])
+
+
+def _replaced(features, points, labels):
+    """Some of the points, with these labels, and their copies."""
+    copies = features.n + (features.k * points[:, None] + np.arange(features.k)).ravel()
+    return type(features)(
+        features.train[np.append(points, copies)],
+        np.append(labels, np.repeat(labels, features.k)),
+        len(points),
+        features.test,
+        features.test_labels,
+        features.n_test,
+    )

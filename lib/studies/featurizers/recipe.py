@@ -1,0 +1,156 @@
+"""A recipe: how a featurizer is trained on a whole data set, and the file that comes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from influaug.data.datasets import Classes, split
+from influaug.files import sealed
+
+from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from ..storage import artifacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Any
+
+    from influaug.data.datasets import Split
+    from influaug.data.transformations import Transformation
+    from influaug.networks.featurizer import KerasFeaturizer
+    from influaug.networks.training import Settings
+
+
+class Recipe(Experiment):
+    """Parameters of a featurizer's training; the defaults are the small embedded case. See params/featurizers/."""
+
+    kind: ClassVar[str] = "featurizers"
+
+    recipe: str = name_parameter("digits-resnet11", "recipe")
+    dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "network")
+    data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    classes: Classes | None = parameter(None, "what becomes label 0, 1, ...; null for all classes", "network")
+    depth: int = parameter(11, "of the residual network: 9n + 2", "network")
+    epochs: int = parameter(8, "passes over the training points", "network", ge=1)
+    batch_size: int = parameter(64, "points a step", "network", ge=1)
+    peak_rate: Number = parameter(0.1, "highest learning rate of the one cycle", "network", gt=0)
+    augmentation: str = parameter("none", "none, or some of flips, shifts, rotations joined by +", "network")
+    held_out: Number = parameter(0.0, "part of the points kept for an accuracy after each epoch", "network", ge=0, lt=1)
+    mixed_precision: bool = parameter(False, "compute in bfloat16, with weights in single precision", "network")
+    seed: int = parameter(0, "of weights, orders and augmentation", "network", ge=0)
+
+    @property
+    def file(self) -> Path:
+        """Path of the trained featurizer."""
+        return self.folder / f"{self.recipe}.keras"
+
+    def split(self) -> Split:
+        """All training and test points: `data.Split`."""
+        return split(self.load_data(), self.classes)
+
+    def settings(self) -> Settings:
+        """The `training.Settings`."""
+        # Imported with Keras, which takes many seconds.
+        from influaug.networks.training import Settings
+
+        names = ("epochs", "batch_size", "peak_rate", "augmentation", "held_out", "seed", "mixed_precision")
+        return Settings(**{name: getattr(self, name) for name in names})
+
+
+def trained(recipe: Recipe) -> tuple[KerasFeaturizer, dict[str, Any]]:
+    """The recipe's featurizer, from its file if that is of this recipe and data, else trained.
+
+    Training that was interrupted goes on from its checkpoint. The test set is looked at once, at the end.
+
+    Returns
+    -------
+    featurizers.KerasFeaturizer
+        Its `history_` is the training's.
+    dict
+        The record in the file: recipe, network, classes, n_train, n_test, test_accuracy, data (provenance), kernels,
+        versions, and when it was made, with which backend.
+    """
+    from influaug.networks.featurizer import KerasFeaturizer
+    from influaug.networks.training import read_record
+
+    points = recipe.split()
+    record = read_record(recipe.file) if recipe.file.exists() else None
+    if record is None or (record["recipe"], record["data"]["sha256"]) != (_shown(recipe), points.provenance["sha256"]):
+        _train(recipe, points)
+    return KerasFeaturizer.load(recipe.file), read_record(recipe.file)  # type: ignore[return-value]
+
+
+def _train(recipe, points):
+    from influaug.backend import keras
+    from influaug.networks.featurizer import KerasFeaturizer
+    from influaug.networks.residual import resnet
+    from influaug.networks.training import save_featurizer, train
+
+    model = resnet(points.images.shape[1:], len(points.class_names), recipe.seed, recipe.depth)
+    history = train(model, points.images, points.labels, recipe.settings(), recipe.folder)
+    test = points.images_test, points.labels_test
+    record = artifacts.manifest(
+        sealed.key(recipe=_shown(recipe), data=points.provenance["sha256"]),
+        recipe=_shown(recipe),
+        network=model.name,
+        backend=keras.config.backend(),
+        classes=points.class_names,
+        n_train=len(points.images),
+        n_test=len(points.images_test),
+        test_accuracy=KerasFeaturizer(model).fit(points.images).score(*test),
+        data=points.provenance,
+    )
+    save_featurizer(model, recipe.file, points.images_test, history, record)
+
+
+def _shown(recipe):
+    """The recipe's parameters, without where the data lie: that is a matter of the machine."""
+    return recipe.model_dump(exclude={"data_folder"})
+
+
+def in_words(featurizer: KerasFeaturizer, record: dict[str, Any]) -> pd.Series:
+    """What `trained` returned, as a table: a Series of text."""
+    history = featurizer.history_
+    rows = {
+        "data": record["data"]["title"],
+        "training images": f"{record['n_train']:,}",
+        "test images": f"{record['n_test']:,}",
+        "classes": len(record["classes"]),
+        "parameters": f"{featurizer.model_.count_params():,}",
+        "features": featurizer.model_.get_layer(featurizer.layer).output.shape[-1],
+        "time": f"{sum(history['seconds']) / 60:.1f} minutes, {record['backend']}",
+        "kernels stored as": record["kernels"],
+        "training accuracy, last epoch (%)": f"{100 * history['accuracy'][-1]:.2f}",
+        "test accuracy (%)": f"{100 * record['test_accuracy']:.2f}",
+    }
+    return pd.Series(rows, name=record["network"])
+
+
+def accuracies_under(
+    featurizer: KerasFeaturizer, images: np.ndarray, labels: np.ndarray, transformations: Iterable[Transformation]
+) -> pd.DataFrame:
+    """Accuracy of the featurizer's own head, in percent, on images and on all their copies by transformations.
+
+    Parameters
+    ----------
+    featurizer : featurizers.KerasFeaturizer
+    images : array of uint8 [n, height, width, channels]
+    labels : array of int [n]
+    transformations : list of transformations.Transformation
+
+    Returns
+    -------
+    DataFrame
+        A row a transformation; columns originals (%), copies (%): the latter the mean over them.
+    """
+    rows = {
+        transformation.name: (
+            featurizer.score(images, labels),
+            np.mean([featurizer.score(copies, labels) for copies in transformation(images)]),
+        )
+        for transformation in transformations
+    }
+    return 100 * pd.DataFrame.from_dict(rows, orient="index", columns=["originals (%)", "copies (%)"])

@@ -1,0 +1,1 @@
+"""Learned augmentation compared with augmentations that nobody learned."""

@@ -1,0 +1,159 @@
+"""The arms of a comparison: which augmentation each trains its classifier with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from influaug.augnet.classifiers import Schedule, error_and_loss, train_classifier
+from influaug.augnet.learning import DEFAULTS
+from influaug.augnet.network import SAFE, AugmentationNetwork
+from influaug.augnet.pretraining import Pretraining
+from influaug.augnet.ranges import Family, GlobalRanges
+from influaug.errors import InputError
+from influaug.networks.featurizer import _without_tracing_warnings
+
+from .ablations import ABLATIONS
+from .guessed import heuristic, ranges_by_hand
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from influaug._types import PathLike, Shape
+    from influaug.backend import keras
+    from influaug.data.datasets import Split
+
+    from .parameters import Comparison
+
+
+def accuracy_of(
+    comparison: Comparison,
+    replicate: int,
+    arm: str,
+    points: Split,
+    learned: PathLike | None = None,
+) -> tuple[float, float]:
+    """Error (percent) and mean loss (nats) of an arm's classifier on the test images.
+
+    Parameters
+    ----------
+    As in `trained_classifier`.
+    """
+    model = trained_classifier(comparison, replicate, arm, points, learned)
+    return error_and_loss(model, points.images_test, points.labels_test)
+
+
+@_without_tracing_warnings()
+def trained_classifier(
+    comparison: Comparison,
+    replicate: int,
+    arm: str,
+    points: Split,
+    learned: PathLike | None = None,
+) -> keras.Model:
+    """An arm's classifier, trained from scratch.
+
+    Parameters
+    ----------
+    comparison : comparison.Comparison
+    replicate : int
+    arm : str
+        One of `parameters.ARMS`.
+    points : data.Split
+    learned : path, optional
+        File of what was learned for the arm, see `parameters.learned_for`.
+    """
+    layer = augmentation_of(comparison, replicate, arm, points.images.shape[1:], learned)
+    schedule = Schedule(comparison.steps, comparison.batch_size, comparison.rate)
+    seed = comparison.seed_of(replicate, "classifier")
+    return train_classifier(comparison.classifier, points.images, points.labels, layer, schedule, seed)
+
+
+def augmentation_of(
+    comparison: Comparison, replicate: int, arm: str, shape: Shape, learned: PathLike | None = None
+) -> Any:
+    """The augmentation of an arm, a layer with fresh draws; None for the arm 'none'."""
+    seed, family = comparison.seed_of(replicate, "augmentation"), family_of(comparison)
+    if arm == "none":
+        return None
+    if arm == "heuristic":
+        return heuristic(shape, family, seed)
+    if arm in ("control", "untrained", "hand"):
+        return ranges_by_hand(shape, family, arm, seed)
+    if arm in ("ranges", "permuted"):
+        ranges = AugmentationNetwork.load(learned).layer_  # type: ignore[arg-type]
+        sigma = np.array(list(ranges.ranges().values()))
+        if arm == "permuted":
+            sigma = np.random.default_rng(comparison.seed_of(replicate, "permutation")).permutation(sigma)
+        layer = GlobalRanges(shape, family, seed)
+        layer.assign(sigma)
+        return layer
+    return AugmentationNetwork.load(learned).layer_  # type: ignore[arg-type]
+
+
+def learn_form(
+    comparison: Comparison,
+    replicate: int,
+    form: str,
+    points: Split,
+    path: PathLike,
+    start_file: PathLike | None = None,
+) -> list[dict[str, Any]]:
+    """Learn one of `parameters.LEARNED`, and save it at a path; its trajectory.
+
+    With a `start_file`, that of `parameters.start_of`, learning goes on from what was learned there.
+
+    Raises
+    ------
+    InputError
+        An ablation that is of colour images alone, and grey images.
+    """
+    ablation = ABLATIONS.get(form)
+    if ablation is not None and ablation.colours and points.images.shape[-1] == 1:
+        raise InputError(f"The arm {form!r} needs colour images, and those of {comparison.dataset} are grey.")
+    pool = comparison.load_data().images_train[: comparison.unlabelled]
+    given = points.images, points.labels, comparison.classifier, pool
+    options, start = {**_options(comparison, form), "family": family_of(comparison)}, None
+    if ablation is not None and ablation.anew:
+        first = AugmentationNetwork(
+            **{**options, "mode": "pretrained"}, seed=_seed(comparison, replicate, "pretrained")
+        )
+        start = first.fit(*given).layer_.learned
+    elif start_file is not None:
+        start = AugmentationNetwork.load(start_file).layer_.learned
+    network = AugmentationNetwork(**options, seed=_seed(comparison, replicate, form)).fit(*given, start)
+    network.save(path)
+    return network.trajectory_
+
+
+def _seed(comparison, replicate, form):
+    """Of the learning of a form; an ablation has the seed of what it is compared with."""
+    return comparison.seed_of(replicate, "network" if form in ABLATIONS else form)
+
+
+def _options(c, form):
+    """Parameters of `AugmentationNetwork` for a form of a comparison c."""
+    if form in ABLATIONS:
+        return _changed(_options(c, "network"), ABLATIONS[form])
+    schedule = Schedule(c.fold_steps, c.batch_size, c.rate)
+    pretraining = Pretraining(steps=c.pretraining_steps)
+    if form in ("ranges", "image-ranges"):
+        steps = {"rounds": c.rounds, "steps": c.learning_steps}
+        return {"form": form, "learning": replace(DEFAULTS[form], schedule=schedule, folds=c.folds, **steps)}
+    mode = {"network": "refreshed"}.get(form, form)
+    steps = {"rounds": c.rounds, "steps": c.network_steps}
+    learning = replace(DEFAULTS["network"], schedule=schedule, folds=c.folds, **steps)
+    return {"form": "network", "mode": mode, "learning": learning, "pretraining": pretraining}
+
+
+def _changed(options, ablation):
+    """Options of the arm 'network' as an ablation changes them."""
+    changed = {name: replace(options[name], **getattr(ablation, name)) for name in ("learning", "pretraining")}
+    return {**options, **changed, "design": replace(SAFE, **ablation.design), "series": ablation.series}
+
+
+def family_of(comparison: Comparison) -> Family:
+    """The base augmentation, and the family of warps."""
+    return Family(base_shift=comparison.base_shift, flips=comparison.flips, start=comparison.start)

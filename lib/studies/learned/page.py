@@ -1,0 +1,308 @@
+"""What a comparison's page shows: tables and pictures of `studies.learned.results`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import hsv_to_rgb
+
+from influaug.augnet.network import AugmentationNetwork
+from influaug.augnet.pretraining import diversity
+from influaug.backend import keras
+
+from ..pages.escaping import markdown_text, title_and_note
+from ..points.published import lee_costs, lee_table_1
+from .ablations import ABLATIONS
+from .arms import augmentation_of, family_of, trained_classifier
+from .guessed import ranges_by_hand
+from .parameters import LEARNED
+from .results import file_for, learned_file, summary, trajectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from matplotlib.axes import Axes
+
+    from influaug.augnet.models import TransformationModel
+    from influaug.augnet.series import Series
+
+    from .parameters import Comparison
+
+    PUBLISHED: dict[Any, str]
+
+COLOURS = {"better": "#009E73", "open": "#777777", "worse": "#D55E00"}
+PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
+"""Which published row an arm stands beside."""
+
+
+def about(comparison: Comparison) -> str:
+    """Which data a page has, in a sentence or two of Markdown."""
+    points, data = comparison.split(0), comparison.load_data()
+    title, note = title_and_note(data.provenance)
+    return (
+        f"**{title}, {len(points.images)} labelled images, {len(points.images_test):,} for test, "
+        f"{comparison.replicates} replicates.** {note}"
+    )
+
+
+def table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.DataFrame:
+    """A summary as text, mean and half width in one column, beside the published error where there is one.
+
+    Parameters
+    ----------
+    means : DataFrame
+        Of `comparison.summary`.
+    comparison : comparison.Comparison
+    digits : int
+        Behind the point; two for errors in percent, more for losses.
+    """
+    rows = {
+        arm: {
+            "mean" if digits > 2 else "test error (%)": _interval(row["mean"], row["half_width"], digits),
+            "difference from the control": _interval(row["difference"], row["difference_half_width"], digits),
+            "replicates": str(int(row["seeds"])),
+        }
+        for arm, row in means.iterrows()
+    }
+    made = pd.DataFrame.from_dict(rows, orient="index")
+    if digits == 2:
+        n_all = len(comparison.load_data().labels_train)
+        published = lee_table_1(comparison.dataset, comparison.n_train, n_all)
+        beside = {arm: published.pop(PUBLISHED[arm]) for arm in rows if PUBLISHED.get(arm) in published}
+        alone = {f"(paper: {method})": value for method, value in published.items()}
+        made = made.reindex([*rows, *alone]).fillna("")
+        made["published (%)"] = [f"{value:.1f}" if value else "" for value in map((beside | alone).get, made.index)]
+    return made
+
+
+def caption(comparison: Comparison, means: pd.DataFrame) -> str:
+    """What the table of errors shows."""
+    return (
+        f"*Test errors in percent, means over {int(means['seeds'].max())} replicates with 95% intervals; differences "
+        f"are paired. Classifier {markdown_text(comparison.classifier)}, {comparison.steps} steps of "
+        f"{comparison.batch_size} images. Published: Lee et al. (2020), table 1; their labelled images, sizes of "
+        "network and schedule are not public.*"
+    )
+
+
+def differences(ax: Axes, means: pd.DataFrame, against: str) -> Axes:
+    """Each arm's paired difference with its 95% interval; filled where the interval excludes zero.
+
+    Ablations of the arm 'network' stand below a line.
+    """
+    rows = means.drop(index=against).iloc[::-1]
+    for y, (mean, half) in enumerate(rows[["difference", "difference_half_width"]].to_numpy()):
+        verdict = _verdict(mean, half)
+        face = "white" if verdict == "open" else COLOURS[verdict]
+        ax.errorbar(mean, y, xerr=half, fmt="o", color=COLOURS[verdict], markerfacecolor=face, markersize=6)
+    ax.axvline(0, color="0.35", linestyle="--", linewidth=1.2)
+    below = sum(arm in ABLATIONS for arm in rows.index)
+    if 0 < below < len(rows):
+        ax.axhline(below - 0.5, color="0.6", linewidth=0.8)
+    ax.set_yticks(range(len(rows)), rows.index)
+    ax.set(xlabel=f"difference in test error from {against} (percentage points)", ylim=(-0.6, len(rows) - 0.4))
+    return ax
+
+
+def ranges(axes: Sequence[Axes], comparison: Comparison, form: str = "ranges") -> Sequence[Axes]:
+    """Ranges of each group by step (mean over replicates), and what came out, beside those guessed by hand."""
+    runs = [trajectory(comparison, replicate, form)[0] for replicate in range(comparison.replicates)]
+    sigma = np.array([run["sigma"].tolist() for run in runs])
+    layer = augmentation_of(comparison, 0, form, comparison.split(0).images.shape[1:], file_for(comparison, 0, form))
+    groups, x = layer.groups, np.arange(1, sigma.shape[1] + 1)
+    for g, group in enumerate(groups):
+        axes[0].plot(x, sigma[:, :, g].mean(axis=0), label=group, linestyle=("-", "--")[g > 5], color=f"C{g}")
+    for end in np.flatnonzero(np.diff(runs[0]["round"])):
+        axes[0].axvline(end + 1.5, color="0.6", linestyle="--", linewidth=0.8)
+    axes[0].set(xlabel="step", ylabel="range (px)", ylim=(0, None))
+    axes[0].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _outcomes(axes[1], comparison, form, groups)
+    return axes
+
+
+def _outcomes(ax, comparison, form, groups):
+    shape = comparison.split(0).images.shape[1:]
+    hand = ranges_by_hand(shape, family_of(comparison), "hand", 0).ranges()
+    for replicate in range(comparison.replicates):
+        learned = augmentation_of(comparison, replicate, form, shape, file_for(comparison, replicate, form)).ranges()
+        ax.plot([learned[g] for g in groups], range(len(groups)), "o", color="#0072B2", alpha=0.6, markersize=4)
+    ax.plot([hand[g] for g in groups], range(len(groups)), "x", color="#D55E00", markersize=7)
+    ax.set_yticks(range(len(groups)), groups)
+    ax.invert_yaxis()
+    ax.set(xlabel="range (px)", xlim=(0, None))
+
+
+def copies(comparison: Comparison, replicate: int, arm: str, images: np.ndarray) -> np.ndarray:
+    """One copy of each image under an arm: array of uint8."""
+    layer = augmentation_of(comparison, replicate, arm, images.shape[1:], file_for(comparison, replicate, arm))
+    made = layer(images.astype("float32"), **({"training": True} if arm == "heuristic" else {"seed": 0}))
+    return _as_pixels(made)
+
+
+def costs(comparison: Comparison, found: pd.DataFrame) -> pd.DataFrame:
+    """Seconds a replicate: of learning each form, and of an arm's own training; and the papers' GPU hours."""
+    rows = {}
+    for form in [arm for arm in LEARNED if arm in comparison.arms]:
+        spent = [trajectory(comparison, replicate, form)[1] for replicate in range(comparison.replicates)]
+        rows[f"learning: {form}"] = f"{np.mean(spent):.0f} s"
+    plain = found[~found["arm"].isin([*LEARNED, "permuted"])]
+    if len(plain):
+        rows["training a classifier, an arm that learns nothing"] = f"{plain['seconds'].mean():.0f} s"
+    for (dataset, method), hours in lee_costs().items():
+        rows[f"published, {method}, {dataset}"] = f"{hours:,.0f} GPU hours"
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["time"])
+
+
+def loaded(comparison: Comparison, replicate: int, form: str) -> AugmentationNetwork:
+    """The `AugmentationNetwork` of a form, learned if need be."""
+    return AugmentationNetwork.load(learned_file(comparison, replicate, form))
+
+
+def warps(comparison: Comparison, replicate: int, forms: Iterable[str], images: np.ndarray) -> pd.DataFrame:
+    """How strong and how diverse the learned warps of some forms are: DataFrame, in pixels."""
+    rows = {}
+    for form in forms:
+        model = loaded(comparison, replicate, form).layer_.learned
+        fields = model.learned_displacement(images.astype("float32"), 0)
+        lengths = np.linalg.norm(keras.ops.convert_to_numpy(fields), axis=-1)
+        rows[form] = {
+            "diversity (px)": diversity(model, images),
+            "mean length (px)": float(lengths.mean()),
+            "longest (px)": float(lengths.max()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").round(2)
+
+
+def walk(
+    model: TransformationModel | Series, image: np.ndarray, steps: int = 10, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Copies of an image along a line from one draw of tau to another (Lee et al., 2020, figure 4).
+
+    Returns
+    -------
+    dict of str to array [steps, height, width, channels]
+        'displacement' as colours, 'warped'; for a model of colours too 'appearance' (the change alone) and 'copies'.
+    """
+    images = np.repeat(image[None].astype("float32"), steps, axis=0)
+    ends = [keras.ops.convert_to_numpy(model.encode(images[:1], drop=True, seed=seed + k)) for k in (0, 1)]
+    share = np.linspace(0, 1, steps)[:, None]
+    fields = model.fields(((1 - share) * ends[0] + share * ends[1]).astype("float32"))
+    found, spatial = {}, {name: field for name, field in fields.items() if name == "displacement"}
+    if spatial:
+        found["displacement"] = _as_colours(keras.ops.convert_to_numpy(spatial["displacement"]))
+        found["warped"] = _as_pixels(model.apply(images, spatial))
+    if "filter" in fields:
+        colours = {name: fields[name] for name in ("filter", "bias")}
+        found["appearance"] = _as_pixels(127 + model.apply(images, colours) - images)
+        found["copies"] = _as_pixels(model.apply(images, fields))
+    return found
+
+
+def _as_colours(displacement):
+    """Direction of a displacement as hue, length (up to the longest) as saturation: uint8 [n, h, w, 3]."""
+    down, right = np.moveaxis(displacement, -1, 0)
+    length = np.hypot(down, right)
+    hue = (np.arctan2(down, right) / (2 * np.pi)) % 1
+    hsv = np.stack([hue, length / max(length.max(), 1e-9), np.ones_like(hue)], axis=-1)
+    return (255 * hsv_to_rgb(hsv)).astype(np.uint8)
+
+
+def _as_pixels(images):
+    return np.clip(np.rint(keras.ops.convert_to_numpy(images)), 0, 255).astype(np.uint8)
+
+
+def corrected(
+    comparison: Comparison, replicate: int, arm: str, against: str = "control"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Test images that the classifier of `against` gets wrong and that of `arm` right (Lee et al., 2020, figure 5).
+
+    Returns
+    -------
+    images : array of uint8 [m, height, width, channels]
+    labels, before : int array [m]
+        The true classes, and what the first classifier took them for.
+    lost : int
+        Test images with which it is the other way round.
+    """
+    points, classes = comparison.split(replicate), []
+    for name in (against, arm):
+        model = trained_classifier(comparison, replicate, name, points, file_for(comparison, replicate, name))
+        classes.append(np.argmax(model.predict(points.images_test, batch_size=500, verbose=0), axis=1))
+    right = [found == points.labels_test for found in classes]
+    gained = right[1] & ~right[0]
+    return points.images_test[gained], points.labels_test[gained], classes[0][gained], int((right[0] & ~right[1]).sum())
+
+
+def game(ax: Axes, trajectory: list[dict[str, Any]], window: int = 20) -> Axes:
+    """Losses of both sides of a pretraining, as running means."""
+    table = pd.DataFrame(trajectory).rolling(min(window, len(trajectory)), min_periods=1).mean()
+    for side, colour in (("critics", "#0072B2"), ("generator", "#D55E00")):
+        ax.plot(np.arange(1, len(table) + 1), table[side], color=colour, label=side)
+    ax.set(xlabel="step of the generator", ylabel="loss (nats)")
+    ax.legend()
+    return ax
+
+
+def promise(axes: Sequence[Axes], trajectory: list[dict[str, Any]], label: str) -> Sequence[Axes]:
+    """The objective and the validation loss of an influence training by step: two Axes."""
+    table = pd.DataFrame(trajectory)
+    x = np.arange(1, len(table) + 1)
+    axes[0].plot(x, table["influence"], label=label)
+    axes[1].plot(x, table["validation_loss"], label=label)
+    axes[0].set(xlabel="step", ylabel="objective")
+    axes[1].set(xlabel="step", ylabel="validation loss (nats)")
+    return axes
+
+
+def sides(arm: str, labels: np.ndarray, before: np.ndarray, lost: int) -> str:
+    """What the row of `corrected` test images shows, the first ten of them."""
+    names = [f"{label} for {taken}" for label, taken in zip(labels[:10], before[:10], strict=True)]
+    return (
+        f"*{len(labels)} test images are right with {arm} and wrong with the control, {lost} the other way round. "
+        f"Shown: {', '.join(names)} (the class, for what the control's classifier took it).*"
+    )
+
+
+def against_others(found: pd.DataFrame, arm: str = "ranges") -> pd.DataFrame:
+    """Paired differences in test error of one arm from every other, with 95% intervals: DataFrame of text."""
+    others = [name for name in dict.fromkeys(found["arm"]) if name != arm]
+    rows = {}
+    for other in others:
+        row = summary(found, other).loc[arm]
+        mean, half = row["difference"], row["difference_half_width"]
+        rows[other] = {f"{arm}, less it": _interval(mean, half), "": _verdict(mean, half)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def ablations(found: pd.DataFrame) -> pd.DataFrame:
+    """What each ablation changes and, if 'network' is an arm, its paired difference in test error from that: text.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `comparison.results`.
+
+    Returns
+    -------
+    DataFrame
+        A row an ablation that was compared, in their own order.
+    """
+    arms = [arm for arm in ABLATIONS if arm in set(found["arm"])]
+    rows = {arm: {"what is changed": ABLATIONS[arm].meaning} for arm in arms}
+    if "network" in set(found["arm"]):
+        differences = summary(found, "network")[["difference", "difference_half_width"]]
+        for arm in arms:
+            mean, half = differences.loc[arm]
+            rows[arm] |= {"difference from network": _interval(mean, half), "": _verdict(mean, half)}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _interval(mean, half, digits=2):
+    return "" if np.isnan(mean) else f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def _verdict(mean, half):
+    return "open" if abs(mean) <= half else ("better" if mean < 0 else "worse")

@@ -1,0 +1,99 @@
+"""Parameters of a comparison of augmentations, its arms, and what each arm has to learn beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import field_validator
+
+from influaug.data.datasets import Classes, split
+
+from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from .ablations import ABLATIONS
+
+if TYPE_CHECKING:
+    from influaug.data.datasets import Split
+
+ARMS = (
+    "none",
+    "heuristic",
+    "control",
+    "untrained",
+    "hand",
+    "ranges",
+    "permuted",
+    "image-ranges",
+    "pretrained",
+    "network",
+    "as_published",
+    *ABLATIONS,
+)
+OF_NETWORKS = ("pretrained", "network", "as_published", *ABLATIONS)
+LEARNED = ("ranges", "image-ranges", *OF_NETWORKS)
+
+
+class Comparison(Experiment):
+    """Parameters of a comparison; the defaults are the small embedded case. See params/learned/."""
+
+    kind: ClassVar[str] = "learned"
+    purposes: ClassVar[tuple[str, ...]] = (
+        "sample",
+        "classifier",
+        "augmentation",
+        "permutation",
+        "ranges",
+        "image-ranges",
+        "pretrained",
+        "network",
+        "as_published",
+    )
+    """Ablations have the seeds of 'pretrained' and 'network'."""
+
+    comparison: str = name_parameter("digits-100", "comparison")
+    dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "arms")
+    data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    classes: Classes | None = parameter(None, "what becomes label 0, 1, ...; null for all classes", "arms")
+    n_train: int | None = parameter(100, "labelled images, stratified; null for all", "arms", ge=2)
+    unlabelled: int | None = parameter(
+        None, "images to pretrain G with, without labels; null for all", "networks", ge=1
+    )
+    arms: list[Literal[ARMS]] = parameter(["control", "hand", "ranges"], "what is compared", NOTHING, min_length=1)  # type: ignore[valid-type]
+    classifier: str = parameter("all-cnn", "all-cnn, lenet, released-cnn, resnet20, resnet56, wrn-28-10, ...", "arms")
+    base_shift: int = parameter(2, "pixels; the base augmentation's random shifts", "arms", ge=0)
+    flips: bool = parameter(False, "whether the base augmentation mirrors left to right", "arms")
+    steps: int = parameter(150, "of the classifier's training", "arms", ge=1)
+    fold_steps: int = parameter(60, "of the training of each fold's classifier", "arms", ge=1)
+    batch_size: int = parameter(64, "points a step of a classifier's training", "arms", ge=1)
+    rate: Number = parameter(0.002, "Adam's first step size, for classifiers", "arms", gt=0)
+    folds: int = parameter(3, "of the cross-fitting", "arms", ge=2)
+    rounds: int = parameter(1, "outer rounds of the learning of ranges, each with new classifiers", "arms", ge=1)
+    learning_steps: int = parameter(6, "of each round", "arms", ge=1)
+    pretraining_steps: int = parameter(30, "of G in the game", "networks", ge=1)
+    network_steps: int = parameter(6, "of the influence training of E and G", "networks", ge=1)
+    start: Number = parameter(0.5, "pixels; every range before it is learned", "arms", gt=0)
+    replicates: int = parameter(2, "repetitions of everything, each with its own labelled images", NOTHING, ge=2)
+    seed: int = parameter(0, "all randomness comes from here", "arms", ge=0)
+
+    @field_validator("arms")
+    @classmethod
+    def _each_once(cls, arms):
+        if len(set(arms)) < len(arms):
+            raise ValueError("must name each arm once")
+        return arms
+
+    def split(self, replicate: int) -> Split:
+        """The labelled images of a replicate and the test set: `data.Split`."""
+        seed = self.seed_of(replicate, "sample")
+        return split(self.load_data(), self.classes, self.n_train, "stratified", seed)
+
+
+def learned_for(arm: str) -> str | None:
+    """What has to be learned for an arm, one of `LEARNED`; None if nothing has to."""
+    return "ranges" if arm == "permuted" else arm if arm in LEARNED else None
+
+
+def start_of(form: str) -> str | None:
+    """The one of `LEARNED` that the learning of another goes on from; None if it starts by itself."""
+    ablation = ABLATIONS.get(form)
+    goes_on = form == "network" if ablation is None else not ablation.anew
+    return "pretrained" if goes_on else None

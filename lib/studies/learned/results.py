@@ -1,0 +1,172 @@
+"""A comparison: classifiers trained from scratch on few labelled images, each arm with an augmentation of its own.
+
+Every replicate draws its own labelled images; its arms share them, and the seed of the classifier's weights and order.
+What an arm makes is written as soon as it is there, so that a comparison goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from influaug.errors import InputError
+from influaug.files import sealed, writing
+
+from ..points.summary import mean_interval
+from ..storage import artifacts
+from ..storage.keys import Stage
+from .ablations import ABLATIONS
+from .arms import accuracy_of, learn_form
+from .parameters import OF_NETWORKS, Comparison, learned_for, start_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from influaug.data.datasets import Split
+
+
+def result(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any]:
+    """One arm of one replicate, from its file if that is of these parameters, data and code, else computed.
+
+    Returns
+    -------
+    dict
+        error (percent of the test images), loss (mean over the test images, nats), seconds (of everything that the arm
+        needed and had to compute), and the manifest.
+    """
+    points = comparison.split(replicate)
+    wanted, path = arm_key(comparison, replicate, arm, points), _folder(comparison, replicate) / f"{arm}.json"
+    found = sealed.read_json(path)
+    if found is not None and found["key"] == wanted:
+        return found
+    started = perf_counter()
+    error, loss = accuracy_of(comparison, replicate, arm, points, file_for(comparison, replicate, arm))
+    measured = {"arm": arm, "error": error, "loss": loss, "seconds": perf_counter() - started}
+    sealed.write_json(path, artifacts.manifest(wanted, **_about(comparison, points), **measured))
+    return sealed.read_json(path)
+
+
+def file_for(comparison: Comparison, replicate: int, arm: str) -> Path | None:
+    """Path of what an arm has to have learned, as `learned_file`; None if it learns nothing."""
+    form = learned_for(arm)
+    return None if form is None else learned_file(comparison, replicate, form)
+
+
+def learned_file(comparison: Comparison, replicate: int, form: str) -> Path:
+    """Path of what was learned; it is learned if there is no file of these parameters, data and code."""
+    points = comparison.split(replicate)
+    wanted, folder = arm_key(comparison, replicate, form, points), _folder(comparison, replicate)
+    path, about = folder / f"learned-{form}.keras", folder / f"learned-{form}.json"
+    found = sealed.read_json(about)
+    if found is None or found["key"] != wanted or not path.exists():
+        started, before = perf_counter(), start_of(form)
+        start = None if before is None else learned_file(comparison, replicate, before)
+        trajectory = learn_form(comparison, replicate, form, points, path, start)
+        taken = perf_counter() - started
+        made = artifacts.manifest(wanted, **_about(comparison, points), seconds=taken, trajectory=trajectory)
+        sealed.write_json(about, made)
+    writing.check_whole(path)
+    return path
+
+
+def results(comparison: Comparison) -> pd.DataFrame:
+    """All arms of all replicates, computed where they are missing.
+
+    Returns
+    -------
+    DataFrame
+        Columns replicate, arm, error, loss, seconds.
+    """
+    rows = []
+    for replicate in tqdm(range(comparison.replicates), "replicates"):
+        for arm in comparison.arms:
+            found = result(comparison, replicate, arm)
+            rows.append({"replicate": replicate, **{name: found[name] for name in ("arm", "error", "loss", "seconds")}})
+    return pd.DataFrame(rows)
+
+
+def trajectory(comparison: Comparison, replicate: int, form: str) -> tuple[pd.DataFrame, float]:
+    """What the learning of a form recorded, step by step: DataFrame, and its seconds."""
+    learned_file(comparison, replicate, form)
+    found = sealed.read_json(_folder(comparison, replicate) / f"learned-{form}.json")
+    return pd.DataFrame(found["trajectory"]), found["seconds"]
+
+
+def summary(table: pd.DataFrame, against: str = "control", measure: str = "error") -> pd.DataFrame:
+    """Means of the arms and their paired differences from one of them, each with a 95% interval (Student's t).
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `results`.
+    against : str
+        The arm that the others are compared with.
+    measure : {'error', 'loss'}
+
+    Returns
+    -------
+    DataFrame
+        A row an arm, ablations last: mean, half_width, difference, difference_half_width, seeds.
+    """
+    arms = sorted(dict.fromkeys(table["arm"]), key=lambda arm: arm in ABLATIONS)
+    wide = table.pivot(index="replicate", columns="arm", values=measure)[arms]
+    if against not in wide:
+        raise InputError(f"There is no arm {against!r} to compare with; there are {', '.join(wide)}.")  # type: ignore[arg-type]
+    rows = {}
+    for arm in wide:
+        both = wide[[arm, against]].dropna() if arm != against else wide[[arm]].dropna()
+        gap = both.iloc[:, 0] - wide.loc[both.index, against]
+        rows[arm] = {
+            "mean": both.iloc[:, 0].mean(),
+            "half_width": mean_interval(both.iloc[:, 0])[1],
+            "difference": gap.mean() if arm != against else np.nan,
+            "difference_half_width": mean_interval(gap)[1] if arm != against else np.nan,
+            "seeds": len(both),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"seeds": int})
+
+
+def _about(comparison, points):
+    return {"parameters": comparison.model_dump(exclude={"data_folder"}), "data": points.provenance}
+
+
+def _folder(comparison, replicate):
+    return comparison.folder / f"replicate-{replicate:02d}"
+
+
+def arm_key(comparison: Comparison, replicate: int, arm: str, points: Split) -> str:
+    """Key of everything that an arm depends on."""
+    changes = {"changes": ABLATIONS[arm].changes} if arm in ABLATIONS else {}
+    stage = NETWORK_ARMS if arm in OF_NETWORKS else ARMS_WITHOUT_NETWORKS
+    return stage.key(comparison, arm=arm, replicate=replicate, data=points.provenance["sha256"], **changes)
+
+
+_SEEDS = (Comparison.split, Comparison.seed_of)
+ARMS_WITHOUT_NETWORKS = Stage("learned ranges", 1, ("arms",), (accuracy_of, learn_form, *_SEEDS))
+NETWORK_ARMS = Stage("learned networks", 1, ("arms", "networks"), (accuracy_of, learn_form, *_SEEDS))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compute some replicates of a comparison; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="influaug compare", description=__doc__.splitlines()[0])
+    parser.add_argument("parameters", help="a comparison's YAML file")
+    parser.add_argument("replicates", nargs="*", type=int, help="which ones (default: all)")
+    given = parser.parse_args(arguments)
+    try:
+        comparison = Comparison.read(given.parameters)
+        for replicate in given.replicates or range(comparison.replicates):
+            for arm in comparison.arms:
+                found = result(comparison, replicate, arm)
+                sys.stderr.write(f"replicate {replicate}, {arm}: error {found['error']:.2f}%\n")
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0

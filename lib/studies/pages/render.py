@@ -1,0 +1,332 @@
+"""The pages a person reads: executed notebooks and an index of studies, as HTML that asks no other host for anything.
+
+Formulas become MathML, pictures become data URIs, and all that comes of a notebook passes `studies.pages.sanitizer`. A
+content security policy in every page makes the browser itself refuse requests elsewhere and all scripts but one of this
+package's own, by which tables of the class ``sortable`` are sorted and filtered. Nothing here computes; what the pages
+show is what the notebooks left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import html
+import json
+import mimetypes
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+import jinja2
+import jsonschema
+import nbformat
+from bs4 import BeautifulSoup
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from traitlets.config import Config
+
+from influaug.errors import InputError
+from influaug.files.sealed import without_seal
+from influaug.files.writing import replacing
+
+from .mathml import mathml
+from .sanitizer import PICTURE, clean, style_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from influaug._types import PathLike
+
+TEMPLATES = Path(__file__).parent / "templates"
+PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
+SHOWN = ["text/html", "text/markdown", *PICTURES, "text/latex", "text/plain"]
+LIVE = ("application/javascript", "application/vnd.jupyter.widget-view+json")
+FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
+ACROSS = ("pages", "notebooks", "variations")
+OTHERS = ("sets", "learned", "toy", "own", "featurizers")
+"""Folders of what is no study, with a folder each."""
+BOOK = re.compile(r"^(?!\w+:|//)(.*)\.ipynb(#.*)?$")
+"""A link to a notebook beside this one."""
+PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them
+SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+
+
+class _Renderer(IPythonRenderer):
+    """nbconvert's markdown renderer, with formulas as MathML."""
+
+    def inline_math(self, body: str) -> str:
+        return mathml(body, "inline")
+
+    def block_math(self, body: str) -> str:
+        return f'<span class="formula">{mathml(body, "block")}</span>'
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+    def _src_to_base64(self, src):
+        """The picture beside the notebook; None for what lies elsewhere, links included, or is no picture."""
+        path, home = Path(self.path, src), Path(self.path).resolve()
+        kind = (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
+        inside = kind == "image" and path.is_file() and path.resolve().is_relative_to(home)
+        return super()._src_to_base64(src) if inside else None
+
+    def _html_embed_images(self, html):  # the parent parses, and so closes, every tag that stands alone
+        return super()._html_embed_images(html) if "<img" in html else html
+
+
+class _Exporter(HTMLExporter):
+    """nbconvert's HTML exporter of a notebook's cells, with this package's template, renderer and sanitiser.
+
+    `rules` are the style rules that its outputs brought, `sortable` says whether one of them is a sortable table.
+    """
+
+    def __init__(self, places: dict[str, str]) -> None:
+        config = Config()
+        config.CoalesceStreamsPreprocessor.enabled = True
+        config.TagRemovePreprocessor.remove_input_tags = {"hide-input"}
+        config.NbConvertBase.display_data_priority = SHOWN
+        super().__init__(
+            config,
+            template_name="notebook",
+            extra_template_basedirs=[str(TEMPLATES)],
+            extra_template_paths=[str(TEMPLATES)],
+            exclude_input_prompt=True,
+            exclude_output_prompt=True,
+            filters={
+                "without_progress": lambda text: PROGRESS.sub("", text).strip(),
+                "fragment": lambda markup: self._fragment(BeautifulSoup(markup, "html.parser")),
+            },
+        )
+        self._places, self.rules, self.sortable = places, {}, False
+
+    @jinja2.pass_context
+    def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
+        path = context["resources"].get("metadata", {}).get("path", "")
+        cell = context.get("cell", {})
+        renderer = _Renderer(escape=False, attachments=cell.get("attachments", {}), embed_images=True, path=path)
+        soup = BeautifulSoup(MarkdownWithMath(renderer=renderer).render(source), "html.parser")
+        for table in soup.find_all("table", recursive=False) if cell.get("cell_type") == "markdown" else []:
+            table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
+        return self._fragment(soup)
+
+    def _fragment(self, soup):
+        """A part of the page by itself, so that what it leaves open or closes too much does not change the others.
+
+        What is looked for here may be hidden from this parser; cleaned of it all, at the end, is what the parser wrote.
+        """
+        for style in soup.find_all("style"):
+            self.rules |= dict.fromkeys(style_rules(style.get_text()))
+        for image in soup.find_all("img", src=lambda address: not PICTURE.match(address or "")):
+            link = soup.new_tag("a", href=image.get("src", ""))
+            link.string = image.get("alt") or shorten(image.get("src", ""), 100)
+            image.replace_with(link)
+        for link in soup.find_all("a", href=BOOK):
+            target, anchor = BOOK.match(link["href"]).groups()  # type: ignore[union-attr]
+            link["href"] = f"{self._places.get(target, target)}.html{anchor or ''}"
+        self.sortable |= bool(soup.select("table.sortable"))
+        return clean(str(soup))
+
+
+def _text_of(source, tag):
+    """Plain text of a markdown cell that begins with the given tag ("h1", "p"); TeX keeps its source; else ""."""
+    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+    first = BeautifulSoup(MarkdownWithMath(renderer=renderer).render(source), "html.parser").find(True)
+    return " ".join(first.get_text().replace("$", "").split()) if first and first.name == tag else ""
+
+
+def _describe(notebook, title):
+    """Give every picture an alternative text: its own, its cell's, or the first sentence of the following markdown."""
+    following = ""
+    for cell in reversed(notebook.cells):
+        if cell.cell_type == "markdown":
+            following = SENTENCE.split(_text_of(cell.source, "p"))[0]
+        for output in cell.get("outputs", []):
+            for mime in set(PICTURES) & set(output.get("data", {})):
+                about = output.metadata.setdefault(mime, nbformat.NotebookNode())
+                about.setdefault("alt", cell.metadata.get("alt") or following or f"A figure of the notebook “{title}”")
+
+
+def _framed(template, sortable, **parts):
+    """A page of this package's own template, with the script that sorts and filters tables where there is one."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    if sortable:
+        code = (TEMPLATES / "table.js").read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        parts |= {"script": code, "digest": digest}
+    return environment.get_template(template).render(**parts)
+
+
+def _write(path, text):
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "replace"))
+
+
+def render_notebook(
+    path_ipynb: PathLike,
+    path_html: PathLike,
+    title: str | None = None,
+    links: Iterable[tuple[str, str]] = (),
+    places: dict[str, str] | None = None,
+) -> None:
+    """Render an executed notebook as one self-contained page, light and dark.
+
+    Formulas are MathML, pictures data URIs with an alternative text; links to ``NN_name.ipynb`` lead to
+    ``NN_name.html``. Cells tagged ``parameters`` or ``injected-parameters`` are folded; ``hide-input`` hides a cell's
+    code. The study named in the header is the parameter ``study`` that papermill recorded, if there is one.
+
+    Parameters
+    ----------
+    path_ipynb : path
+        The executed notebook; a failed one too, its error is shown.
+    path_html : path
+        The page to write; folders are made; the page is written whole or not at all.
+    title : str, optional
+        Title of the page; by default the notebook's first heading, or lacking that its file name.
+    links : iterable of (str, str)
+        Text and relative address of the header's links: the index and the sibling pages.
+    places : dict, optional
+        Where the pages of notebooks are that do not lie beside this one: relative address without ``.html``, by the
+        name of the notebook without ``.ipynb``.
+
+    Raises
+    ------
+    InputError
+        If there is no readable notebook at `path_ipynb`.
+    """
+    path_ipynb, path_html = Path(path_ipynb), Path(path_html)
+    try:
+        notebook = nbformat.read(path_ipynb, as_version=4)
+        nbformat.validate(notebook)
+        page = _rendered(notebook, path_ipynb, path_html.name, title, links, places or {})
+    except Exception as error:  # nbformat and nbconvert raise a different type for each way of not being a notebook
+        raise InputError(f"{path_ipynb} is not a readable Jupyter notebook ({type(error).__name__}).") from error
+    _write(path_html, page)
+
+
+def _rendered(notebook, path_ipynb, name, title, links, places):
+    """The page of a valid notebook."""
+    headings = [_text_of(cell.source, "h1") for cell in notebook.cells if cell.cell_type == "markdown"]
+    title = title or next(filter(None, headings), path_ipynb.stem)
+    _describe(notebook, title)
+    study = notebook.metadata.get("papermill", {}).get("parameters", {}).get("study")
+    resources = {"live": LIVE, "metadata": {"path": str(path_ipynb.parent), "name": path_ipynb.stem}}
+    exporter = _Exporter(places)
+    cells = clean(exporter.from_notebook_node(notebook, resources)[0])
+    page = {"title": title, "study": study, "links": list(links), "name": name, "rules": list(exporter.rules)}
+    return _framed("notebook.html.j2", exporter.sortable, cells=cells, **page)
+
+
+def _summary(path):
+    """A study's summary.json, checked against its schema; None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        summary = without_seal(json.loads(path.read_text(encoding="utf-8")))
+        jsonschema.validate(summary, json.loads((TEMPLATES / "summary.schema.json").read_text(encoding="utf-8")))
+        summary["ran"] = datetime.fromisoformat(summary["ran"]).astimezone(UTC)
+    except jsonschema.ValidationError as error:
+        wrong = f"at {error.json_path}, {shorten(error.message, 200)}"
+        raise InputError(f"{path} is not a study's summary: {wrong}.") from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path} is not a study's summary: {error}.") from error
+    return summary
+
+
+def _page_title(path):
+    """The title that `render_notebook` gave a page, without the study's name."""
+    with path.open(encoding="utf-8", errors="replace") as page:
+        found = re.search(r"<title>(.*?)(?: · .*)?</title>", page.read(2000))
+    return html.unescape(found[1]) if found else path.stem
+
+
+def _contents(folder, prefix, titles=None):
+    """Pages, executed notebooks and files in a folder, as lists of text and address relative to the outputs folder."""
+    titles = {page.stem: _page_title(page) for page in folder.glob("pages/[!.]*.html")} | (titles or {})
+
+    def listed(pattern):
+        return [
+            {"text": titles.get(path.stem, path.stem), "href": prefix + path.relative_to(folder).as_posix()}
+            for path in sorted(folder.glob(pattern))
+        ]
+
+    files = [{"text": text, "href": prefix + name} for name, text in FILES.items() if (folder / name).exists()]
+    return {"pages": listed("pages/[!.]*.html"), "notebooks": listed("notebooks/[!.]*.ipynb"), "files": files}
+
+
+def _study(folder):
+    """All that the index shows of one study."""
+    summary = _summary(folder / "summary.json")
+    study = {"name": folder.name, "summary": summary}
+    if summary is None:
+        return study | _contents(folder, f"{folder.name}/")
+    seconds, figure = summary["seconds"], summary["figure"]["file"]
+    study["took"] = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    study["figure"] = f"{folder.name}/{figure}" if figure in [path.name for path in folder.iterdir()] else None
+    return study | _contents(folder, f"{folder.name}/", {book["name"]: book["title"] for book in summary["notebooks"]})
+
+
+def _others(outputs):
+    """Pages of what is no study: lists of text and address, of each one's folder, by the page's title."""
+    found = {}
+    for kind in OTHERS:
+        for page in sorted((outputs / kind).glob("[!.]*/pages/[!.]*.html")):
+            item = {"text": page.parents[1].name, "href": page.relative_to(outputs).as_posix()}
+            found.setdefault(_page_title(page), []).append(item)
+    return found
+
+
+def render_index(outputs: PathLike) -> Path:
+    """Write ``index.html`` into the outputs folder, from what is there.
+
+    Every subfolder is a study, save hidden ones, ``variations``, ``pages`` and ``notebooks``, which hold what goes
+    across studies, and `OTHERS`, of which the pages are listed. A study shows its ``summary.json`` (schema:
+    ``templates/summary.schema.json``) with its headline figure, and links to its pages, executed notebooks, tables and
+    parameters; one without a summary is listed as incomplete.
+
+    Parameters
+    ----------
+    outputs : path
+        The folder that holds a folder a study.
+
+    Returns
+    -------
+    pathlib.Path
+        The index page.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or a summary is not what the schema says; then nothing is written.
+    """
+    outputs = Path(outputs)
+    if not outputs.is_dir():
+        raise InputError(f"There is no outputs folder {outputs}: run a study first.")
+    folders = sorted(path for path in outputs.iterdir() if path.is_dir() and path.name[0] not in "._")
+    studies = [_study(folder) for folder in folders if folder.name not in (*ACROSS, *OTHERS)]
+    studies.sort(key=lambda study: study["summary"] is None)
+    page = _framed(
+        "studies.html.j2",
+        sortable=len(studies) > 1,
+        title="Which training points are worth augmenting?",
+        shared=_contents(outputs, ""),
+        others=_others(outputs),
+        studies=studies,
+    )
+    _write(outputs / "index.html", page)
+    return outputs / "index.html"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line, ``influaug index OUTPUTS``: write the index; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="influaug index", description="Write the index page of the studies.")
+    parser.add_argument("outputs", help="the folder that holds a folder a study")
+    try:
+        render_index(parser.parse_args(arguments).outputs)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0

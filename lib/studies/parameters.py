@@ -1,0 +1,285 @@
+"""Parameters of experiments: one base class for every kind, one registry of kinds, and how parameters are read.
+
+An experiment is one YAML file in params/: the file is checked before anything runs, and its results lie in the folder
+of its name. Every field of a kind says which part of the computation it decides; keys of results are made of that.
+"""
+
+from __future__ import annotations
+
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+
+from influaug.data.datasets import load
+from influaug.data.sources import READERS
+from influaug.errors import InputError
+from influaug.files import sealed
+
+from .storage import paths
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from influaug._types import PathLike
+    from influaug.data.datasets import Dataset
+
+KINDS = {
+    "recipe": "studies.featurizers.recipe.Recipe",
+    "toy": "studies.toy.experiment.Toy",
+    "comparison": "studies.learned.parameters.Comparison",
+    "sets": "studies.copies.study.SetStudy",
+    "own": "studies.own.results.OwnData",
+    "study": "studies.points.study.Study",
+}
+"""Kinds of experiments: the class of parameters by the first of them, which names the experiment.
+
+The first kind whose name parameter a file has is the file's: sets of copies name the study of their features too.
+"""
+NOTHING = "nothing"
+"""What a parameter decides that no result depends on."""
+MOST_BYTES, MOST_BITS, MOST_SHOWN = 100_000, 63, 200
+"""Limits: bytes of a file of parameters, bits of a whole number in it, characters of a wrong value in a message."""
+
+
+def parameter(default: Any, description: str, decides: str, **constraints: Any) -> Any:
+    """A field of an `Experiment`.
+
+    Parameters
+    ----------
+    default : object
+    description : str
+        What it is, in a line.
+    decides : str
+        The part of the computation that depends on it, by which stages name what they depend on; `NOTHING` if no
+        result does.
+    **constraints
+        Of `pydantic.Field`.
+    """
+    return Field(default, description=description, json_schema_extra={"decides": decides}, **constraints)
+
+
+def name_parameter(default: str, what: str) -> Any:
+    """The first field of a kind: the experiment's name."""
+    return parameter(default, f"name of the {what}", NOTHING, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+
+
+def _as_number(value):
+    return float(value) if type(value) is int else value
+
+
+Number = Annotated[float, BeforeValidator(_as_number)]
+"""A float; whole numbers, as YAML has them, are taken too."""
+
+
+class Experiment(BaseModel):
+    """Base of every kind of parameters. The first field names the experiment; defaults are the small embedded case.
+
+    Results are in ``outputs/<kind>/<name>`` if the parameters are those of ``params/<kind>/<name>.yaml`` (studies have
+    no folder of their kind), and in ``outputs/variations/<name>-<hash>`` with any other parameters, so that playing in
+    a notebook overwrites nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    kind: ClassVar[str]
+    """Folder of this kind in params/ and outputs/; empty for studies."""
+    purposes: ClassVar[tuple[str, ...]] = ()
+    """What has random numbers of its own; the position makes the seed, so new purposes go to the end."""
+    seed_bits: ClassVar[int] = 31
+    """Bits of a seed as one whole number."""
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return getattr(self, next(iter(type(self).model_fields)))
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this experiment is written; see the class's docstring."""
+        published = paths.PARAMS / self.kind / f"{self.name}.yaml"
+        if published.exists() and type(self).read(published) == self:
+            return paths.outputs() / self.kind / self.name
+        return paths.outputs() / "variations" / f"{self.name}-{sealed.key(**self.model_dump())[:8]}"
+
+    def load_data(self) -> Dataset:
+        """The data set that the parameters ``dataset`` and ``data_folder`` name.
+
+        Raises
+        ------
+        InputError
+            See `influaug.data.datasets.load`.
+        """
+        named = self.dataset  # type: ignore[attr-defined]
+        return load(named if named in READERS else str(paths.found(named)), self.data_folder)  # type: ignore[attr-defined]
+
+    def deciding(self, *parts: str) -> dict[str, Any]:
+        """The parameters that decide some parts of the computation, by name."""
+        return {name: getattr(self, name) for name, decides in self.decisions().items() if decides in parts}
+
+    @classmethod
+    def decisions(cls) -> dict[str, str]:
+        """Which part of the computation each parameter decides, by its name; see `parameter`."""
+        silent = [name for name, field in cls.model_fields.items() if not field.json_schema_extra]
+        if silent:
+            raise TypeError(f"{cls.__name__}.{silent[0]} must say what it decides: make it by parameter(...).")
+        return {name: field.json_schema_extra["decides"] for name, field in cls.model_fields.items()}  # type: ignore[index, misc]
+
+    def seed_sequence(self, replicate: int, purpose: str) -> np.random.SeedSequence:
+        """Seeds of one replicate for one of `purposes`."""
+        return np.random.SeedSequence(self.seed, spawn_key=(replicate, self.purposes.index(purpose)))  # type: ignore[attr-defined]
+
+    def seed_of(self, replicate: int, purpose: str) -> int:
+        """As `seed_sequence`, as one whole number."""
+        return int(self.seed_sequence(replicate, purpose).generate_state(1)[0]) >> (32 - self.seed_bits)
+
+    def rng(self, replicate: int, purpose: str) -> np.random.Generator:
+        """As `seed_sequence`, as a generator."""
+        return np.random.default_rng(self.seed_sequence(replicate, purpose))
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Self:
+        """Validated parameters from a mapping.
+
+        Raises
+        ------
+        InputError
+            An unknown or ill-typed parameter or a wrong value; the sentence names it and says what is known or right.
+        """
+        unknown = sorted(map(str, set(parameters) - set(cls.model_fields)))
+        if unknown:
+            names = _shortened(", ".join(unknown))
+            raise InputError(f"Unknown parameter {names}; known are {', '.join(cls.model_fields)}.")
+        try:
+            return cls(**parameters)
+        except ValidationError as error:
+            raise InputError(_sentence(error)) from None
+
+    @classmethod
+    def read(cls, path: PathLike) -> Self:
+        """Validated parameters from a YAML file. Raises InputError if it is missing, not YAML, or wrong."""
+        return cls.of(mapping(path))
+
+    @classmethod
+    def from_namespace(cls, namespace: dict[str, Any]) -> Self:
+        """Validated parameters from a notebook's globals: its parameters cell, with papermill's injected one over it.
+
+        A parameters cell is one that assigns the first parameter, or nothing but literals, so that the variables of
+        the other cells may have any name. A misspelt parameter is refused for as long as no later cell assigns the
+        first one: correct it and run the cell again. A kernel without history gives whatever has a parameter's name.
+        """
+        first = next(iter(cls.model_fields))
+        cells = [_assigned(source, first) for source in namespace.get("In", [])]
+        last = max((place for place, names in enumerate(cells) if first in names), default=0)
+        names = set().union(*cells) & set(cls.model_fields) | set().union(*cells[last:])
+        if not names:  # a kernel that keeps no history, as under nbval
+            names = set(cls.model_fields)
+        return cls.of({name: namespace[name] for name in sorted(names) if name in namespace})
+
+
+def read(path: PathLike) -> Experiment:
+    """Validated parameters from a YAML file, of the kind that the file's first parameters say."""
+    found = mapping(path)
+    return kind_of(found).of(found)
+
+
+def kind_of(parameters: dict[str, Any]) -> type[Experiment]:
+    """The class of parameters that a mapping is meant for: the first of `KINDS` that it names, else a study."""
+    # Imported when it is asked for: some kinds come with Keras, which takes many seconds.
+    name = next((name for name in KINDS if name in parameters), "study")
+    module, _, model = KINDS[name].rpartition(".")
+    return getattr(import_module(module), model)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, without aliases, of which a few lines unfold without end, and without endless numbers."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise ComposerError(
+                None, None, "aliases (*) are not taken, write the value again", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_yaml_int(self, node: Any) -> int:
+        value = super().construct_yaml_int(node)
+        if value.bit_length() > MOST_BITS:
+            raise ConstructorError(None, None, f"a whole number has more than {MOST_BITS} bits", node.start_mark)
+        return value
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                # YAML's own loader takes the last of them without a word.
+                raise ConstructorError(None, None, f"{key.value} stands there twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+def mapping(path: PathLike) -> dict[str, Any]:
+    """Parameters in a YAML file, not validated.
+
+    Raises
+    ------
+    InputError
+        It is missing, larger than `MOST_BYTES`, or not YAML of plain values: tags of Python objects, aliases and keys
+        that stand there twice are refused.
+    """
+    path = Path(path)
+    if not path.is_file():
+        names = ", ".join(sorted(p.stem for p in paths.PARAMS.glob("*.yaml")))
+        raise InputError(f"There is no study {path}; those in params/ are {names}.")
+    if path.stat().st_size > MOST_BYTES:
+        raise InputError(f"{path} is larger than the {MOST_BYTES} bytes that a file of parameters may have.")
+    try:
+        parameters = _Loader(path.read_text(encoding="utf-8")).get_single_data()
+    except Exception as error:  # PyYAML raises a different type for each value that is not what its tag says
+        reason = f"{getattr(error, 'problem', error)}{getattr(error, 'problem_mark', '')}"
+        raise InputError(f"{path} is not a YAML file: {_shortened(reason)}.") from None
+    if not isinstance(parameters, dict):
+        raise InputError(f"{path} must hold one parameter a line, 'name: value'.")
+    return parameters
+
+
+def _sentence(error):
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    message = _shortened(first["msg"].removeprefix("Value error, ").rstrip("."), 1000)
+    return f"Parameter {name}: {message[0].lower()}{message[1:]}; given was {_shortened(repr(first['input']))}."
+
+
+def _shortened(text, most=MOST_SHOWN):
+    """Text for a sentence: on one line, and its beginning alone where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
+def _assigned(source, first):
+    """Names that a cell assigns, if it is a parameters cell; else nothing."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # also of null bytes and of endless brackets
+        return set()
+    assignments = [node for node in body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    targets = [target for node in assignments for target in getattr(node, "targets", None) or [node.target]]  # type: ignore[union-attr]
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    only_literals = len(assignments) == len(body) and all(_is_literal(node.value) for node in assignments)
+    return names if only_literals or first in names else set()
+
+
+def _is_literal(node):
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return False
+    return True

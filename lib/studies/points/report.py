@@ -1,0 +1,200 @@
+"""The headline of a study: its numbers in words, and its curve, for the index page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from influaug.files import sealed, writing
+
+from ..pages.escaping import markdown_text, styled
+from ..storage import artifacts, provenance
+from . import figures
+from .study import NOTEBOOKS
+from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from pandas.io.formats.style import Styler
+
+    from .study import Study
+
+REFERENCE_WORDS = {"none": "no augmentation", "full": "full augmentation"}
+HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
+
+
+def title(study: Study, data: str, class_names: Sequence[str]) -> str:
+    """A study in words, as 'MNIST (original), 3 against 8, translate'."""
+    against = " against ".join(class_names) if len(class_names) == 2 else f"{len(class_names)} classes"
+    retrained = ", network retrained" if study.featurizer == "retrained" else ""
+    return f"{data}, {against}, {study.transformation}{retrained}"
+
+
+def about(study: Study) -> str:
+    """What a page of a study is about and which data it has, in a sentence or two of Markdown."""
+    dataset = study.load_data()
+    name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
+    return f"**{markdown_text(name)}.** {markdown_text(dataset.provenance['note'])}"
+
+
+def settings(study: Study) -> str:
+    """The choices that matter most, in one line."""
+    seeds = f"{study.replicates} replicates x {study.rounds} rounds"
+    network = study.trained_network.stem if study.trained_network else study.network
+    return f"{network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
+
+
+def percent(mean: float, half_width: float, digits: int = 2) -> str:
+    """A share and its half width as percent: '97.91 ± 0.12'."""
+    interval = "" if pd.isna(half_width) else f" ± {100 * half_width:.{digits}f}"
+    return f"{100 * mean:.{digits}f}{interval}"
+
+
+def signed(gain: pd.Series) -> str:
+    """A gain (a row of `summary.with_intervals`) in percentage points: '+0.85 ± 0.34'."""
+    return f"{'+' if gain['mean'] >= 0 else ''}{percent(gain['mean'], gain['half_width'])}"
+
+
+def sortable(table: pd.DataFrame, formats: dict[str, Any]) -> Styler:
+    """A table whose rows a page sorts and filters: Styler, without the index.
+
+    Parameters
+    ----------
+    table : DataFrame
+    formats : dict of str to str
+        A format by column; missing numbers are shown empty.
+    """
+    return styled(table, formats).hide(axis="index").set_table_attributes('class="sortable"')
+
+
+def main_score(study: Study) -> str:
+    """The score that headlines use: influence if the study has it."""
+    return "influence" if "influence" in study.scores else study.scores[0]
+
+
+def headline_rows(study: Study, sweep: pd.DataFrame) -> list[dict[str, str]]:
+    """The headline numbers: list of {what, value}, in words, with 95% intervals where there are several seeds."""
+    rows = _references(sweep) | _gains(study, sweep) | _reached(study, sweep)
+    return [{"what": what, "value": value} for what, value in rows.items()]
+
+
+def headline(study: Study, sweep: pd.DataFrame) -> dict[str, str]:
+    """The same for the index's table of studies: dict of text; in percent, the gain in percentage points.
+
+    none, full, gain (of the policy that is fixed beforehand, random in proportion to the score, over random points at
+    the budget nearest to 5%) and enough (the share of the points at which it is within 0.1 of full augmentation).
+    """
+    policy, n = HEADLINE[1], sweep["budget"].max()
+    cells = {name: percent(*mean_interval(_accuracy(sweep, name))) for name in REFERENCE_WORDS}
+    gain, reached = _gain(study, sweep, policy), enough(sweep).get(_plain(study, policy))
+    share = "none" if reached is None or pd.isna(reached) else f"{100 * reached / n:g}%"
+    return {**cells, "gain": "" if gain is None else signed(gain), "enough": share}
+
+
+def _accuracy(sweep, policy):
+    return sweep.loc[sweep["policy"] == policy, "accuracy"]
+
+
+def _references(sweep):
+    words = REFERENCE_WORDS.items()
+    return {what: f"{percent(*mean_interval(_accuracy(sweep, policy)))} %" for policy, what in words}
+
+
+def _gains(study, sweep):
+    budget, n = _twentieth(sweep), sweep["budget"].max()
+    found = {policy: gain for policy in HEADLINE[1:] if (gain := _gain(study, sweep, policy)) is not None}
+    return {
+        f"{_words(study, policy)}: gain over random points at {budget} of {n}": f"{signed(gain)} percentage points"
+        for policy, gain in found.items()
+    }
+
+
+def _gain(study, sweep, policy):
+    """A policy's gain over random points at the budget nearest to 5%; None where the sweep lacks one of them."""
+    if (budget := _twentieth(sweep)) is None:
+        return None
+    gains, key = paired_gain(sweep, [*CURVE, "budget"]), (*_plain(study, policy), budget)
+    return gains.loc[key] if key in gains.index else None
+
+
+def _twentieth(sweep):
+    budgets, n = sweep.loc[sweep["policy"] == "baseline", "budget"], sweep["budget"].max()
+    return min(budgets, key=lambda b: abs(b - 0.05 * n), default=None)
+
+
+def _reached(study, sweep):
+    reached = enough(sweep)
+    found = {p: reached[key] for p in HEADLINE if (key := _plain(study, p)) in reached.index}
+    return {
+        f"{_words(study, policy)}: within 0.1 of full from": "no budget" if pd.isna(b) else f"{b:.0f} points"
+        for policy, b in found.items()
+    }
+
+
+def _plain(study, policy):
+    return main_score(study), policy, False, False
+
+
+def _words(study, policy):
+    name = figures.LOOK[policy][2]
+    return name if policy == "baseline" else f"{main_score(study)}, {name}"
+
+
+def caption(study: Study, sweep: pd.DataFrame) -> str:
+    """What the headline figure shows, over how many seeds, and what the band means: Markdown."""
+    return markdown_text(_caption(study, sweep))
+
+
+def _caption(study, sweep):
+    seeds = int(with_intervals(sweep, "accuracy", ["policy"])["seeds"].max())
+    own = "sample" if study.trained_network else "sample and network"
+    unit = f"replicates, each with its own {own}" if study.replicates > 1 else "rounds of one replicate"
+    n, tested = sweep["budget"].max(), "original and transformed test images"
+    data = study.load_data().provenance["title"]
+    return (
+        f"{data}: test accuracy on {tested} against the number of augmented points out of {n}; scores by "
+        f"{main_score(study)}. Lines: mean over {seeds} {unit}; bands: 95% intervals. Dotted: no augmentation; "
+        "dashed: all points augmented."
+    )
+
+
+def publish(study: Study, sweep: pd.DataFrame) -> dict[str, Any]:
+    """Write ``summary.json``, ``study.json`` and ``curve.png`` into the study's folder; returns the summary."""
+    dataset = study.load_data()
+    files = [*study.feature_files, "sweep.parquet"]
+    made = [manifest for file in files if (manifest := artifacts.read_manifest(study.folder / file))]
+    name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
+    alt = f"Accuracy against augmented points for {name}: " + "; ".join(
+        f"{row['what']} {row['value']}" for row in headline_rows(study, sweep)
+    )
+    newest = max(made, key=lambda manifest: manifest["made"])
+    summary = {
+        "study": study.study,
+        "title": name,
+        "data": {"title": dataset.provenance["title"], "note": dataset.provenance["note"]},
+        "ran": newest["made"],
+        "version": provenance.in_words(newest),
+        "device": newest.get("device", ""),
+        "seconds": round(sum(manifest["seconds"] for manifest in made), 1),
+        "settings": settings(study),
+        "figure": {"file": "curve.png", "alt": alt, "caption": _caption(study, sweep)},
+        "headline": headline(study, sweep),
+        "rows": headline_rows(study, sweep),
+        "notebooks": [{"name": stem, "title": words} for stem, words in NOTEBOOKS.items()],
+    }
+    _write_curve(study, sweep)
+    sealed.write_json(study.folder / "study.json", study.model_dump(), seal=False)
+    sealed.write_json(study.folder / "summary.json", summary)
+    return summary
+
+
+def _write_curve(study, sweep):
+    with plt.style.context(figures.STYLE), writing.replacing(study.folder / "curve.png") as temporary:
+        fig, ax = plt.subplots(figsize=(7.2, 3.8))
+        figures.outside_legend(figures.policy_curves(ax, sweep, main_score(study), HEADLINE))
+        fig.savefig(temporary)
+        plt.close(fig)

@@ -1,0 +1,198 @@
+"""A study: one data set, one transformation and every choice of the experiment, validated before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import field_validator
+
+from influaug.data.datasets import Classes, Split, split
+from influaug.data.transformations import APPENDIX_B, BUILDERS
+from influaug.errors import InputError
+from influaug.selection.point_policies import POINT_POLICIES
+from influaug.selection.scores import SCORES, ScoreOptions
+
+from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from ..storage import paths
+from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from influaug.data.datasets import Dataset
+    from influaug.data.transformations import Transformation
+
+    EVEN_AND_ODD: Classes
+
+EVEN_AND_ODD = [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
+NOTEBOOKS = {
+    "01_featurize": "Featurize",
+    "02_score": "Scores",
+    "03_policy_sweep": "Policy sweep",
+    "04_refinements": "Refinements",
+    "05_vsv": "Virtual support vectors",
+}
+"""Notebooks of a study's stages, and what they are called."""
+NETWORKS = ("lenet", "released-cnn", "resnet20", "resnet56")
+TRAINED = ".keras"
+
+
+class Study(Experiment):
+    """Parameters of a study; the defaults are the small embedded case. See params/ for the full ones."""
+
+    kind: ClassVar[str] = ""
+    purposes: ClassVar[tuple[str, ...]] = ("sample", "network", "policies", "vsv")
+    seed_bits: ClassVar[int] = 32
+
+    study: str = name_parameter("digits-translate", "study")
+    dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "sample")
+    data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    classes: Classes | None = parameter(EVEN_AND_ODD, "what becomes label 0, 1, ...; a list merges classes", "sample")
+    n_train: int | None = parameter(1000, "training points sampled; null for all", "sample", ge=2)
+    sample: Literal["stratified", "first"] = parameter("stratified", "a seeded random sample, or the first", "sample")
+    transformation: str = parameter("translate", "translate, rotate or crop: how points are augmented", "copies")
+    magnitudes: list[Number] | None = parameter(None, "pixels or degrees; null for the paper's appendix B", "copies")
+    directions: Literal["cardinal", "diagonal"] = parameter("cardinal", "of translations", "copies")
+    network: str = parameter("lenet", f"{', '.join(NETWORKS)}, or the path of a trained network (.keras)", "network")
+    featurizer: Literal["frozen", "retrained"] = parameter("frozen", "retrained: anew at each budget", "sweep")
+    epochs: int = parameter(45, "epochs that the network trains", "network", ge=1)
+    batch_size: int = parameter(512, "minibatch of the network's training", "network", ge=1)
+    learning_rate: Number = parameter(1e-3, "Adam's step size", "network", gt=0)
+    C: Number = parameter(10.0, "inverse regularisation strength of the logistic regression", "head", gt=0)
+    hessian: Literal["objective", "loss"] = parameter(
+        "objective", "Hessian behind influence; loss: without L2", "scores"
+    )
+    damping: Number = parameter(0.0, "added to the Hessian's diagonal", "scores", ge=0)
+    margin: Literal["hardest", "easiest"] = parameter("hardest", "which points the margin score prefers", "scores")
+    scores: list[str] = parameter(["loss", "influence"], "loss, influence, margin", "scores", min_length=1)
+    policies: list[str] = parameter(
+        [
+            "baseline",
+            "random_proportional",
+            "random_inverse_proportional",
+            "deterministic_proportional",
+            "deterministic_inverse_proportional",
+        ],
+        "policies of the sweep",
+        "sweep",
+        min_length=1,
+    )
+    refinements: list[str] = parameter(list(REFINEMENTS), "plain, update, downweight, both", "sweep", min_length=1)
+    budgets: list[int] | None = parameter(None, "augmented points; null for the paper's, scaled to n_train", "sweep")
+    rounds: int = parameter(5, "draws of each random policy", "sweep", ge=1)
+    replicates: int = parameter(3, "repetitions of everything with a sample and a network of their own", NOTHING, ge=1)
+    update_every: int | None = parameter(None, "points between score updates; null: at the budgets", "sweep", ge=1)
+    patience: Number = parameter(1.0, "seconds for each competitor in the benchmark", NOTHING, gt=0)
+    seed: int = parameter(0, "the one seed that all others come from", "sample", ge=0)
+
+    @field_validator("scores", "policies", "refinements")
+    @classmethod
+    def _known(cls, names, info):
+        known = {"scores": SCORES, "policies": POINT_POLICIES, "refinements": REFINEMENTS}[info.field_name]
+        unknown = [name for name in names if name not in known]  # type: ignore[operator]
+        if unknown:
+            raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(known)}")  # type: ignore[arg-type]
+        if len(set(names)) < len(names):
+            raise ValueError("must name each once")
+        return names
+
+    @field_validator("transformation")
+    @classmethod
+    def _transformation(cls, name):
+        if name not in BUILDERS:
+            raise ValueError(f"must be one of {', '.join(BUILDERS)}")
+        return name
+
+    @field_validator("network")
+    @classmethod
+    def _network(cls, network):
+        if network not in NETWORKS and not network.endswith(TRAINED):
+            raise ValueError(f"must be {', '.join(NETWORKS)}, or the path of a trained network (*{TRAINED})")
+        return network
+
+    @field_validator("featurizer")
+    @classmethod
+    def _featurizer(cls, featurizer, info):
+        if featurizer == "retrained" and info.data.get("network", "").endswith(TRAINED):
+            raise ValueError("retrained takes a network by name, not one that is trained already")
+        return featurizer
+
+    @field_validator("magnitudes")
+    @classmethod
+    def _magnitudes(cls, magnitudes, info):
+        transformation = info.data.get("transformation")
+        if magnitudes is not None and transformation is not None:
+            if transformation == "translate" and len(magnitudes) != 1:
+                raise ValueError("must be one number of pixels for translate")
+            BUILDERS[transformation](**_options(transformation, magnitudes))
+        return magnitudes
+
+    @field_validator("budgets")
+    @classmethod
+    def _budgets(cls, budgets, info):
+        n = info.data.get("n_train")
+        if budgets is not None and (budgets != sorted(set(budgets)) or not budgets or budgets[0] < 1):
+            raise ValueError("must rise from at least 1")
+        if budgets is not None and n is not None and budgets[-1] > n:
+            raise ValueError(f"{budgets[-1]} is more than the {n} training points")
+        return budgets
+
+    @property
+    def trained_network(self) -> Path | None:
+        """Path of the trained network that all replicates share; None if each trains its own.
+
+        Raises InputError if there is no such file.
+        """
+        if not self.network.endswith(TRAINED):
+            return None
+        path = paths.found(self.network)
+        if not path.is_file():
+            raise InputError(f"There is no trained network {self.network}; notebooks/09_train_featurizer trains one.")
+        return path
+
+    @property
+    def feature_files(self) -> list[str]:
+        """Paths of the files of features, within the study's folder."""
+        names = ["shared"] if self.trained_network else [f"replicate-{r:02d}" for r in range(self.replicates)]
+        return [f"features/{name}.npz" for name in names]
+
+    def split(self, replicate: int) -> Split:
+        """The training sample of a replicate and the test set: `data.Split`."""
+        return self.split_of(self.load_data(), replicate)
+
+    def split_of(self, dataset: Dataset, replicate: int) -> Split:
+        """As `split`, of a data set that is already loaded."""
+        sample: Split = split(dataset, self.classes, self.n_train, self.sample, self.seed_of(replicate, "sample"))
+        if self.budgets and self.budgets[-1] > len(sample.labels):
+            n = len(sample.labels)
+            raise InputError(f"budgets go up to {self.budgets[-1]}, which is more than the {n} training points.")
+        return sample
+
+    def augmentation(self) -> Transformation:
+        """The study's `transformations.Transformation`."""
+        if self.magnitudes is None:
+            options = dict(APPENDIX_B.get(self.dataset, APPENDIX_B["mnist"]).get(self.transformation, {}))
+        else:
+            options = _options(self.transformation, self.magnitudes)
+        if self.transformation == "translate":
+            options["directions"] = self.directions
+        return BUILDERS[self.transformation](**options)
+
+    def sweep_settings(self, n: int) -> SweepSettings:
+        """What the sweep runs over, for n training points: `sweep.SweepSettings`."""
+        return SweepSettings(
+            scores=tuple(self.scores),
+            policies=tuple(self.policies),
+            refinements=tuple(self.refinements),
+            budgets=tuple(self.budgets or scaled_budgets(n)),
+            rounds=self.rounds,
+            update_every=self.update_every,
+            options=ScoreOptions(self.C, self.hessian, self.damping, self.margin),
+        )
+
+
+def _options(transformation, magnitudes):
+    if transformation == "rotate":
+        return {"degrees": magnitudes}
+    whole = [int(m) if m.is_integer() else m for m in magnitudes]
+    return {"pixels": whole[0] if transformation == "translate" else whole}

@@ -1,0 +1,1 @@
+"""Results on disk: paths, keys, artifacts, where they were made."""

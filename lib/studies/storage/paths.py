@@ -1,0 +1,30 @@
+"""The one place that knows where things are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from influaug._types import PathLike
+
+PROJECT = Path(__file__).resolve().parents[3]
+PARAMS = PROJECT / "params"
+PUBLISHED = PARAMS / "published"
+NOTEBOOKS = PROJECT / "notebooks"
+
+
+def found(path: PathLike) -> Path:
+    """A relative path as seen from the current folder or, if nothing is there, from the project's; `~` is home.
+
+    So a path in a file of params/ means the same in a batch, which runs in the project's folder, and in JupyterLab,
+    where a notebook runs in its own.
+    """
+    path = Path(path).expanduser()
+    return PROJECT / path if not path.exists() and (PROJECT / path).exists() else path
+
+
+def outputs() -> Path:
+    """The folder of all outputs: INFLUAUG_OUTPUTS if set, else outputs/ in the project."""
+    return Path(os.environ.get("INFLUAUG_OUTPUTS") or PROJECT / "outputs")

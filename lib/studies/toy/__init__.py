@@ -1,0 +1,1 @@
+"""The toy experiment: a translation learned by influence, in the plane."""
