@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 KINDS = {
     "recipe": "studies.featurizers.recipe.Recipe",
-    "toy": "studies.toy.experiment.Toy",
+    "toy": "studies.toy.parameters.Toy",
     "comparison": "studies.learned.parameters.Comparison",
     "sets": "studies.copies.study.SetStudy",
-    "own": "studies.own.results.OwnData",
+    "own": "studies.own.parameters.OwnData",
     "study": "studies.points.study.Study",
 }
 """Kinds of experiments: the class of parameters by the first of them, which names the experiment.
@@ -90,6 +90,8 @@ class Experiment(BaseModel):
 
     kind: ClassVar[str]
     """Folder of this kind in params/ and outputs/; empty for studies."""
+    products: ClassVar[tuple[str, ...]] = ()
+    """Files in the experiment's folder, beside its page, that a person takes away."""
     purposes: ClassVar[tuple[str, ...]] = ()
     """What has random numbers of its own; the position makes the seed, so new purposes go to the end."""
     seed_bits: ClassVar[int] = 31
