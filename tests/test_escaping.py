@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from influaug.data.datasets import load
-from studies.benchmark import measure as benchmark
+from studies.benchmark import page as benchmark_page
 from studies.copies import page as set_shown
 from studies.copies import summary as set_summary
 from studies.copies.study import SetStudy
@@ -142,7 +142,7 @@ def test_no_name_of_a_persons_own_data_becomes_markup(tmp_path, monkeypatch, nas
         f"*{report.caption(study, sweep_table())}*",
         own_page.about(OwnData(data=str(nasty), classes=None, n_train=20)),
         shown.about(Comparison(dataset=str(nasty), n_train=20)),
-        benchmark.caption(study, measured()),
+        benchmark_page.caption(study, measured()),
         about_set_shown(nasty),
         about_sets(nasty, monkeypatch),
         about_sweeps(nasty, monkeypatch, tmp_path),
