@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..solver import logistic
 from . import rules as set_rules
 from .greedy import Candidates
 from .point_policies import ANY, POINT_POLICIES, RELEASED_CODE, Policy
+from .rules import SetOptions
 from .scores import SCORES
 
 if TYPE_CHECKING:
@@ -106,45 +106,6 @@ POLICIES = {
     ),
     "pool_random": _pooled("greedy influence in a pool of random points", set_rules.pool_at_random, random=True),
 }
-
-
-@dataclass(frozen=True)
-class SetOptions:
-    """What the policies need to know.
-
-    Attributes
-    ----------
-    C : float
-        Inverse regularisation strength of the head.
-    pool : float
-        Share of the points whose copies are generated for the policies of a pool.
-    clusters : int
-        k of k-means, fewer if there are not so many points.
-    folds : int
-        Of held-out influence.
-    kernel : str
-        Of the k-DPP, see `kdpp.kernel`.
-    refit_every : int
-        See `greedy.select`.
-    engine : {'numpy', 'keras'}, optional
-        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
-
-    Raises
-    ------
-    InputError
-        An unknown engine.
-    """
-
-    C: float = 10.0
-    pool: float = 0.25
-    clusters: int = 50
-    folds: int = 5
-    kernel: str = "cosine"
-    refit_every: int = 64
-    engine: str | None = None
-
-    def __post_init__(self) -> None:
-        logistic.check_engine(self.engine)
 
 
 def names() -> list[str]:

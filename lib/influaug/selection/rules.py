@@ -16,19 +16,57 @@ from sklearn.model_selection import StratifiedKFold
 from ..errors import InputError
 from ..influence.head_hessian import HeadHessian
 from ..influence.validation import validation_influence
-from ..solver import heads, logistic
+from ..solver import engines, heads, logistic
+from ..solver.heads import Head
 from . import clusters, greedy, kdpp
 from . import point_policies as policies
-from .scores import Head, ScoreOptions, compute
+from .scores import ScoreOptions, compute
 from .turns import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .policies import SetOptions
-
 RIDGE = 1e-6
 """Added to the diagonal of a k-DPP's kernel, whose largest entry is about 1: it then has full rank, and any k."""
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """What the policies need to know.
+
+    Attributes
+    ----------
+    C : float
+        Inverse regularisation strength of the head.
+    pool : float
+        Share of the points whose copies are generated for the policies of a pool.
+    clusters : int
+        k of k-means, fewer if there are not so many points.
+    folds : int
+        Of held-out influence.
+    kernel : str
+        Of the k-DPP, see `kdpp.kernel`.
+    refit_every : int
+        See `greedy.select`.
+    engine : {'numpy', 'keras'}, optional
+        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
+
+    Raises
+    ------
+    InputError
+        An unknown engine.
+    """
+
+    C: float = 10.0
+    pool: float = 0.25
+    clusters: int = 50
+    folds: int = 5
+    kernel: str = "cosine"
+    refit_every: int = 64
+    engine: str | None = None
+
+    def __post_init__(self) -> None:
+        engines.check_engine(self.engine)
 
 
 @dataclass(frozen=True)
@@ -40,7 +78,7 @@ class Task:
     candidates : greedy.Candidates
     budgets : sequence of int
         Numbers of copies, rising, from 0 to all.
-    options : set_policies.SetOptions
+    options : SetOptions
     score : str or None
         What it orders by, see `policies.Policy`.
     balanced : bool

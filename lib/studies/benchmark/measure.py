@@ -24,8 +24,9 @@ from influaug.errors import InputError
 from influaug.influence import inverse
 from influaug.influence import leave_one_out as influence
 from influaug.selection.point_policies import order
-from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.selection.scores import ScoreOptions, compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
 
 from ..pages.escaping import styled, title_and_note
 from ..points import stages

@@ -17,7 +17,7 @@ from influaug.errors import InputError
 from influaug.files import sealed
 from influaug.selection import kdpp
 from influaug.selection.policies import SetOptions, policy_of
-from influaug.solver import logistic
+from influaug.solver import engines
 
 from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from ..points import stages
@@ -129,7 +129,7 @@ def table(study: SetStudy) -> pd.DataFrame:
     found = artifacts.read_table(path, key)
     if found is None:
         # An engine that the environment asks for in vain is refused before networks are trained.
-        logistic.engine_of()
+        engines.engine_of()
         features = cache(lambda: stages.features(base))
         parts = [_replicate(study, features, dataset, r, keys[r]) for r in tqdm(range(base.replicates), "replicates")]
         found = pd.concat(parts, ignore_index=True)

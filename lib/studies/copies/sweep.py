@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from influaug.errors import InputError
 from influaug.selection.policies import SetOptions, choose, generated
-from influaug.solver import heads, logistic
+from influaug.solver import engines, heads, logistic
 
 if TYPE_CHECKING:
     from ..points.sweep import FeatureSet
@@ -81,9 +81,9 @@ def run(
     Raises
     ------
     InputError
-        Shares out of range, what a policy refuses, or an engine that `logistic.engine_of` refuses.
+        Shares out of range, what a policy refuses, or an engine that `engines.engine_of` refuses.
     """
-    engine = logistic.engine_of(settings.options.engine)
+    engine = engines.engine_of(settings.options.engine)
     candidates = features.candidates
     choices = [_Choice("none", 0.0, np.arange(0), 0.0), _Choice("full", 1.0, np.arange(len(candidates.source)), 0.0)]
     children = seed.spawn(len(settings.policies))

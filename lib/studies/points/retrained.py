@@ -20,8 +20,9 @@ from influaug.data.datasets import Split
 from influaug.data.transformations import Transformation, expand
 from influaug.files import sealed
 from influaug.selection.point_policies import order
-from influaug.selection.scores import Head, compute
+from influaug.selection.scores import compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
 
 from .sweep import Curve, FeatureSet, check_budgets, curves
 

@@ -18,8 +18,9 @@ from tqdm.auto import tqdm
 
 from influaug.errors import InputError
 from influaug.files import sealed, writing
-from influaug.selection.scores import Head, ScoreOptions, compute
-from influaug.solver import heads, logistic
+from influaug.selection.scores import ScoreOptions, compute
+from influaug.solver import engines, heads, logistic
+from influaug.solver.heads import Head
 
 from ..pages.escaping import markdown_text
 from ..storage import artifacts, paths
@@ -72,7 +73,7 @@ def _stored_table(study, dataset, name, key, compute):
     table = artifacts.read_table(path, key)
     if table is None:
         # An engine that the environment asks for in vain is refused before networks are trained.
-        logistic.engine_of()
+        engines.engine_of()
         started = perf_counter()
         table = compute()
         artifacts.write_table(path, _about(study, key, dataset, started), table)

@@ -17,8 +17,9 @@ import pandas as pd
 from influaug.errors import InputError
 from influaug.selection.greedy import Candidates
 from influaug.selection.point_policies import is_random, order
-from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.selection.scores import ScoreOptions, compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
