@@ -115,7 +115,7 @@ ADDITIONS = [
     (
         "set_policies.py",
         "POLICIES = {\n",
-        '"first": Policy("first copies", "copy", "chosen", set_rules.random_copies),',
+        '"first": Policy("first copies", "copy", "chosen", rules.random_copies),',
     ),
 ]
 

@@ -3,15 +3,8 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from studies.points.summary import (
-    CURVE,
-    area_under_curve,
-    enough,
-    mean_interval,
-    paired_gain,
-    refinement_gain,
-    with_intervals,
-)
+from studies.intervals import mean_interval
+from studies.points.summary import CURVE, area_under_curve, enough, paired_gain, refinement_gain, with_intervals
 
 
 def sweep_table(replicates=3, rounds=2, seed=0):

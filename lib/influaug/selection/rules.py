@@ -18,8 +18,7 @@ from ..influence.head_hessian import HeadHessian
 from ..influence.validation import validation_influence
 from ..solver import engines, heads, logistic
 from ..solver.heads import Head
-from . import clusters, greedy, kdpp
-from . import point_policies as policies
+from . import clusters, greedy, kdpp, point_policies
 from .scores import ScoreOptions, compute
 from .turns import in_turn
 
@@ -137,14 +136,14 @@ def point_scores(candidates: greedy.Candidates, score: str, options: SetOptions)
     return compute(score, head, len(labels), ScoreOptions(C=C, engine=engine))
 
 
-def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, clustered: bool = False) -> Picked:
+def by_points(task: Task, rng: np.random.Generator, by: point_policies.Policy, clustered: bool = False) -> Picked:
     """Kuchnik & Smith's policies: points in the order of a score that is computed once.
 
     Parameters
     ----------
     task : Task
     rng : numpy.random.Generator
-    by : policies.Policy
+    by : point_policies.Policy
         With the key that makes an order of the scores.
     clustered : bool
         Whether k-means clusters of the points take turns, as in the released code.
@@ -154,7 +153,7 @@ def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, cluster
     Picked
     """
     candidates, n = task.candidates, len(task.candidates.labels)
-    order = policies.order_of(by, np.zeros(n) if task.score is None else task.point_scores, rng)
+    order = point_policies.order_of(by, np.zeros(n) if task.score is None else task.point_scores, rng)
     if clustered:
         found = clusters.clusters(candidates.features, min(task.options.clusters, n), _seed(rng))
         order = clusters.round_robin(order, found, rng)
@@ -207,7 +206,7 @@ def pool_size(n: int, options: SetOptions) -> int:
 
 def pool_by_influence(task: Task, rng: np.random.Generator) -> np.ndarray:
     """The points of the largest influence: int array."""
-    falling = policies.order("deterministic_proportional", task.point_scores, rng)
+    falling = point_policies.order("deterministic_proportional", task.point_scores, rng)
     return falling[: pool_size(len(falling), task.options)]
 
 

@@ -12,9 +12,10 @@ import pandas as pd
 
 from influaug.selection.policies import policy_of
 
+from ..intervals import by_share, mean_interval
 from ..pages.escaping import markdown_text, styled, title_and_note
-from ..points.report import percent
-from ..points.summary import REFERENCES, by_share, mean_interval
+from ..pages.words import percent
+from ..points.summary import REFERENCES
 from ..storage import artifacts, paths
 
 if TYPE_CHECKING:

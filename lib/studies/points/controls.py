@@ -12,6 +12,7 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 
+from ..pages import looks
 from . import figures, sweep
 from .summary import with_intervals
 
@@ -85,7 +86,7 @@ class Explorer:
             f"{choice.budget} points by {choice.score}: {100 * at[choice.policy]:.2f}%, "
             f"random points {100 * at['baseline']:.2f}% (C = {choice.C:g})"
         )
-        figures.outside_legend(ax)
+        looks.outside_legend(ax)
         plt.close(fig)
         return fig
 
@@ -101,7 +102,7 @@ class Explorer:
         -------
         ipywidgets.VBox
         """
-        policies = [(figures.LOOK[policy][2], policy) for policy in self.policies]
+        policies = [(looks.LOOK[policy].label, policy) for policy in self.policies]
         later = {"continuous_update": False}
         parts = {
             "score": widgets.Dropdown(options=self.settings.scores, value=self.first.score, description="score"),
