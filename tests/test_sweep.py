@@ -6,7 +6,8 @@ from influaug.errors import InputError
 from influaug.selection.point_policies import POINT_POLICIES, order
 from influaug.selection.scores import ScoreOptions
 from problems import problem
-from studies.points.sweep import REFINEMENTS, FeatureSet, SweepSettings, curves, row_weights, run, scaled_budgets
+from studies.points.feature_set import FeatureSet, row_weights
+from studies.points.sweep import REFINEMENTS, SweepSettings, curves, run, scaled_budgets
 
 K = 2
 

@@ -35,3 +35,23 @@ def by_share(table: pd.DataFrame, value: str = "accuracy", keys: Sequence[str] =
             "seeds": groups.count(),
         }
     )
+
+
+def smallest_within(gap: pd.Series, margin: float) -> pd.Series:
+    """Smallest budget at which the mean gap to full augmentation is within a margin, for every curve.
+
+    Parameters
+    ----------
+    gap : Series
+        Mean gap, indexed by what names a curve and, last, by its budget.
+    margin : float
+
+    Returns
+    -------
+    Series
+        Budgets, indexed by what names a curve; NaN where no budget is enough.
+    """
+    *curve, budget = gap.index.names
+    rows = gap.rename("gap").reset_index()
+    reached = rows[rows["gap"] <= margin].groupby(curve, observed=True)[budget].min()  # type: ignore[call-overload]
+    return reached.reindex(rows.set_index(curve).index.unique())

@@ -85,9 +85,7 @@ POLICIES = {
         "copies by held-out influence less their originals', once", rules.held_out, "aug_loss", random=True
     ),
     "one_shot": _of_all("copies by in-sample influence, once", partial(rules.greedily, one_shot=True), "influence"),
-    "greedy_influence": _of_all(
-        "copies by in-sample influence, scored again and again", rules.greedily, "influence"
-    ),
+    "greedy_influence": _of_all("copies by in-sample influence, scored again and again", rules.greedily, "influence"),
     "greedy_loss": _of_all("copies by loss, scored again and again", rules.greedily, "loss"),
     "greedy_self_influence": _of_all(
         "copies by leave-one-out influence, scored again and again", rules.greedily, "self_influence"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from influaug.data.datasets import Dataset
 
-    from ..points.sweep import FeatureSet
+    from ..points.feature_set import FeatureSet
 
 
 class SetStudy(Experiment):
@@ -101,13 +101,13 @@ def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[Feat
     Parameters
     ----------
     study : SetStudy
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
         Of the base study.
     replicate : int
 
     Returns
     -------
-    sweep.FeatureSet, bool array [n] or None
+    feature_set.FeatureSet, bool array [n] or None
     """
     if study.rare_class is not None:
         rng = study.rng(replicate, "rare class")

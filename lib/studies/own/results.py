@@ -36,8 +36,8 @@ from ..intervals import mean_interval
 from ..pages import looks
 from ..pages.escaping import title_and_note
 from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from ..points.feature_set import FeatureSet
 from ..points.study import EVEN_AND_ODD, Study
-from ..points.sweep import FeatureSet
 from ..storage import artifacts
 from ..storage.keys import Stage
 

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ..pages import looks
-from . import figures, sweep
+from . import feature_set, figures, sweep
 from .summary import with_intervals
 
 if TYPE_CHECKING:
@@ -48,14 +48,16 @@ class Explorer:
 
     Parameters
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     settings : sweep.SweepSettings
         Its scores and policies can be chosen; its budgets are those of the curves, its rounds those of the policies.
     seed : numpy.random.SeedSequence
         As of `sweep.run`; the same for every choice, so that choices are paired.
     """
 
-    def __init__(self, features: sweep.FeatureSet, settings: sweep.SweepSettings, seed: np.random.SeedSequence) -> None:
+    def __init__(
+        self, features: feature_set.FeatureSet, settings: sweep.SweepSettings, seed: np.random.SeedSequence
+    ) -> None:
         self.features, self.settings, self.seed = features, settings, seed
         self.policies = [policy for policy in settings.policies if policy != "baseline"] or ["baseline"]
         budget = min(settings.budgets, key=lambda b: abs(b - features.n / 20))

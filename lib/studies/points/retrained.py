@@ -24,7 +24,8 @@ from influaug.selection.scores import compute
 from influaug.solver import heads, logistic
 from influaug.solver.heads import Head
 
-from .sweep import Curve, FeatureSet, check_budgets, curves
+from .feature_set import FeatureSet
+from .sweep import Curve, check_budgets, curves
 
 if TYPE_CHECKING:
     from influaug.networks.featurizer import KerasFeaturizer

@@ -27,8 +27,8 @@ from ..storage import artifacts, paths
 from ..storage.keys import Stage
 from . import retrained
 from . import support_vectors as vsv
+from .feature_set import FeatureSet, row_weights
 from .study import Study
-from .sweep import FeatureSet, row_weights
 from .sweep import run as run_sweep
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _arrays(study, network, sample, accuracy):
 
 
 def feature_set(network: KerasFeaturizer, sample: Split, transformation: Transformation) -> FeatureSet:
-    """Features of a sample's training and test images and of all their copies: `sweep.FeatureSet`."""
+    """Features of a sample's training and test images and of all their copies: `feature_set.FeatureSet`."""
     k = len(transformation)
     return FeatureSet(
         originals_and_copies(network, sample.images, transformation),

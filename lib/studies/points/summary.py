@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import auc as trapezoid
 
-from ..intervals import mean_interval
+from ..intervals import mean_interval, smallest_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,9 +104,8 @@ def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
         Number of augmented points, indexed by `CURVE`; NaN where no budget is enough.
     """
     full = table.loc[table["policy"] == "full", "accuracy"].mean()
-    means = curves_only(table).groupby([*CURVE, "budget"], observed=True)["accuracy"].mean().reset_index()
-    reached = means[means["accuracy"] >= full - margin].groupby(CURVE, observed=True)["budget"].min()
-    return reached.reindex(means.set_index(CURVE).index.unique())
+    means = curves_only(table).groupby([*CURVE, "budget"], observed=True)["accuracy"].mean()
+    return smallest_within(full - means, margin)
 
 
 def refinement_gain(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
