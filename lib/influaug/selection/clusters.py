@@ -15,11 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
 from ..errors import InputError
+from .turns import places_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,11 +87,10 @@ def round_robin(order: ArrayLike, labels: ArrayLike, rng: np.random.Generator) -
     if labels.shape != (n,) or order.shape != (n,) or not np.array_equal(np.sort(order), np.arange(n)):
         raise InputError(f"order must be a permutation of the {n} points that have labels.")
     found, codes = np.unique(labels[order], return_inverse=True)
-    turn = pd.Series(codes).groupby(codes).cumcount()
-    return order[np.lexsort((rng.permutation(len(found))[codes], turn))]
+    return order[np.lexsort((rng.permutation(len(found))[codes], places_within(codes)))]
 
 
-def k_sweep(features: np.ndarray, ks: Sequence[int], seed: int) -> pd.DataFrame:
+def k_sweep(features: np.ndarray, ks: Sequence[int], seed: int) -> dict[str, list]:
     """Inertia and silhouette of `clusters` for several k.
 
     Parameters
@@ -103,9 +102,9 @@ def k_sweep(features: np.ndarray, ks: Sequence[int], seed: int) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame
-        Columns ``k``, ``inertia``, ``silhouette``, one row for each of ks in their order. The silhouette is NaN where
-        it is not defined: for one cluster, and for as many as points.
+    dict of str to list
+        ``k``, ``inertia`` and ``silhouette``, for each of ks in their order. The silhouette is NaN where it is not
+        defined: for one cluster, and for as many as points.
 
     Raises
     ------
@@ -115,13 +114,11 @@ def k_sweep(features: np.ndarray, ks: Sequence[int], seed: int) -> pd.DataFrame:
     features = as_points(features)
     _check_counts(ks, features)
     fits = [_fit(features, k, seed) for k in ks]
-    return pd.DataFrame(
-        {
-            "k": np.array(ks, dtype=int),
-            "inertia": [float(fit.inertia_) for fit in fits],
-            "silhouette": [_silhouette(features, fit.labels_) for fit in fits],
-        }
-    )
+    return {
+        "k": [int(k) for k in ks],
+        "inertia": [float(fit.inertia_) for fit in fits],
+        "silhouette": [_silhouette(features, fit.labels_) for fit in fits],
+    }
 
 
 def as_points(features: ArrayLike) -> np.ndarray:

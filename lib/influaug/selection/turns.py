@@ -29,8 +29,13 @@ def in_turn(order: np.ndarray, classes: np.ndarray, taken: np.ndarray | None = N
     order = np.asarray(order)
     of = np.asarray(classes)[order]
     counts = np.zeros(int(np.max(classes)) + 1, dtype=int) if taken is None else np.asarray(taken)
-    turn = np.empty(len(order), dtype=int)
-    for label in np.unique(of):
-        members = np.flatnonzero(of == label)
-        turn[members] = counts[label] + np.arange(len(members))
-    return order[np.argsort(turn, kind="stable")]
+    return order[np.argsort(counts[of] + places_within(of), kind="stable")]
+
+
+def places_within(groups: np.ndarray) -> np.ndarray:
+    """Each one's place among those of its group, in their order: int array [n], from 0."""
+    places = np.empty(len(groups), dtype=int)
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        places[members] = np.arange(len(members))
+    return places

@@ -205,7 +205,7 @@ def first_scores(r: Replicate) -> pd.DataFrame:
 def cluster_sweep(study: SetStudy) -> pd.DataFrame:
     """Inertia and silhouette of k-means on the first replicate's originals, at the released code's k: DataFrame."""
     f = stages.features(study.base())[0].set
-    return clusters.k_sweep(f.train[: f.n], scaled_budgets(f.n), study.seed)
+    return pd.DataFrame(clusters.k_sweep(f.train[: f.n], scaled_budgets(f.n), study.seed))
 
 
 def about(r: Replicate) -> str:

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,7 +87,7 @@ def test_an_order_must_be_a_permutation(order):
 
 def test_a_sweep_measures_every_k():
     n = len(BLOBS)
-    sweep = k_sweep(BLOBS, [1, 2, 3, 4, n], 0)
+    sweep = pd.DataFrame(k_sweep(BLOBS, [1, 2, 3, 4, n], 0))
     assert list(sweep.columns) == ["k", "inertia", "silhouette"] and sweep.k.tolist() == [1, 2, 3, 4, n]
     assert sweep.inertia.is_monotonic_decreasing and sweep.silhouette.idxmax() == 2
     assert sweep.silhouette.isna().tolist() == [True, False, False, False, True]
@@ -97,4 +98,4 @@ def test_a_sweep_measures_every_k():
 def test_a_sweep_has_the_silhouette_of_its_definition():
     x = np.array([[0.0], [1.0], [10.0], [12.0]])
     a, b = np.array([1, 1, 2, 2]), np.array([11, 10, 9.5, 11.5])
-    np.testing.assert_allclose(k_sweep(x, [2], 0).silhouette[0], np.mean((b - a) / np.maximum(a, b)))
+    np.testing.assert_allclose(k_sweep(x, [2], 0)["silhouette"][0], np.mean((b - a) / np.maximum(a, b)))
