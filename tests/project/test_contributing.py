@@ -18,10 +18,10 @@ PIECE = re.compile(r"^# (lib/\S+), (in|before) (\w+)\n(.*?)(?=^# lib/|\Z)", re.M
 
 SWEEP = """
 import numpy as np
-from influaug import figures
-from influaug.scores import ScoreOptions
-from influaug.study import Study
-from influaug.sweep import FeatureSet, run
+from influaug.selection.scores import ScoreOptions
+from studies.points import figures
+from studies.points.study import Study
+from studies.points.sweep import FeatureSet, run
 s = Study(scores=[SCORES], policies=[POLICIES], refinements=["plain"], budgets=[2, 20], n_train=40, rounds=2)
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(200, 3)), rng.integers(0, 2, 200)
@@ -36,9 +36,9 @@ USES = {
     "Add a score": SWEEP.replace("SCORES", '"doubt"').replace("POLICIES", '"random_proportional"'),
     "Add a policy of copies": """
 import numpy as np
-from influaug.greedy import Candidates
-from influaug.set_policies import SetOptions, choose
-from influaug.sweep import FeatureSet
+from influaug.selection.greedy import Candidates
+from influaug.selection.policies import SetOptions, choose
+from studies.points.sweep import FeatureSet
 rng = np.random.default_rng(0)
 y = rng.integers(0, 2, 10)
 labels = np.append(y, np.repeat(y, 3))
@@ -48,12 +48,12 @@ assert list(found) == [*range(0, 30, 3), 1, 4]
 """,
     "Add a transformation": """
 import numpy as np
-from influaug.study import Study
+from studies.points.study import Study
 images = Study(n_train=20, budgets=[2]).split(0).images
 np.testing.assert_array_equal(Study(transformation="mirror").augmentation()(images)[0], images[:, :, ::-1])
 """,
     "Add a data set": """
-from influaug.study import Study
+from studies.points.study import Study
 sample = Study(dataset="small-digits", n_train=40, budgets=[2]).split(0)
 assert sample.images.shape == (40, 8, 8, 1) and sample.provenance["title"] == "digits (8 x 8)"
 """,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitted_heads import head
-from influaug.influence import network_hessian as hessian
+from influaug.influence import head_hessian
 from influaug.influence.head_hessian import HeadHessian
 from influaug.influence.inverse import Lissa, lissa
 
@@ -39,7 +39,7 @@ def test_all_solvers_of_a_head_agree(n_classes, monkeypatch):
         g.reshape(n_classes, -1)[:, -1] -= g.reshape(n_classes, -1)[:, -1].mean()
     exact = np.linalg.solve(H.dense() + 0.05 * np.eye(len(g)), g)
     np.testing.assert_allclose(H.solve(g, 0.05), exact, rtol=1e-9)
-    monkeypatch.setattr(hessian, "LARGEST_DENSE", 0)
+    monkeypatch.setattr(head_hessian, "LARGEST_DENSE", 0)
     monkeypatch.setattr(HeadHessian, "dense", None)
     np.testing.assert_allclose(H.solve(g, 0.05), exact, rtol=1e-4, atol=1e-5 * np.abs(exact).max())
     estimated = lissa(H.sampled, g, 0.05, Lissa(seed=0, scale=3.0, depth=600, repeats=16))

@@ -1,4 +1,4 @@
-"""A small study of copies, whose features are made once for all tests that ask for it."""
+"""Fixtures of a small study of copies."""
 
 import pytest
 import yaml
@@ -11,9 +11,9 @@ BASE = {"study": "small", "n_train": 80, "epochs": 2, "replicates": 2, "transfor
 SMALL = {"sets": "small", "study": "small", "policies": ["influence"], "shares": [0.05], "wrong_labels": 0.1}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def study(tmp_path_factory):
-    """A small study whose features are made once for all tests here."""
+    """A small study whose features are made once for all tests that ask for it."""
     folder = tmp_path_factory.mktemp("shown")
     (folder / "params" / "sets").mkdir(parents=True)
     (folder / "params" / "small.yaml").write_text(yaml.safe_dump(BASE))

@@ -20,19 +20,24 @@ LEARNED = {"learned ranges", "learned networks"}
 ALL = set(STAGES)
 # File, text there, what it becomes, and the stages that then give other numbers.
 ARITHMETIC = [
-    ("logistic.py", "0.5", "0.25", ALL - {"features", "shared features"}),
-    ("heads.py", "1.0 / C", "2.0 / C", ALL - {"features", "shared features"}),
-    ("inverse.py", "damping * np.eye", "2 * damping * np.eye", {"scores", "sweep", "sets", "learned ranges"}),
-    ("influence.py", "[:, 0] ** 2", "[:, 0] ** 4", {"scores", "sweep", "sets"}),
-    ("featurizers.py", "255", "254", FEATURIZED | LEARNED),
-    ("gradients.py", "](function, [_t", "](lambda v: -function(v), [_t", {"learned networks"}),
-    ("augnet/arms.py", "flips=comparison.flips", "flips=True", LEARNED),
-    ("augnet/classifiers.py", "0.9", "0.8", LEARNED),
-    ("augnet/guessed.py", '"rotation": 1.5', '"rotation": 1.6', LEARNED),
-    ("greedy.py", "argsort(-", "argsort(", {"sets", "own data", "retrained sets"}),
-    ("policies.py", "return -s", "return s", {"sweep", "sets"}),
-    ("vsv.py", "FOLDS = 4", "FOLDS = 5", {"support vectors"}),
-    ("transformations.py", "order=1", "order=0", {"features", "own data"}),
+    ("influaug/solver/logistic.py", "0.5", "0.25", ALL - {"features", "shared features"}),
+    ("influaug/solver/heads.py", "1.0 / C", "2.0 / C", ALL - {"features", "shared features"}),
+    (
+        "influaug/influence/inverse.py",
+        "damping * np.eye",
+        "2 * damping * np.eye",
+        {"scores", "sweep", "sets", "learned ranges"},
+    ),
+    ("influaug/influence/leave_one_out.py", "[:, 0] ** 2", "[:, 0] ** 4", {"scores", "sweep", "sets"}),
+    ("influaug/networks/featurizer.py", "255", "254", FEATURIZED | LEARNED),
+    ("influaug/backend/derivatives.py", "](function, [_t", "](lambda v: -function(v), [_t", {"learned networks"}),
+    ("studies/learned/arms.py", "flips=comparison.flips", "flips=True", LEARNED),
+    ("influaug/augnet/classifiers.py", "0.9", "0.8", LEARNED),
+    ("studies/learned/guessed.py", '"rotation": 1.5', '"rotation": 1.6', LEARNED),
+    ("influaug/selection/greedy.py", "argsort(-", "argsort(", {"sets", "own data", "retrained sets"}),
+    ("influaug/selection/point_policies.py", "return -s", "return s", {"sweep", "sets"}),
+    ("studies/points/support_vectors.py", "FOLDS = 4", "FOLDS = 5", {"support vectors"}),
+    ("influaug/data/transformations.py", "order=1", "order=0", {"features", "own data"}),
 ]
 
 
@@ -60,7 +65,7 @@ def lib(tmp_path):
 
 
 def edit(lib, file, old, new):
-    path = lib / "influaug" / file
+    path = lib / file
     text = path.read_text()
     assert old in text, f"{file} has no {old!r} to be changed"
     path.write_text(text.replace(old, new))
@@ -79,7 +84,7 @@ def test_other_arithmetic_gives_other_keys(lib, file, old, new, stages):
 
 def test_edited_code_is_in_the_key_until_it_is_accepted(lib, monkeypatch):
     stage = keys.Stage("sweep", 1, ("head",), STAGES["sweep"].code)
-    edit(lib, "heads.py", "1.0 / C", "2.0 / C")
+    edit(lib, "influaug/solver/heads.py", "1.0 / C", "2.0 / C")
     study = kind_of({"study": "a"})()
     before = stage.key(study)
     edited = keys.Stage("sweep", 1, ("head",), STAGES["sweep"].code)
@@ -95,7 +100,7 @@ def test_words_about_code_are_in_no_key(lib):
     for path in lib.rglob("*.py"):
         text = re.sub(r'(:\n +)"""', r'\1"""More words. ', path.read_text())
         path.write_text("# A comment.\n" + text.replace("-> np.ndarray", "-> object"))
-    edit(lib, "sweep.py", "must rise from at least 1", "must be right")
+    edit(lib, "studies/points/sweep.py", "must rise from at least 1", "must be right")
     assert changed(lib) == set()
 
 
@@ -103,19 +108,23 @@ def test_code_can_be_renamed(lib):
     for path in lib.rglob("*.py"):
         text = re.sub(r"\brow_weights\b", "weights_of_rows", path.read_text())
         path.write_text(re.sub(r"\bin_turn\b", "taking_turns", text))
-    edit(lib, "policies.py", "noise", "gumbel_noise")
+    edit(lib, "influaug/selection/point_policies.py", "noise", "gumbel_noise")
     assert changed(lib) == set()
 
 
 ADDITIONS = [
-    ("policies.py", "POINT_POLICIES = {\n", '"squared": by_any_score("squared", lambda s: 2 * _log(s), True),'),
-    ("scores.py", "SCORES = {\n", '"doubt": margin,'),
-    ("transformations.py", "BUILDERS = {\n", '"mirror": rotate,'),
-    ("sources.py", "READERS = {\n", '"small-digits": None,'),
     (
-        "set_policies.py",
+        "influaug/selection/point_policies.py",
+        "POINT_POLICIES = {\n",
+        '"squared": by_any_score("squared", lambda s: 2 * _log(s), True),',
+    ),
+    ("influaug/selection/scores.py", "SCORES = {\n", '"doubt": margin,'),
+    ("influaug/data/transformations.py", "BUILDERS = {\n", '"mirror": rotate,'),
+    ("influaug/data/sources.py", "READERS = {\n", '"small-digits": None,'),
+    (
+        "influaug/selection/policies.py",
         "POLICIES = {\n",
-        '"first": Policy("first copies", "copy", "chosen", set_rules.random_copies),',
+        '"first": Policy("first copies", "copy", "chosen", rules.random_copies),',
     ),
 ]
 
