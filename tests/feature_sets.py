@@ -3,7 +3,7 @@
 import numpy as np
 
 from problems import problem
-from studies.points.sweep import FeatureSet
+from studies.points.feature_set import FeatureSet
 
 K = 2
 

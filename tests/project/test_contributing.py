@@ -21,7 +21,8 @@ import numpy as np
 from influaug.selection.scores import ScoreOptions
 from studies.points import figures
 from studies.points.study import Study
-from studies.points.sweep import FeatureSet, run
+from studies.points.feature_set import FeatureSet
+from studies.points.sweep import run
 s = Study(scores=[SCORES], policies=[POLICIES], refinements=["plain"], budgets=[2, 20], n_train=40, rounds=2)
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(200, 3)), rng.integers(0, 2, 200)
@@ -38,7 +39,7 @@ USES = {
 import numpy as np
 from influaug.selection.greedy import Candidates
 from influaug.selection.policies import SetOptions, choose
-from studies.points.sweep import FeatureSet
+from studies.points.feature_set import FeatureSet
 rng = np.random.default_rng(0)
 y = rng.integers(0, 2, 10)
 labels = np.append(y, np.repeat(y, 3))

@@ -21,15 +21,30 @@ LATE = {"pandas", "keras", "tensorflow", "jax", "torch", "imgaug", "cv2", "autog
 PRIVATE = {
     "influaug.augnet.as_published": {"_round", "_seeds"},
     "influaug.augnet.classifiers": {
-        *{"_JIT", "_checked_images", "_checked_labels", "_layer_seeds", "_check", "_Maker", "_check_number"},
+        "_JIT",
+        "_Maker",
+        "_check",
+        "_check_number",
         "_check_whole",
+        "_checked_images",
+        "_checked_labels",
+        "_layer_seeds",
     },
+    "influaug.augnet.folds": {"_JIT"},
+    "influaug.augnet.learning": {"_JIT", "_check_number", "_check_whole"},
+    "influaug.augnet.network": {"_checked_images", "_checked_labels", "_seeds", "_without_tracing_warnings"},
+    "influaug.augnet.pretraining": {"_JIT", "_check_number", "_check_whole", "_seeds"},
+    "influaug.augnet.ranges": {"_check_number", "_check_whole", "_checked_shape", "_seeds"},
+    "influaug.augnet.series": {"_check_whole", "_seeds"},
+    "influaug.networks.training": {"_checked_images", "_checked_labels"},
+    "studies.learned.arms": {"_without_tracing_warnings"},
+    "studies.learned.guessed": {"_seeds"},
 }
 """Names with an underscore that modules import from others today: none may be added, and those that go leave this."""
 
 
 class Import(NamedTuple):
-    """One imported module or name: by which module, at which level of it, and the name with its underscore if private."""
+    """One imported module: by which module, whether in a function, and the name imported from it if that is private."""
 
     importer: str
     imported: str
@@ -130,7 +145,7 @@ def private(found):
 
 
 def test_no_module_imports_a_private_name_of_another():
-    assert private(OURS) == PRIVATE
+    assert private(OURS) == PRIVATE, "Give what others need a public name; take what has one out of PRIVATE."
 
 
 MODULES = {

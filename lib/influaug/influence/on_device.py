@@ -12,7 +12,7 @@ from ..solver.accelerated import in_blocks, tensor, weighted_grams
 from .inverse import factor
 
 if TYPE_CHECKING:
-    from ..selection.scores import Head
+    from ..solver.heads import Head
 
 ops = keras.ops
 

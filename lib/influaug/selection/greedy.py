@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from ..errors import InputError
 from ..influence.leave_one_out import point_gradients
-from ..solver import heads, logistic
+from ..solver import engines, heads, logistic
 from .turns import in_turn
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def select(
     balanced : bool
         Whether the classes take turns, so that their numbers among what is chosen differ by at most one.
     engine : {'numpy', 'keras'}, optional
-        Of the exact fits, see `logistic.engine_of`. They are of one model each, in which a GPU gains little: without
+        Of the exact fits, see `engines.engine_of`. They are of one model each, in which a GPU gains little: without
         one asked for, here or by the environment, the engine is ``numpy`` on every device.
 
     Returns
@@ -152,10 +152,10 @@ def select(
     ------
     InputError
         An unknown score or level, a budget, batch or refit_every that is no whole number in range, or an engine that
-        `logistic.engine_of` refuses.
+        `engines.engine_of` refuses.
     """
     _check(score, level, batch, refit_every)
-    engine = logistic.engine_of(engine, gains=False)
+    engine = engines.engine_of(engine, gains=False)
     units = candidates.source if level == "point" else np.arange(len(candidates.source))
     left = np.unique(units)
     budget = _checked_budget(budget, len(left), level)

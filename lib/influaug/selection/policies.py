@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..solver import logistic
-from . import rules as set_rules
+from . import rules
 from .greedy import Candidates
 from .point_policies import ANY, POINT_POLICIES, RELEASED_CODE, Policy
+from .rules import SetOptions
 from .scores import SCORES
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _second_name(of, score, meaning):
 
 
 def _clustered(by, score, meaning):
-    rule = partial(set_rules.by_points, by=POINT_POLICIES[by], clustered=True)
+    rule = partial(rules.by_points, by=POINT_POLICIES[by], clustered=True)
     return Policy(meaning, "point", "chosen", rule, score, random=True, needs_clusters=True, source=RELEASED_CODE)
 
 
@@ -48,7 +48,7 @@ def _k_dpp(score, meaning):
         meaning,
         "point",
         "chosen",
-        set_rules.k_dpp,
+        rules.k_dpp,
         score,
         balances=False,
         random=True,
@@ -58,7 +58,7 @@ def _k_dpp(score, meaning):
 
 
 def _pooled(meaning, pool, **more):
-    return Policy(meaning, "copy", "pool", set_rules.greedily, "influence", pool=pool, **more)
+    return Policy(meaning, "copy", "pool", rules.greedily, "influence", pool=pool, **more)
 
 
 def _of_all(meaning, rule, score, **more):
@@ -70,7 +70,7 @@ ALIASES = {"deterministic": "deterministic_proportional", "random": "random_prop
 POLICIES = {
     **POINT_POLICIES,
     "random_points": _second_name("baseline", None, "all copies of random points"),
-    "random_copies": Policy("copies at random", "copy", "chosen", set_rules.random_copies, random=True),
+    "random_copies": Policy("copies at random", "copy", "chosen", rules.random_copies, random=True),
     "loss": _second_name("deterministic_proportional", "loss", "points by falling loss"),
     "influence": _second_name("deterministic_proportional", "influence", "points by falling influence"),
     "influence_random": _second_name("random_proportional", "influence", "points drawn in proportion to influence"),
@@ -80,71 +80,30 @@ POLICIES = {
     ),
     "k_dpp": _k_dpp(None, "points drawn by a k-DPP"),
     "k_dpp_influence": _k_dpp("influence", "points drawn by a k-DPP weighted by influence"),
-    "held_out_up": _of_all("copies by held-out influence, once", set_rules.held_out, "up_loss", random=True),
+    "held_out_up": _of_all("copies by held-out influence, once", rules.held_out, "up_loss", random=True),
     "held_out_aug": _of_all(
-        "copies by held-out influence less their originals', once", set_rules.held_out, "aug_loss", random=True
+        "copies by held-out influence less their originals', once", rules.held_out, "aug_loss", random=True
     ),
-    "one_shot": _of_all("copies by in-sample influence, once", partial(set_rules.greedily, one_shot=True), "influence"),
-    "greedy_influence": _of_all(
-        "copies by in-sample influence, scored again and again", set_rules.greedily, "influence"
-    ),
-    "greedy_loss": _of_all("copies by loss, scored again and again", set_rules.greedily, "loss"),
+    "one_shot": _of_all("copies by in-sample influence, once", partial(rules.greedily, one_shot=True), "influence"),
+    "greedy_influence": _of_all("copies by in-sample influence, scored again and again", rules.greedily, "influence"),
+    "greedy_loss": _of_all("copies by loss, scored again and again", rules.greedily, "loss"),
     "greedy_self_influence": _of_all(
-        "copies by leave-one-out influence, scored again and again", set_rules.greedily, "self_influence"
+        "copies by leave-one-out influence, scored again and again", rules.greedily, "self_influence"
     ),
-    "greedy_hybrid": _of_all("copies by in-sample influence up to 2%, then by loss", set_rules.greedily, "hybrid"),
+    "greedy_hybrid": _of_all("copies by in-sample influence up to 2%, then by loss", rules.greedily, "hybrid"),
     "greedy_points": Policy(
         "points by their copies' in-sample influence, again and again",
         "point",
         "all",
-        set_rules.greedy_points,
+        rules.greedy_points,
         "influence",
     ),
-    "pool_influence": _pooled("greedy influence in a pool of influential points", set_rules.pool_by_influence),
+    "pool_influence": _pooled("greedy influence in a pool of influential points", rules.pool_by_influence),
     "pool_clusters": _pooled(
-        "greedy influence in a pool, a point a cluster", set_rules.pool_by_clusters, random=True, needs_clusters=True
+        "greedy influence in a pool, a point a cluster", rules.pool_by_clusters, random=True, needs_clusters=True
     ),
-    "pool_random": _pooled("greedy influence in a pool of random points", set_rules.pool_at_random, random=True),
+    "pool_random": _pooled("greedy influence in a pool of random points", rules.pool_at_random, random=True),
 }
-
-
-@dataclass(frozen=True)
-class SetOptions:
-    """What the policies need to know.
-
-    Attributes
-    ----------
-    C : float
-        Inverse regularisation strength of the head.
-    pool : float
-        Share of the points whose copies are generated for the policies of a pool.
-    clusters : int
-        k of k-means, fewer if there are not so many points.
-    folds : int
-        Of held-out influence.
-    kernel : str
-        Of the k-DPP, see `kdpp.kernel`.
-    refit_every : int
-        See `greedy.select`.
-    engine : {'numpy', 'keras'}, optional
-        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
-
-    Raises
-    ------
-    InputError
-        An unknown engine.
-    """
-
-    C: float = 10.0
-    pool: float = 0.25
-    clusters: int = 50
-    folds: int = 5
-    kernel: str = "cosine"
-    refit_every: int = 64
-    engine: str | None = None
-
-    def __post_init__(self) -> None:
-        logistic.check_engine(self.engine)
 
 
 def names() -> list[str]:
@@ -195,7 +154,7 @@ def choose(
     m = len(candidates.source)
     if not len(budgets) or list(budgets) != sorted(set(budgets)) or budgets[0] < 0 or budgets[-1] > m:
         raise InputError(f"budgets must rise from at least 0 to at most the {m} copies, not {list(budgets)}.")
-    task = set_rules.Task(candidates, budgets, options, policy.score, balanced)
+    task = rules.Task(candidates, budgets, options, policy.score, balanced)
     if policy.pool is None:
         return _picked(policy, task, rng).sets
     # What greedy influence reduces, the mean loss, is over what has been generated.
@@ -206,7 +165,7 @@ def choose(
 
 
 def _picked(policy, task, rng):
-    rule = policy.choose or partial(set_rules.by_points, by=policy)
+    rule = policy.choose or partial(rules.by_points, by=policy)
     return rule(task, rng)
 
 
@@ -216,7 +175,7 @@ def generated(name: str, candidates: Candidates, chosen: np.ndarray, options: Se
     if policy.generates == "chosen":
         return len(chosen)
     m, n = len(candidates.source), len(candidates.labels)
-    return m if policy.generates == "all" else round(m * set_rules.pool_size(n, options) / n)
+    return m if policy.generates == "all" else round(m * rules.pool_size(n, options) / n)
 
 
 @dataclass(frozen=True)
@@ -344,7 +303,7 @@ class Chooser:
 
     def _task(self, candidates, budgets):
         score = self.score if self.policy.score == ANY else self.policy.score
-        return set_rules.Task(candidates, budgets, self.options, score, self.balanced)
+        return rules.Task(candidates, budgets, self.options, score, self.balanced)
 
 
 def _without_copies(features, labels):

@@ -16,19 +16,56 @@ from sklearn.model_selection import StratifiedKFold
 from ..errors import InputError
 from ..influence.head_hessian import HeadHessian
 from ..influence.validation import validation_influence
-from ..solver import heads, logistic
-from . import clusters, greedy, kdpp
-from . import point_policies as policies
-from .scores import Head, ScoreOptions, compute
+from ..solver import engines, heads, logistic
+from ..solver.heads import Head
+from . import clusters, greedy, kdpp, point_policies
+from .scores import ScoreOptions, compute
 from .turns import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .policies import SetOptions
-
 RIDGE = 1e-6
 """Added to the diagonal of a k-DPP's kernel, whose largest entry is about 1: it then has full rank, and any k."""
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """What the policies need to know.
+
+    Attributes
+    ----------
+    C : float
+        Inverse regularisation strength of the head.
+    pool : float
+        Share of the points whose copies are generated for the policies of a pool.
+    clusters : int
+        k of k-means, fewer if there are not so many points.
+    folds : int
+        Of held-out influence.
+    kernel : str
+        Of the k-DPP, see `kdpp.kernel`.
+    refit_every : int
+        See `greedy.select`.
+    engine : {'numpy', 'keras'}, optional
+        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
+
+    Raises
+    ------
+    InputError
+        An unknown engine.
+    """
+
+    C: float = 10.0
+    pool: float = 0.25
+    clusters: int = 50
+    folds: int = 5
+    kernel: str = "cosine"
+    refit_every: int = 64
+    engine: str | None = None
+
+    def __post_init__(self) -> None:
+        engines.check_engine(self.engine)
 
 
 @dataclass(frozen=True)
@@ -40,7 +77,7 @@ class Task:
     candidates : greedy.Candidates
     budgets : sequence of int
         Numbers of copies, rising, from 0 to all.
-    options : set_policies.SetOptions
+    options : SetOptions
     score : str or None
         What it orders by, see `policies.Policy`.
     balanced : bool
@@ -99,14 +136,14 @@ def point_scores(candidates: greedy.Candidates, score: str, options: SetOptions)
     return compute(score, head, len(labels), ScoreOptions(C=C, engine=engine))
 
 
-def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, clustered: bool = False) -> Picked:
+def by_points(task: Task, rng: np.random.Generator, by: point_policies.Policy, clustered: bool = False) -> Picked:
     """Kuchnik & Smith's policies: points in the order of a score that is computed once.
 
     Parameters
     ----------
     task : Task
     rng : numpy.random.Generator
-    by : policies.Policy
+    by : point_policies.Policy
         With the key that makes an order of the scores.
     clustered : bool
         Whether k-means clusters of the points take turns, as in the released code.
@@ -116,7 +153,7 @@ def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, cluster
     Picked
     """
     candidates, n = task.candidates, len(task.candidates.labels)
-    order = policies.order_of(by, np.zeros(n) if task.score is None else task.point_scores, rng)
+    order = point_policies.order_of(by, np.zeros(n) if task.score is None else task.point_scores, rng)
     if clustered:
         found = clusters.clusters(candidates.features, min(task.options.clusters, n), _seed(rng))
         order = clusters.round_robin(order, found, rng)
@@ -169,7 +206,7 @@ def pool_size(n: int, options: SetOptions) -> int:
 
 def pool_by_influence(task: Task, rng: np.random.Generator) -> np.ndarray:
     """The points of the largest influence: int array."""
-    falling = policies.order("deterministic_proportional", task.point_scores, rng)
+    falling = point_policies.order("deterministic_proportional", task.point_scores, rng)
     return falling[: pool_size(len(falling), task.options)]
 
 

@@ -13,31 +13,11 @@ from sklearn.svm import LinearSVC
 from ..errors import InputError
 from ..influence.inverse import factor
 from ..influence.leave_one_out import self_influence
-from ..solver.heads import hessian, losses
-from ..solver.logistic import check_engine, engine_of
+from ..solver.engines import check_engine, engine_of
+from ..solver.heads import Head, hessian, losses
 
 GAINS = 1e10
 """Multiplications of an influence from which on a GPU is taken for it by default: one to three seconds of a core."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """A fitted linear head and the rows it was fitted on.
-
-    Attributes
-    ----------
-    x : array [N, d + 1]
-        Features with the constant column; the points to score come first, copies in use after them.
-    labels : int array [N]
-    weights : array [N]
-    theta : array [K, d + 1]
-        Minimiser of the weighted objective.
-    """
-
-    x: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
-    theta: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -56,7 +36,7 @@ class ScoreOptions:
     margin : str
         ``"hardest"``: points nearest to the boundary score highest. ``"easiest"``: |margin|, the released code's.
     engine : {'numpy', 'keras'}, optional
-        Of influence, and of the fits of a sweep with these options, see `logistic.engine_of`; by default influence is
+        Of influence, and of the fits of a sweep with these options, see `engines.engine_of`; by default influence is
         computed on a GPU only from `GAINS` on.
 
     Raises

@@ -7,7 +7,7 @@ large products where L-BFGS needs many small ones. Steps are taken in float32; p
 computed in float64, and models that miss their tolerance go on in float64.
 
 All points are used in every fit, so that shapes stay what they are: what runs often is compiled once for each size of
-the grid. Devices without float64, as Apple's GPUs, are refused (`influaug.solver.logistic.engine_of`).
+the grid. Devices without float64, as Apple's GPUs, are refused (`influaug.solver.engines.engine_of`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..backend import compiled, full_precision, keras
 from . import heads
-from .logistic import MOST_PRODUCTS, MOST_STEPS, REFRESH
+from .engines import MOST_PRODUCTS, MOST_STEPS, REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import Callable

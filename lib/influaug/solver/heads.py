@@ -9,10 +9,32 @@ x = [features, 1].
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 ROWS = 500
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fitted linear head and the rows it was fitted on.
+
+    Attributes
+    ----------
+    x : array [N, d + 1]
+        Features with the constant column; the points to score come first, copies in use after them.
+    labels : int array [N]
+    weights : array [N]
+    theta : array [K, d + 1]
+        Minimiser of the weighted objective.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    theta: np.ndarray
 
 
 def with_intercept(features: np.ndarray) -> np.ndarray:

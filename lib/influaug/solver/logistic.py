@@ -12,14 +12,12 @@ of a fit share one; heads too wide for that have one block a class and take trun
 
 That is the engine ``numpy``, the processor's. The engine ``keras`` (`influaug.solver.accelerated`) minimises the same
 objectives to the same certified gap on Keras's device, by truncated Newton steps of all models at once; which of the
-two is taken when, `engine_of` says. Two minimisers within one gap differ by about its square root: at the default
+two is taken when, `influaug.solver.engines` says. Two minimisers within one gap differ by about its square root: at the default
 tolerance the engines' parameters agree to 1e-5 of their size or a little worse, from 1e-20 on to 1e-8.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +30,7 @@ from threadpoolctl import ThreadpoolController
 from ..errors import InputError
 from . import heads
 from .blas import single_thread
+from .engines import MOST_PRODUCTS, MOST_STEPS, REFRESH, engine_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,68 +40,14 @@ if TYPE_CHECKING:
 
 ROWS = 4096
 """Rows a block: the working memory of a step is this many numbers a model and class."""
-REFRESH = (4, 9, 15, 25, 40)
-"""Steps at which the models that are still open get the inverse of their present mean Hessian."""
-MOST_STEPS = 60
 WORST_CONDITION = 1e5
 """Of a Hessian, for products with it in float32 to tell how far a model is from its minimum."""
 LARGEST_OWN = 1200
 """Parameters of a softmax head up to which every group of models has an inverse of its own; beyond, all share one."""
 LARGEST_FULL = 6000
 """Parameters of a softmax head up to which H0 is a full inverse; beyond, one block a class."""
-MOST_PRODUCTS = 1000
-ENGINES = ("numpy", "keras")
-ENGINE_VARIABLE = "INFLUAUG_ENGINE"
 _CERTIFIED = 0.3
 # Share of the tolerance that the computed decrement must meet.
-
-
-def engine_of(engine: str | None = None, gains: bool = True) -> str:
-    """The engine that is taken: what is asked for, else what the environment's INFLUAUG_ENGINE says, else a default.
-
-    The default is ``keras`` where Keras has been imported already and its default device is a GPU with float64, else
-    ``numpy``; Keras is imported for nothing but an engine ``keras`` that was asked for, here or by the variable.
-
-    Parameters
-    ----------
-    engine : {'numpy', 'keras'}, optional
-    gains : bool
-        Whether there is enough work for a GPU to save time; the default is ``numpy`` if not.
-
-    Raises
-    ------
-    InputError
-        An unknown engine, here or in the variable, or ``keras`` where Keras's device has no float64: a model could not
-        be certified there.
-    """
-    check_engine(engine)
-    asked = engine or _engine_of_environment()
-    if asked == "keras":
-        from ..backend import check_double_precision
-
-        check_double_precision()
-    return asked or ("keras" if gains and _gpu_in_use() else "numpy")
-
-
-def check_engine(engine: str | None, what: str = "engine") -> None:
-    """Refuse what is neither None nor one of `ENGINES`."""
-    if engine is not None and engine not in ENGINES:
-        raise InputError(f"{what} is {engine!r}; it must be one of {', '.join(ENGINES)}, or left out.")
-
-
-def _engine_of_environment():
-    engine = os.environ.get(ENGINE_VARIABLE) or None
-    check_engine(engine, f"The environment variable {ENGINE_VARIABLE}")
-    return engine
-
-
-def _gpu_in_use():
-    """Whether Keras has been imported and computes on a GPU that has float64."""
-    if "keras" not in sys.modules:
-        return False
-    from ..backend import has_double_precision, has_gpu
-
-    return has_gpu() and has_double_precision()
 
 
 @dataclass(frozen=True)
@@ -157,13 +102,13 @@ class Solver:
     merge_equal : bool
         Solve models with equal weights once.
     engine : {'numpy', 'keras'}, optional
-        What computes, see `engine_of`; ``keras`` places the points on its device once, and its first fit is slow where
+        What computes, see `engines.engine_of`; ``keras`` places the points on its device once, and its first fit is slow where
         functions get compiled.
 
     Raises
     ------
     InputError
-        Shapes that do not fit, features that are not finite, or what `engine_of` refuses.
+        Shapes that do not fit, features that are not finite, or what `engines.engine_of` refuses.
     """
 
     def __init__(

@@ -20,12 +20,12 @@ from influaug.selection.greedy import Candidates, select
 from influaug.selection.policies import choose
 from influaug.solver import heads, logistic
 
+from ..intervals import mean_interval
 from ..pages.escaping import markdown_text, title_and_note
 from ..points import stages
-from ..points.summary import mean_interval
-from ..points.sweep import FeatureSet, scaled_budgets
+from ..points.feature_set import FeatureSet, added_weights, tested
+from ..points.sweep import scaled_budgets
 from .study import SetStudy, problem
-from .sweep import added_weights, tested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

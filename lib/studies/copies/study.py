@@ -17,7 +17,7 @@ from influaug.errors import InputError
 from influaug.files import sealed
 from influaug.selection import kdpp
 from influaug.selection.policies import SetOptions, policy_of
-from influaug.solver import logistic
+from influaug.solver import engines
 
 from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from ..points import stages
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from influaug.data.datasets import Dataset
 
-    from ..points.sweep import FeatureSet
+    from ..points.feature_set import FeatureSet
 
 
 class SetStudy(Experiment):
@@ -101,13 +101,13 @@ def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[Feat
     Parameters
     ----------
     study : SetStudy
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
         Of the base study.
     replicate : int
 
     Returns
     -------
-    sweep.FeatureSet, bool array [n] or None
+    feature_set.FeatureSet, bool array [n] or None
     """
     if study.rare_class is not None:
         rng = study.rng(replicate, "rare class")
@@ -129,7 +129,7 @@ def table(study: SetStudy) -> pd.DataFrame:
     found = artifacts.read_table(path, key)
     if found is None:
         # An engine that the environment asks for in vain is refused before networks are trained.
-        logistic.engine_of()
+        engines.engine_of()
         features = cache(lambda: stages.features(base))
         parts = [_replicate(study, features, dataset, r, keys[r]) for r in tqdm(range(base.replicates), "replicates")]
         found = pd.concat(parts, ignore_index=True)

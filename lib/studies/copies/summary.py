@@ -12,9 +12,10 @@ import pandas as pd
 
 from influaug.selection.policies import policy_of
 
+from ..intervals import by_share, mean_interval, smallest_within
 from ..pages.escaping import markdown_text, styled, title_and_note
-from ..points.report import percent
-from ..points.summary import REFERENCES, by_share, mean_interval
+from ..pages.words import percent
+from ..points.summary import REFERENCES
 from ..storage import artifacts, paths
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
 
     NaN where no share of the table is enough.
     """
-    gap = below_full(table)["mean"].reset_index()
-    reached = gap[gap["mean"] <= margin].groupby("policy")["share"].min()
-    return reached.reindex(gap["policy"].unique())
+    return smallest_within(below_full(table)["mean"], margin)
 
 
 def of_policies(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,9 @@ from tqdm.auto import tqdm
 
 from influaug.errors import InputError
 from influaug.selection.policies import SetOptions, choose, generated
-from influaug.solver import heads, logistic
+from influaug.solver import engines, logistic
 
-if TYPE_CHECKING:
-    from ..points.sweep import FeatureSet
+from ..points.feature_set import FeatureSet, added_weights, tested
 
 REFERENCES = ("none", "full")
 
@@ -63,7 +61,7 @@ def run(
 
     Parameters
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     settings : SetSweepSettings
     seed : numpy.random.SeedSequence
         A child for each policy, by its place in the settings.
@@ -81,9 +79,9 @@ def run(
     Raises
     ------
     InputError
-        Shares out of range, what a policy refuses, or an engine that `logistic.engine_of` refuses.
+        Shares out of range, what a policy refuses, or an engine that `engines.engine_of` refuses.
     """
-    engine = logistic.engine_of(settings.options.engine)
+    engine = engines.engine_of(settings.options.engine)
     candidates = features.candidates
     choices = [_Choice("none", 0.0, np.arange(0), 0.0), _Choice("full", 1.0, np.arange(len(candidates.source)), 0.0)]
     children = seed.spawn(len(settings.policies))
@@ -110,23 +108,6 @@ def _chosen(name, candidates, settings, rng):
     sets = choose(name, candidates, budgets, settings.options, rng)
     seconds = perf_counter() - started
     return [_Choice(name, share, copies, seconds) for share, copies in zip(settings.shares, sets, strict=True)]
-
-
-def added_weights(features: FeatureSet, chosen: np.ndarray) -> np.ndarray:
-    """Weights of all rows of a `sweep.FeatureSet`, 1 for originals and chosen copies, else 0: [n + n k]."""
-    weights = np.zeros(len(features.labels))
-    weights[: features.n] = 1.0
-    weights[features.n + chosen] = 1.0
-    return weights
-
-
-def tested(features: FeatureSet, theta: np.ndarray) -> pd.DataFrame:
-    """Accuracies of models [m, K, d + 1], a row each: of all test rows, of the originals, of each class."""
-    hits = heads.predict(features.x_test, theta) == features.test_labels
-    found = {"accuracy": hits.mean(axis=1), "accuracy_original": hits[:, : features.n_test].mean(axis=1)}
-    for label in np.unique(features.test_labels):
-        found[f"accuracy_{label}"] = hits[:, features.test_labels == label].mean(axis=1)
-    return pd.DataFrame(found)
 
 
 def _about(choice, candidates, options, wrong):

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from influaug.errors import InputError
 from influaug.files import sealed, writing
 
-from ..points.summary import mean_interval
+from ..intervals import mean_interval
 from ..storage import artifacts
 from ..storage.keys import Stage
 from .ablations import ABLATIONS

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ..intervals import mean_interval
 from ..pages.escaping import styled
-from .summary import area_under_curve, by_seed, mean_interval
+from .summary import area_under_curve, by_seed
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

@@ -12,7 +12,8 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 
-from . import figures, sweep
+from ..pages import looks
+from . import feature_set, figures, sweep
 from .summary import with_intervals
 
 if TYPE_CHECKING:
@@ -47,14 +48,16 @@ class Explorer:
 
     Parameters
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     settings : sweep.SweepSettings
         Its scores and policies can be chosen; its budgets are those of the curves, its rounds those of the policies.
     seed : numpy.random.SeedSequence
         As of `sweep.run`; the same for every choice, so that choices are paired.
     """
 
-    def __init__(self, features: sweep.FeatureSet, settings: sweep.SweepSettings, seed: np.random.SeedSequence) -> None:
+    def __init__(
+        self, features: feature_set.FeatureSet, settings: sweep.SweepSettings, seed: np.random.SeedSequence
+    ) -> None:
         self.features, self.settings, self.seed = features, settings, seed
         self.policies = [policy for policy in settings.policies if policy != "baseline"] or ["baseline"]
         budget = min(settings.budgets, key=lambda b: abs(b - features.n / 20))
@@ -85,7 +88,7 @@ class Explorer:
             f"{choice.budget} points by {choice.score}: {100 * at[choice.policy]:.2f}%, "
             f"random points {100 * at['baseline']:.2f}% (C = {choice.C:g})"
         )
-        figures.outside_legend(ax)
+        looks.outside_legend(ax)
         plt.close(fig)
         return fig
 
@@ -101,7 +104,7 @@ class Explorer:
         -------
         ipywidgets.VBox
         """
-        policies = [(figures.LOOK[policy][2], policy) for policy in self.policies]
+        policies = [(looks.LOOK[policy].label, policy) for policy in self.policies]
         later = {"continuous_update": False}
         parts = {
             "score": widgets.Dropdown(options=self.settings.scores, value=self.first.score, description="score"),

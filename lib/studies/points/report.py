@@ -9,17 +9,18 @@ import pandas as pd
 
 from influaug.files import sealed, writing
 
-from ..pages.escaping import markdown_text, styled
+from ..intervals import mean_interval
+from ..pages import looks
+from ..pages.escaping import markdown_text
+from ..pages.words import percent, signed
 from ..storage import artifacts, provenance
 from . import figures
 from .study import NOTEBOOKS
-from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
+from .summary import CURVE, enough, paired_gain, with_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
-
-    from pandas.io.formats.style import Styler
 
     from .study import Study
 
@@ -46,29 +47,6 @@ def settings(study: Study) -> str:
     seeds = f"{study.replicates} replicates x {study.rounds} rounds"
     network = study.trained_network.stem if study.trained_network else study.network
     return f"{network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
-
-
-def percent(mean: float, half_width: float, digits: int = 2) -> str:
-    """A share and its half width as percent: '97.91 ± 0.12'."""
-    interval = "" if pd.isna(half_width) else f" ± {100 * half_width:.{digits}f}"
-    return f"{100 * mean:.{digits}f}{interval}"
-
-
-def signed(gain: pd.Series) -> str:
-    """A gain (a row of `summary.with_intervals`) in percentage points: '+0.85 ± 0.34'."""
-    return f"{'+' if gain['mean'] >= 0 else ''}{percent(gain['mean'], gain['half_width'])}"
-
-
-def sortable(table: pd.DataFrame, formats: dict[str, Any]) -> Styler:
-    """A table whose rows a page sorts and filters: Styler, without the index.
-
-    Parameters
-    ----------
-    table : DataFrame
-    formats : dict of str to str
-        A format by column; missing numbers are shown empty.
-    """
-    return styled(table, formats).hide(axis="index").set_table_attributes('class="sortable"')
 
 
 def main_score(study: Study) -> str:
@@ -140,7 +118,7 @@ def _plain(study, policy):
 
 
 def _words(study, policy):
-    name = figures.LOOK[policy][2]
+    name = looks.LOOK[policy].label
     return name if policy == "baseline" else f"{main_score(study)}, {name}"
 
 
@@ -193,8 +171,8 @@ def publish(study: Study, sweep: pd.DataFrame) -> dict[str, Any]:
 
 
 def _write_curve(study, sweep):
-    with plt.style.context(figures.STYLE), writing.replacing(study.folder / "curve.png") as temporary:
+    with plt.style.context(looks.STYLE), writing.replacing(study.folder / "curve.png") as temporary:
         fig, ax = plt.subplots(figsize=(7.2, 3.8))
-        figures.outside_legend(figures.policy_curves(ax, sweep, main_score(study), HEADLINE))
+        looks.outside_legend(figures.policy_curves(ax, sweep, main_score(study), HEADLINE))
         fig.savefig(temporary)
         plt.close(fig)

@@ -20,10 +20,12 @@ from influaug.data.datasets import Split
 from influaug.data.transformations import Transformation, expand
 from influaug.files import sealed
 from influaug.selection.point_policies import order
-from influaug.selection.scores import Head, compute
+from influaug.selection.scores import compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
 
-from .sweep import Curve, FeatureSet, check_budgets, curves
+from .feature_set import FeatureSet
+from .sweep import Curve, check_budgets, curves
 
 if TYPE_CHECKING:
     from influaug.networks.featurizer import KerasFeaturizer

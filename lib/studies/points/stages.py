@@ -18,16 +18,17 @@ from tqdm.auto import tqdm
 
 from influaug.errors import InputError
 from influaug.files import sealed, writing
-from influaug.selection.scores import Head, ScoreOptions, compute
-from influaug.solver import heads, logistic
+from influaug.selection.scores import ScoreOptions, compute
+from influaug.solver import engines, heads, logistic
+from influaug.solver.heads import Head
 
 from ..pages.escaping import markdown_text
 from ..storage import artifacts, paths
 from ..storage.keys import Stage
 from . import retrained
 from . import support_vectors as vsv
+from .feature_set import FeatureSet, row_weights
 from .study import Study
-from .sweep import FeatureSet, row_weights
 from .sweep import run as run_sweep
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _stored_table(study, dataset, name, key, compute):
     table = artifacts.read_table(path, key)
     if table is None:
         # An engine that the environment asks for in vain is refused before networks are trained.
-        logistic.engine_of()
+        engines.engine_of()
         started = perf_counter()
         table = compute()
         artifacts.write_table(path, _about(study, key, dataset, started), table)
@@ -200,7 +201,7 @@ def _arrays(study, network, sample, accuracy):
 
 
 def feature_set(network: KerasFeaturizer, sample: Split, transformation: Transformation) -> FeatureSet:
-    """Features of a sample's training and test images and of all their copies: `sweep.FeatureSet`."""
+    """Features of a sample's training and test images and of all their copies: `feature_set.FeatureSet`."""
     k = len(transformation)
     return FeatureSet(
         originals_and_copies(network, sample.images, transformation),

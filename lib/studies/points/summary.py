@@ -11,24 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 from sklearn.metrics import auc as trapezoid
+
+from ..intervals import mean_interval, smallest_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
 
 CURVE = ["score", "policy", "update", "downweight"]
 REFERENCES = ["none", "full"]
-
-
-def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Mean of independent values and the half width of its Student-t interval (NaN for a single value)."""
-    values = np.asarray(values, dtype=np.float64)
-    m = len(values)
-    half = student.ppf(0.5 + level / 2, m - 1) * values.std(ddof=1) / np.sqrt(m) if m > 1 else np.nan
-    return values.mean(), half
 
 
 def by_seed(table: pd.DataFrame, value: str, keys: Sequence[str]) -> pd.Series:
@@ -112,9 +104,8 @@ def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
         Number of augmented points, indexed by `CURVE`; NaN where no budget is enough.
     """
     full = table.loc[table["policy"] == "full", "accuracy"].mean()
-    means = curves_only(table).groupby([*CURVE, "budget"], observed=True)["accuracy"].mean().reset_index()
-    reached = means[means["accuracy"] >= full - margin].groupby(CURVE, observed=True)["budget"].min()
-    return reached.reindex(means.set_index(CURVE).index.unique())
+    means = curves_only(table).groupby([*CURVE, "budget"], observed=True)["accuracy"].mean()
+    return smallest_within(full - means, margin)
 
 
 def refinement_gain(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
@@ -131,15 +122,3 @@ def refinement_gain(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFram
     plain = curves[~refined][[*pair, value]].rename(columns={value: "plain"})
     joined = curves[refined].merge(plain, on=pair)
     return with_intervals(joined.assign(gain=joined[value] - joined["plain"]), "gain", [*CURVE, "budget"])
-
-
-def by_share(table: pd.DataFrame, value: str = "accuracy", keys: Sequence[str] = ("policy", "share")) -> pd.DataFrame:
-    """Mean over replicates of a column: DataFrame of mean, half_width, seeds by policy and share, in its order."""
-    groups = table.groupby(list(keys), sort=False)[value]
-    return pd.DataFrame(
-        {
-            "mean": groups.mean(),
-            "half_width": groups.agg(lambda values: mean_interval(values)[1]),
-            "seeds": groups.count(),
-        }
-    )

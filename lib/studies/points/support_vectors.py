@@ -15,10 +15,10 @@ from sklearn.svm import SVC
 
 from influaug.solver import logistic
 
-from .sweep import accuracies, row_weights
+from .feature_set import accuracies, row_weights
 
 if TYPE_CHECKING:
-    from .sweep import FeatureSet
+    from .feature_set import FeatureSet
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 FOLDS = 4
@@ -52,7 +52,7 @@ def run(features: FeatureSet, C: float, seed: int) -> pd.DataFrame:
 
     Parameters
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     C : float
         Of the logistic regression.
     seed : int

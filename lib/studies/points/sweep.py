@@ -8,17 +8,18 @@ budget by budget, each from its own optimum at the budget before. Kuchnik & Smit
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from influaug.errors import InputError
-from influaug.selection.greedy import Candidates
 from influaug.selection.point_policies import is_random, order
-from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.selection.scores import ScoreOptions, compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
+
+from .feature_set import FeatureSet, accuracies, row_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,48 +31,6 @@ REFINEMENTS = {
     "downweight": (False, True),
     "both": (True, True),
 }
-
-
-@dataclass(frozen=True)
-class FeatureSet:
-    """What the models of a sweep are fitted and tested on.
-
-    Attributes
-    ----------
-    train : array [n + n k, d]
-        Features of the n originals, then of their copies, point by point.
-    labels : int array [n + n k]
-    n : int
-        Training points (originals).
-    test : array [T + T k, d]
-        Features of the test originals, then of all their copies.
-    test_labels : int array [T + T k]
-    n_test : int
-        Test originals.
-    """
-
-    train: np.ndarray
-    labels: np.ndarray
-    n: int
-    test: np.ndarray
-    test_labels: np.ndarray
-    n_test: int
-
-    @property
-    def k(self) -> int:
-        """Copies a point."""
-        return len(self.train) // self.n - 1
-
-    @cached_property
-    def candidates(self) -> Candidates:
-        """All points and copies, for policies of copies."""
-        source = np.repeat(np.arange(self.n), self.k)
-        return Candidates(self.train[: self.n], self.labels[: self.n], self.train[self.n :], source)
-
-    @cached_property
-    def x_test(self) -> np.ndarray:
-        """Test features with the constant column: [T + T k, d + 1]."""
-        return heads.with_intercept(self.test)
 
 
 @dataclass(frozen=True)
@@ -149,31 +108,6 @@ def first_points(orders: Sequence[np.ndarray], budget: int) -> np.ndarray:
     for row, points in zip(chosen, orders, strict=True):
         row[points[:budget]] = True
     return chosen
-
-
-def row_weights(selected: np.ndarray, downweight: np.ndarray, k: int) -> np.ndarray:
-    """Weights of all rows: 1 for originals and for the copies of selected points, 0 for other copies.
-
-    With downweighting a selected point and its k copies get 1 / (k + 1) each (Kuchnik & Smith, 2019, section 4.2).
-
-    Parameters
-    ----------
-    selected : bool array [m, n]
-    downweight : bool array [m]
-    k : int
-
-    Returns
-    -------
-    array [m, n + n k]
-    """
-    share = np.where(downweight[:, None] & selected, 1.0 / (k + 1), 1.0)
-    return np.hstack([share, np.repeat(share * selected, k, axis=1)])
-
-
-def accuracies(features: FeatureSet, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy of every model on all test rows and on the test originals alone: [m], [m]."""
-    hits = heads.predict(features.x_test, theta) == features.test_labels
-    return hits.mean(axis=1), hits[:, : features.n_test].mean(axis=1)
 
 
 def run(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> pd.DataFrame:

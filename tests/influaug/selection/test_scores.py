@@ -5,8 +5,9 @@ from sklearn.svm import SVC
 from influaug.errors import InputError
 from influaug.influence.inverse import factor
 from influaug.influence.leave_one_out import self_influence
-from influaug.selection.scores import SCORES, Head, ScoreOptions, compute
+from influaug.selection.scores import SCORES, ScoreOptions, compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
 from problems import problem
 
 

@@ -28,9 +28,10 @@ from influaug.selection import greedy
 from influaug.selection import point_policies as policies
 from influaug.selection import policies as set_policies
 from influaug.selection import turns as quotas
-from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.selection.scores import ScoreOptions, compute
 from influaug.selection.selector import _generator
 from influaug.solver.estimator import LogisticHead
+from influaug.solver.heads import Head
 from problems import problem
 
 pytestmark = pytest.mark.slow

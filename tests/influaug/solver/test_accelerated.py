@@ -17,8 +17,9 @@ from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.selection import greedy
 from influaug.selection.policies import SetOptions
-from influaug.selection.scores import GAINS, Head, ScoreOptions, compute
-from influaug.solver import accelerated, heads, logistic
+from influaug.selection.scores import GAINS, ScoreOptions, compute
+from influaug.solver import accelerated, engines, heads, logistic
+from influaug.solver.heads import Head
 from problems import problem
 from studies.copies import sweep as set_sweep
 from studies.points import sweep
@@ -253,7 +254,7 @@ def test_wrong_input_is_refused_as_by_numpys():
 def test_a_gpu_is_taken_by_default_where_there_is_something_to_gain(monkeypatch, minimised):
     monkeypatch.setattr(backend, "has_gpu", lambda: True)
     f = feature_set()
-    assert logistic.engine_of() == "keras" and logistic.engine_of(gains=False) == "numpy"
+    assert engines.engine_of() == "keras" and engines.engine_of(gains=False) == "numpy"
     logistic.fit(f.train, f.labels, np.ones((1, 120)))
     assert minimised == [1]
     greedy.select(f.candidates, budget=2)
@@ -276,7 +277,7 @@ def test_a_processor_fits_in_numpy_by_default(minimised):
 def test_a_device_without_float64_is_passed_over_by_default_and_refused_if_asked_for(monkeypatch):
     monkeypatch.setattr(backend, "has_gpu", lambda: True)
     monkeypatch.setattr(backend, "_device", lambda: "mps:0")
-    assert logistic.engine_of() == "numpy"
+    assert engines.engine_of() == "numpy"
     with pytest.raises(InputError, match="device mps:0 has no float64"):
         logistic.Solver(*problem(), engine="keras")
     monkeypatch.setattr(backend.keras.config, "backend", lambda: "openvino")

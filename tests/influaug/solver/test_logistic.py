@@ -334,7 +334,7 @@ from influaug.selection import scores
 from influaug.solver import heads, logistic
 x, y = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 2
 theta = logistic.fit(x, y, np.ones((1, 30))).theta[0]
-head = scores.Head(heads.with_intercept(x), y, np.ones(30), theta)
+head = heads.Head(heads.with_intercept(x), y, np.ones(30), theta)
 scores.compute("influence", head, 30, scores.ScoreOptions())
 print({"keras", "tensorflow", "jax", "torch"} & set(sys.modules))
 """

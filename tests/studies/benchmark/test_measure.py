@@ -4,8 +4,8 @@ import pytest
 from influaug.solver import heads
 from problems import problem
 from studies.benchmark import measure as benchmark
+from studies.points.feature_set import FeatureSet
 from studies.points.study import Study
-from studies.points.sweep import FeatureSet
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ from sklearn.metrics import log_loss
 
 from influaug.errors import InputError
 from influaug.selection.greedy import select
+from studies.copies import figures as set_figures
 from studies.copies import page as set_shown
-from studies.points import figures
 
 pytestmark = pytest.mark.slow
 
@@ -61,14 +61,14 @@ def test_wrong_labels_are_counted_among_the_picks(r):
 
 def test_every_figure_draws_what_it_is_given(r):
     fig, axes = plt.subplots(1, 4)
-    figures.grouped_bars(axes[0], set_shown.by_change(r, ["one_shot", "greedy_influence"], 10), "copies")
+    set_figures.grouped_bars(axes[0], set_shown.by_change(r, ["one_shot", "greedy_influence"], 10), "copies")
     assert sum(bar.get_height() for bar in axes[0].patches) == 20
     found = set_shown.promised_and_real(r, set_shown.sizes(r), one_shot=False)
-    figures.promised_and_real(axes[1], found)
+    set_figures.promised_and_real(axes[1], found)
     np.testing.assert_array_equal(axes[1].lines[0].get_ydata(), found["promised"])
-    figures.signed_histogram(axes[2], set_shown.first_scores(r))
+    set_figures.signed_histogram(axes[2], set_shown.first_scores(r))
     assert sum(bar.get_height() for bar in axes[2].patches) == pytest.approx(200)
-    figures.wrong_picks(axes[3], set_shown.wrong_picks(r, ["influence"], [4, 40]), 0.1)
+    set_figures.wrong_picks(axes[3], set_shown.wrong_picks(r, ["influence"], [4, 40]), 0.1)
     assert axes[3].lines[1].get_ydata()[0] == pytest.approx(10)
     plt.close(fig)
 
@@ -90,7 +90,7 @@ def test_clusters_are_swept_over_the_released_codes_numbers(r):
     one = r.features.train[:80].astype(float)
     assert found["inertia"].iloc[0] == pytest.approx(((one - one.mean(axis=0)) ** 2).sum(), rel=1e-4)
     fig, axes = plt.subplots(1, 2)
-    figures.cluster_sweep(axes, found)
+    set_figures.cluster_sweep(axes, found)
     np.testing.assert_array_equal(axes[0].lines[0].get_ydata(), found["inertia"])
     plt.close(fig)
 

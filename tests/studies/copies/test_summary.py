@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from studies.copies import figures as set_figures
 from studies.copies import summary as set_summary
 from studies.copies.study import SetStudy
-from studies.copies.summary import across, below_full, by_share, costs, enough, gains, in_percent, studies_found
-from studies.points import figures
+from studies.copies.summary import across, below_full, costs, enough, gains, in_percent, studies_found
+from studies.intervals import by_share
 from studies.storage import artifacts, paths
 
 ACCURACY = {
@@ -113,6 +114,6 @@ def test_studies_that_differ_in_the_transformation_alone_are_alike(table, tmp_pa
     found = set_summary.alike(SetStudy.read(folder / "sets" / "a.yaml"))
     assert set(found) == {"translate", "rotate"}
     fig, axes = plt.subplots(1, 2)
-    figures.sets_side_by_side(axes, found)
+    set_figures.sets_side_by_side(axes, found)
     assert [ax.get_title() for ax in axes] == list(found) and len(fig.legends) == 1
     plt.close(fig)

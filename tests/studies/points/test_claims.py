@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studies.intervals import mean_interval
 from studies.points import claims
-from studies.points.summary import CURVE, mean_interval
+from studies.points.summary import CURVE
 
 POLICIES = {
     ("baseline", False, False): 0.80,

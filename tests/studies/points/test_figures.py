@@ -4,12 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import same_color, to_hex
+from matplotlib.colors import same_color
 from scipy.stats import spearmanr
 
 from influaug.selection.point_policies import POINT_POLICIES
+from influaug.selection.policies import names
+from studies.copies import figures as set_figures
+from studies.intervals import mean_interval
+from studies.pages import looks
 from studies.points import figures
-from studies.points.summary import mean_interval
 from studies.points.sweep import REFINEMENTS
 from sweep_tables import sweep_table
 
@@ -28,19 +31,19 @@ def lines(ax):
 
 
 def test_every_policy_and_refinement_looks_like_no_other():
-    assert set(figures.LOOK) == {*POINT_POLICIES, "vsv"}
+    assert set(looks.LOOK) >= {*POINT_POLICIES, "vsv"} and set(looks.LOOK) <= {*POINT_POLICIES, *names(), "vsv"}
     assert set(figures.REFINEMENT_LOOK) == set(REFINEMENTS.values())
-    policies = [figures.LOOK[policy] for policy in POINT_POLICIES]
-    for looks in (policies, list(figures.REFINEMENT_LOOK.values())):
-        colours, markers, labels = zip(*looks, strict=True)
-        assert len({to_hex(colour) for colour in colours}) == len(set(markers)) == len(set(labels)) == len(looks)
-    assert figures.LOOK["vsv"][1:] not in [look[1:] for look in policies]
-    assert figures.LOOK["vsv"][1] not in [look[1] for look in policies]
+    policies = [looks.LOOK[policy] for policy in POINT_POLICIES]
+    of_sets = [looks.LOOK[policy] for policy in looks.LOOK if policy in names()]
+    for alike in (policies, of_sets, list(figures.REFINEMENT_LOOK.values())):
+        assert len({(look.colour, look.marker) for look in alike}) == len({look.label for look in alike}) == len(alike)
+    star = looks.LOOK["vsv"]
+    assert star.marker not in [look.marker for look in policies] and star.label not in [look.label for look in policies]
 
 
 def test_the_style_is_applied():
     with plt.rc_context():
-        figures.use_style()
+        looks.use_style()
         assert not plt.rcParams["axes.spines.top"] and plt.rcParams["savefig.dpi"] == 150
         assert len(set(plt.rcParams["axes.prop_cycle"].by_key()["color"])) == 7
 
@@ -76,7 +79,7 @@ def test_before_and_after_are_points_with_their_rank_correlation(ax):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_stand_side_by_side_in_their_order(ax, channels):
     images = np.random.default_rng(0).integers(0, 255, (3, 5, 4, channels), dtype=np.uint8)
-    assert figures.image_row(ax, images, "three") is ax
+    assert looks.image_row(ax, images, "three") is ax
     shown = np.asarray(ax.images[0].get_array()).reshape(7, 18, channels)
     for place, image in enumerate(images):
         assert np.array_equal(shown[1:-1, 6 * place + 1 : 6 * place + 5], image)
@@ -94,7 +97,7 @@ def test_policies_are_lines_with_bands_between_both_references(ax, value, replic
     drawn = lines(ax)
     assert list(drawn) == ["random points", "random, proportional", "no augmentation", "all points"]
     for policy in policies[:2]:
-        colour, marker, label = figures.LOOK[policy]
+        colour, marker, label, _ = looks.LOOK[policy]
         line = drawn[label]
         assert same_color(line.get_color(), colour) and line.get_marker() == marker
         rows = table[(table["policy"] == policy) & ~table["downweight"]]
@@ -157,7 +160,7 @@ def test_one_replicate_has_a_star_without_bars(ax):
 
 def test_a_legend_names_every_line_outside_the_axes(ax):
     figures.policy_curves(ax, sweep_table(), "loss", ["baseline"])
-    assert figures.outside_legend(ax) is ax
+    assert looks.outside_legend(ax) is ax
     legend = ax.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["random points", "no augmentation", "all points"]
     ax.figure.canvas.draw()
@@ -199,7 +202,7 @@ def test_set_curves_have_a_line_a_policy_and_both_references():
     table = pd.DataFrame(rows)
     fig, axes = plt.subplots(1, 2)
     for ax, x, at in ((axes[0], "share", [5, 25]), (axes[1], "touched", [0.5, 2.5])):
-        figures.set_curves(ax, table, ["influence", "k_dpp"], x=x)
+        set_figures.set_curves(ax, table, ["influence", "k_dpp"], x=x)
         assert len(ax.lines) == 3
         np.testing.assert_allclose(ax.lines[0].get_xdata(), at)
         np.testing.assert_allclose(ax.lines[0].get_ydata(), 91)

@@ -6,9 +6,10 @@ import pytest
 
 from influaug.errors import InputError
 from influaug.selection.point_policies import POINT_POLICIES
+from studies.intervals import mean_interval
 from studies.points import published
 from studies.points.study import Study
-from studies.points.summary import CURVE, mean_interval
+from studies.points.summary import CURVE
 from studies.points.sweep import REFINEMENTS
 from studies.storage import paths
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from influaug.files import sealed
+from studies.intervals import mean_interval
 from studies.pages.render import TEMPLATES, render_index
 from studies.points import report
 from studies.points.study import Study
-from studies.points.summary import enough, mean_interval, paired_gain
+from studies.points.summary import enough, paired_gain
 from studies.storage import artifacts
 from sweep_tables import sweep_table
 

@@ -6,7 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from influaug.data.datasets import Split
 from influaug.data.transformations import expand, translate
 from studies.points import retrained
-from studies.points.sweep import FeatureSet, SweepSettings
+from studies.points.feature_set import FeatureSet
+from studies.points.sweep import SweepSettings
 
 pytestmark = pytest.mark.slow
 

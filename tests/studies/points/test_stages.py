@@ -13,8 +13,9 @@ from influaug.data.datasets import load, split
 from influaug.errors import InputError
 from influaug.files import sealed
 from influaug.networks.featurizer import KerasFeaturizer
-from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.selection.scores import ScoreOptions, compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
 from studies.points import stages
 from studies.points import support_vectors as vsv
 from studies.points.study import Study

@@ -2,15 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from studies.points.summary import (
-    CURVE,
-    area_under_curve,
-    enough,
-    mean_interval,
-    paired_gain,
-    refinement_gain,
-    with_intervals,
-)
+from studies.intervals import mean_interval
+from studies.points.summary import CURVE, area_under_curve, enough, paired_gain, refinement_gain, with_intervals
 from sweep_tables import sweep_table
 
 

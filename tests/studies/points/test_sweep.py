@@ -6,7 +6,8 @@ from feature_sets import K, feature_set
 from influaug.errors import InputError
 from influaug.selection.point_policies import POINT_POLICIES, order
 from influaug.selection.scores import ScoreOptions
-from studies.points.sweep import REFINEMENTS, SweepSettings, curves, row_weights, run, scaled_budgets
+from studies.points.feature_set import row_weights
+from studies.points.sweep import REFINEMENTS, SweepSettings, curves, run, scaled_budgets
 
 
 def settings(**options):
