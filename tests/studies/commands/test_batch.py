@@ -231,11 +231,10 @@ def test_what_would_stop_snakemake_is_refused_in_a_sentence(monkeypatch, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["late.yaml", "tiny.yaml", "wrong.yaml"]
 
 
-@pytest.mark.parametrize("name", ["a{b}", "a\nb"])
-def test_a_folder_that_snakemake_cannot_name_is_refused(name, tmp_path, monkeypatch, capfd):
-    monkeypatch.setenv("INFLUAUG_OUTPUTS", str(tmp_path / name))
+def test_a_folder_that_cannot_be_printed_is_refused(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("INFLUAUG_OUTPUTS", str(tmp_path / "a\nb"))
     assert main(["digits-translate"]) == 1
-    assert capfd.readouterr().err.startswith("INFLUAUG_OUTPUTS must name a folder for a batch without braces")
+    assert capfd.readouterr().err.startswith("INFLUAUG_OUTPUTS must name a folder without unprintable characters")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -279,19 +278,19 @@ def test_every_path_in_a_shell_line_is_quoted(tmp_path, outside):
     programs.mkdir()
     (programs / "python").write_text(NOTED.replace("{python}", sys.executable))
     (programs / "python").chmod(0o755)
-    outputs = (tmp_path if outside else project) / ODD
+    outputs = (tmp_path if outside else project) / f"{ODD} {{e}} {{{{f}}"
     (outputs / "tiny").mkdir(parents=True)
     environment = {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(project / "lib")}
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", "--config", "studies=tiny"]
     environment = os.environ | environment | {"INFLUAUG_OUTPUTS": str(outputs)}
     ran = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    calls = [json.loads(line) for line in (project / "calls").read_text().splitlines()]
-    assert calls[-1][:2] == ["-m", "studies", "index"] and (project / calls[-1][2]).samefile(outputs)
+    calls = [json.loads(line) for line in (outputs / "calls").read_text().splitlines()]
+    assert calls[-1] == ["-m", "studies", "index", "."]
     for call in calls[:-1]:
-        assert call[:2] == ["-m", "studies", "run"] and call[3] == "params/tiny.yaml"
+        assert call[:3] == ["-m", "studies", "run"] and call[4] == str(project / "params" / "tiny.yaml")
         written = [word for option, word in itertools.pairwise(call) if option in ("--executed", "--page", "--stamp")]
-        assert len(written) == 3 and all(outputs in (project / word).resolve().parents for word in written), call
+        assert len(written) == 3 and all(outputs in (outputs / word).resolve().parents for word in written), call
     assert len(calls) == 9 and not [*tmp_path.rglob("broken")]
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from influaug.errors import InputError
 from studies.commands import stamps
-from studies.storage import paths
 
 
 @pytest.fixture
@@ -95,11 +94,3 @@ def test_a_stamp_of_no_files_holds(tmp_path):
     stamps.write(tmp_path / "stamp", [])
     stamps.drop_outdated(tmp_path / "stamp", [])
     assert (tmp_path / "stamp").exists()
-
-
-def test_a_folder_is_named_relative_to_the_project_unless_it_looks_like_an_option():
-    assert stamps.folder(paths.PROJECT / "outputs") == "outputs"
-    assert stamps.folder(paths.PROJECT / "-f x") == str(paths.PROJECT / "-f x")
-    for name in ("a{b", "b}c", "a\tb"):
-        with pytest.raises(InputError, match="without braces and unprintable characters"):
-            stamps.folder(paths.PROJECT / name)
