@@ -42,8 +42,8 @@ def autograd_influence(
     (reverse over reverse, one pass a parameter); its explicit inverse; and a loop that builds ``autograd.grad`` and
     calls it for one point after the other. Three things differ, so that the values are those of
     `influaug.influence.leave_one_out.self_influence`: the Hessian has the weights and the L2 term of the objective that
-    was minimised, the L2 term of a single point is zero, and the sign is dropped. Its intermediate copies of features and
-    parameters are left out.
+    was minimised, the L2 term of a single point is zero, and the sign is dropped. Its intermediate copies of features
+    and parameters are left out.
 
     Parameters
     ----------

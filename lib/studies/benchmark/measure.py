@@ -18,7 +18,7 @@ from influaug.influence import inverse
 from influaug.influence import leave_one_out as influence
 from influaug.solver import heads, logistic
 
-from ..points.sweep import FeatureSet
+from ..points.feature_set import FeatureSet
 from ..storage import provenance
 from . import competitors
 from .sweeps import Case, Run, Sweep, batched, multiplicity, one_by_one, solver_of, sweep_of

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ..pages import looks
 from ..pages.escaping import markdown_text, title_and_note
-from ..points import figures
 from ..storage import paths
 from .results import (
     BESIDE,
@@ -226,7 +226,7 @@ def curves(ax: Axes, table: pd.DataFrame, own: OwnData) -> Axes:
     ax.set(xscale="log", xlabel="added copies (% of all)", ylabel="held-out accuracy (%)")
     ax.set_xticks(100 * np.array(own.shares), [f"{100 * share:g}" for share in own.shares])
     ax.minorticks_off()
-    return figures.outside_legend(ax)
+    return looks.outside_legend(ax)
 
 
 def _levels(table, policy):
@@ -281,7 +281,7 @@ def faces(axes: Sequence[Axes], found: Chosen, most: int = 12) -> Sequence[Axes]
     first = found.selector.ranking_[:most]
     last = found.ranked.ranking_[::-1][:most]
     k = 1 if found.of == "points" else len(found.transformation)
-    figures.image_row(axes[0], found.images(first), f"{found.of}, the first chosen")
-    figures.image_row(axes[1], found.points.images[first // k], "the points of these")
-    figures.image_row(axes[2], found.images(last), f"{found.of}, those that promise least")
+    looks.image_row(axes[0], found.images(first), f"{found.of}, the first chosen")
+    looks.image_row(axes[1], found.points.images[first // k], "the points of these")
+    looks.image_row(axes[2], found.images(last), f"{found.of}, those that promise least")
     return axes

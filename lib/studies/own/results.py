@@ -34,9 +34,9 @@ from influaug.selection.policies import SetOptions
 from influaug.selection.selector import AugmentationSelector
 
 from ..copies import sweep as set_sweep
+from ..intervals import mean_interval
+from ..points.feature_set import FeatureSet
 from ..points.study import Study
-from ..points.summary import mean_interval
-from ..points.sweep import FeatureSet
 from ..storage import artifacts
 from ..storage.keys import Stage
 from .parameters import ALL_POINTS, OwnData

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..points.summary import mean_interval
+from ..intervals import mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
