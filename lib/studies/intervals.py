@@ -1,4 +1,4 @@
-"""Intervals over independent seeds, and paired differences: the statistics that all experiments share.
+"""Statistics that all experiments share: means over independent seeds with intervals.
 
 Every interval is a 95% Student-t interval of a mean.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Mean of independent values and the half width of its Student-t interval (NaN for a single value)."""
+    """Mean of independent values, and the half width of its Student-t interval (NaN for a single value)."""
     values = np.asarray(values, dtype=np.float64)
     m = len(values)
     half = student.ppf(0.5 + level / 2, m - 1) * values.std(ddof=1) / np.sqrt(m) if m > 1 else np.nan
@@ -26,7 +26,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]
 
 
 def by_share(table: pd.DataFrame, value: str = "accuracy", keys: Sequence[str] = ("policy", "share")) -> pd.DataFrame:
-    """Mean over replicates of a column: DataFrame of mean, half_width, seeds by policy and share, in its order."""
+    """Mean of a column over replicates: DataFrame of mean, half_width, seeds, indexed by keys in the table's order."""
     groups = table.groupby(list(keys), sort=False)[value]
     return pd.DataFrame(
         {
@@ -43,13 +43,13 @@ def smallest_within(gap: pd.Series, margin: float) -> pd.Series:
     Parameters
     ----------
     gap : Series
-        Mean gap, indexed by what names a curve and, last, by its budget.
+        Mean gap, indexed by the keys of a curve and, last, by the budget.
     margin : float
 
     Returns
     -------
     Series
-        Budgets, indexed by what names a curve; NaN where no budget is enough.
+        Budgets, indexed by the keys of a curve; NaN where no budget is within the margin.
     """
     *curve, budget = gap.index.names
     rows = gap.rename("gap").reset_index()

@@ -16,7 +16,7 @@ echo >> calls
 """
 PIP = STUB + "mkdir -p .uv/bin && cp good-uv .uv/bin/uv\n"
 UV = STUB + '[ "$1" = sync ] && mkdir -p .venv/bin && cp good-python .venv/bin/python\necho uv 0.8.0\n'
-SYNC = "uv <sync> <--quiet> <--locked> <--extra> <cpu>"
+SYNC = "uv <sync> <--quiet> <--locked> <--extra> <studies> <--extra> <cpu>"
 
 
 @pytest.fixture
@@ -158,8 +158,8 @@ def test_names_are_no_commands(ready, odd):
     make(ready, "verify", f"NAME={odd}")
     make(ready, "run", f"CORES={odd}")
     verified, ran = calls(ready)
-    assert verified == f"python <-m> <studies.commands.verify> <--> <{odd}>"
-    assert ran.startswith(f"python <-u> <-m> <studies.commands.batch> <--cores> <{odd}> <digits-translate>")
+    assert verified == f"python <-m> <studies> <verify> <--> <{odd}>"
+    assert ran.startswith(f"python <-u> <-m> <studies> <batch> <--cores> <{odd}> <digits-translate>")
     assert not (ready / "broken").exists()
 
 
@@ -168,9 +168,9 @@ def test_names_reach_the_commands(ready):
     assert make(ready, "own", "PARAMS=params/own/a b.yaml").returncode == 0
     assert make(ready, "verify").returncode == 0
     study, own, _, verify = calls(ready)
-    assert study == "python <-u> <-m> <studies.commands.batch> <--cores> <2> <--> <tiny>"
+    assert study == "python <-u> <-m> <studies> <batch> <--cores> <2> <--> <tiny>"
     assert own.endswith("<notebooks/15_your_own_data.ipynb> <--> <params/own/a b.yaml>")
-    assert verify.endswith("<studies.commands.verify> <--> <mnist-translate>")
+    assert verify.endswith("<studies> <verify> <--> <mnist-translate>")
 
 
 def test_files_of_odd_names_are_no_commands(ready):

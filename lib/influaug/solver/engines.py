@@ -1,7 +1,7 @@
-"""The engines of the batched solver: which one computes, and the limits of steps that they share.
+"""The engines of the batched solver: how one is selected, and the limits on steps that they share.
 
-``numpy`` is `influaug.solver.logistic` itself, on the processor; ``keras`` is `influaug.solver.accelerated`, on the device
-of Keras's backend.
+``numpy`` is `influaug.solver.logistic` itself, on the CPU; ``keras`` is `influaug.solver.accelerated`, on the device of
+Keras's backend.
 """
 
 from __future__ import annotations
@@ -12,26 +12,21 @@ import sys
 from ..errors import InputError
 
 REFRESH = (4, 9, 15, 25, 40)
-"""Steps at which the models that are still open get the inverse of their present mean Hessian."""
-
-
+"""Steps at which H0 becomes the inverse mean Hessian of the models that have not converged yet."""
 MOST_STEPS = 60
-
-
+"""Most steps of a descent in one precision."""
 MOST_PRODUCTS = 1000
-
-
+"""Most products with the Hessian in one conjugate gradient solve."""
 ENGINES = ("numpy", "keras")
-
-
 ENGINE_VARIABLE = "INFLUAUG_ENGINE"
+"""Environment variable that names the engine where the caller does not."""
 
 
 def engine_of(engine: str | None = None, gains: bool = True) -> str:
-    """The engine that is taken: what is asked for, else what the environment's INFLUAUG_ENGINE says, else a default.
+    """Select the engine: the one asked for, else the value of the environment variable INFLUAUG_ENGINE, else a default.
 
-    The default is ``keras`` where Keras has been imported already and its default device is a GPU with float64, else
-    ``numpy``; Keras is imported for nothing but an engine ``keras`` that was asked for, here or by the variable.
+    The default is ``keras`` if Keras has been imported already and its default device is a GPU with float64, else
+    ``numpy``. Keras is imported only if the engine ``keras`` is asked for, here or by the variable.
 
     Parameters
     ----------
@@ -42,8 +37,8 @@ def engine_of(engine: str | None = None, gains: bool = True) -> str:
     Raises
     ------
     InputError
-        An unknown engine, here or in the variable, or ``keras`` where Keras's device has no float64: a model could not
-        be certified there.
+        The engine is unknown, here or in the variable; or it is ``keras`` and Keras's device has no float64, without
+        which no model can be certified.
     """
     check_engine(engine)
     asked = engine or _engine_of_environment()
@@ -55,7 +50,7 @@ def engine_of(engine: str | None = None, gains: bool = True) -> str:
 
 
 def check_engine(engine: str | None, what: str = "engine") -> None:
-    """Refuse what is neither None nor one of `ENGINES`."""
+    """Raise an `InputError` unless the engine is None or one of `ENGINES`."""
     if engine is not None and engine not in ENGINES:
         raise InputError(f"{what} is {engine!r}; it must be one of {', '.join(ENGINES)}, or left out.")
 

@@ -1,4 +1,4 @@
-"""The solver as a scikit-learn classifier."""
+"""The batched solver as a scikit-learn classifier."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
 
 class LogisticHead(ClassifierMixin, BaseEstimator):
-    """L2-regularised logistic (two classes) or softmax regression, to a certified gap, by `influaug.solver.logistic`.
+    """L2-regularised logistic (two classes) or softmax regression, solved by `influaug.solver.logistic`.
 
-    The objective is that of scikit-learn's LogisticRegression: a sum over points, the intercept not penalised.
+    The objective is that of scikit-learn's LogisticRegression: a sum over points, the intercept not penalised. The fit
+    ends with a certified bound on the distance of the objective from its minimum.
 
     Parameters
     ----------
     C : float
         Inverse regularisation strength.
     tolerance : float
-        Half the squared Newton decrement at the end is at most this share of the objective's scale, max(J, 1). Scores
-        of points are then good to about its square root.
+        Largest half squared Newton decrement at the end, as a share of the objective's scale max(J, 1). Scores of
+        points are then accurate to about its square root.
 
     Attributes
     ----------
@@ -69,7 +70,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         Raises
         ------
         InputError
-            A C that is not positive, negative weights, or points of a single class.
+            C is not positive, a weight is negative, or all points belong to one class.
         """
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)

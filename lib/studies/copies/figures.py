@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def set_curves(
     ax: Axes, table: pd.DataFrame, policies: Sequence[str], x: str = "share", value: str = "accuracy"
 ) -> Axes:
-    """Accuracy against the share of copies added, or points touched, a line a policy, with 95% bands and references.
+    """Accuracy against copies added or points touched, one line for each policy, with 95% bands and references.
 
     Parameters
     ----------
     table : DataFrame
-        Of `set_study.table`.
+        Table from `studies.copies.study.sets_table`.
     policies : sequence of str
-        Those of `LOOK` are drawn.
+        Policies without an entry in `LOOK` are left out.
     x : {'share', 'touched'}
     """
     scale = 100 if x == "share" else 1
@@ -45,7 +45,7 @@ def set_curves(
 
 
 def grouped_bars(ax: Axes, counts: pd.DataFrame, ylabel: str) -> Axes:
-    """Counts of each policy of `LOOK` (columns), side by side, for each row of a table."""
+    """Bars of counts, side by side for the policies of `LOOK` (columns), for each row of a table."""
     width = 0.8 / counts.shape[1]
     for place, policy in enumerate(counts):
         look = LOOK[policy]
@@ -59,7 +59,7 @@ def grouped_bars(ax: Axes, counts: pd.DataFrame, ylabel: str) -> Axes:
 
 
 def promised_and_real(ax: Axes, found: pd.DataFrame) -> Axes:
-    """Promised and real reduction of the target against copies added; of `set_shown.promised_and_real`."""
+    """Predicted and real reduction of the target against copies added, from `studies.copies.page.promised_and_real`."""
     ax.plot(found["copies"], found["promised"], color="#E69F00", marker="X", linestyle=":", label="promised")
     ax.plot(found["copies"], found["real"], color="#D55E00", marker="s", label="real")
     ax.set(xscale="log", xlabel="copies added", ylabel="reduction of the target (nats)")
@@ -69,7 +69,7 @@ def promised_and_real(ax: Axes, found: pd.DataFrame) -> Axes:
 
 
 def signed_histogram(ax: Axes, scores: pd.DataFrame) -> Axes:
-    """Influence of copies with right and with wrong labels, on a symmetric logarithmic axis."""
+    """Histograms of the influence of copies with right and with wrong labels, on a symmetric logarithmic axis."""
     size = scores["influence"].abs().max()
     least = 1e-4 * size
     edges = np.geomspace(least, size, 21)
@@ -88,7 +88,7 @@ def signed_histogram(ax: Axes, scores: pd.DataFrame) -> Axes:
 
 
 def wrong_picks(ax: Axes, shares: pd.DataFrame, among_all: float | None = None) -> Axes:
-    """Share of picks with a wrong label against copies added; of `set_shown.wrong_picks`."""
+    """Share of chosen copies with a wrong label against copies added, from `studies.copies.page.wrong_picks`."""
     for policy in shares:
         look = LOOK[policy]
         style = {"color": look.colour, "marker": look.marker, "linestyle": look.line, "label": look.label}
@@ -101,18 +101,18 @@ def wrong_picks(ax: Axes, shares: pd.DataFrame, among_all: float | None = None) 
 
 
 HEADLINE = ("random_points", "influence", "greedy_points", "greedy_influence")
-"""Policies in the figure that lays studies of sets side by side."""
+"""Policies in the figure that shows studies of sets side by side."""
 
 
 def sets_side_by_side(axes: Sequence[Axes], tables: dict[str, pd.DataFrame]) -> Sequence[Axes]:
-    """Accuracy against the share of copies in several studies, an Axes each, with one legend.
+    """Accuracy against the share of copies in several studies, one Axes for each, with one legend.
 
     Parameters
     ----------
     axes : sequence of Axes
         As many as `tables`.
     tables : dict of str to DataFrame
-        Of `set_study.table`; the names are titles.
+        Tables from `studies.copies.study.sets_table`; the names are titles.
     """
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
         set_curves(ax, table, [name for name in HEADLINE if name in set(table["policy"])])
@@ -125,7 +125,7 @@ def sets_side_by_side(axes: Sequence[Axes], tables: dict[str, pd.DataFrame]) -> 
 
 
 def cluster_sweep(axes: Sequence[Axes], found: pd.DataFrame) -> Sequence[Axes]:
-    """Inertia and mean silhouette against the number of clusters: two Axes; of `clusters.k_sweep`."""
+    """Inertia and mean silhouette against the number of clusters, from `clusters.k_sweep`: two Axes."""
     for ax, name, label in zip(axes, ("inertia", "silhouette"), ("inertia", "mean silhouette"), strict=True):
         ax.plot(found["k"], found[name], color="#0072B2", marker="o")
         ax.set(xscale="log", xlabel="clusters", ylabel=label)

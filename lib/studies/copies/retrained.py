@@ -1,7 +1,7 @@
-"""Networks trained anew on chosen copies, to see whether a choice that was made on frozen features survives.
+"""Networks retrained on chosen copies, to test whether choices made on frozen features also help a new network.
 
-The copies are chosen on frozen features; then a fresh network is trained on the originals and those copies, and its
-features get a head of their own, as in `studies.points.retrained`.
+The copies are chosen on frozen features. Then a new network is trained on the originals and those copies, and a new
+head is fitted to its features, as in `studies.points.retrained`.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from influaug.files import sealed
 from ..points import retrained, stages
 from ..storage import artifacts
 from ..storage.keys import Stage
-from . import page as set_shown
+from . import picks
 from .study import SetStudy
 
 REFERENCES = {"none": 0.0, "full": 1.0}
 
 
 def table(study: SetStudy) -> pd.DataFrame:
-    """Accuracies of retrained networks: none and full augmentation, and each policy of ``retrained`` at one share.
+    """Accuracies of retrained networks: no and full augmentation, and each policy of ``retrained`` at one share.
 
     Parameters
     ----------
-    study : set_study.SetStudy
-        With ``retrained`` and ``retrained_share``.
+    study : SetStudy
+        Its ``retrained`` and ``retrained_share`` name the policies and their share.
 
     Returns
     -------
     DataFrame
-        Columns replicate, policy, share, added, accuracy (all test rows), accuracy_original. Kept model by model in
-        ``replicates/``.
+        Columns replicate, policy, share, added, accuracy (on all test rows), accuracy_original. The result of each
+        model is stored in ``replicates/``.
 
     Raises
     ------
     InputError
-        A base study with a network that was trained beforehand, or a study with a rare class.
+        The base study's network was trained beforehand, or the study has a rare class.
     """
     base = study.base()
     if base.trained_network is not None:
         raise InputError(
-            f"The features of study {study.study} are of a network that was trained beforehand, so that none can be "
-            "trained anew; retrained must be empty."
+            f"The features of study {study.study} come from a network that was trained beforehand, so no network can "
+            "be retrained; retrained must be empty."
         )
     dataset = base.load_data()
     jobs = [*REFERENCES.items(), *((policy, study.retrained_share) for policy in study.retrained)]
     rows = []
-    for r in tqdm(set_shown.replicates(study), "retrain", total=base.replicates):
+    for r in tqdm(picks.replicates(study), "retrain", total=base.replicates):
         key = RETRAINED_SETS.key(study, features=stages.features_key(base, dataset, r.number))
         rows += [_kept(study, r, policy, share, key) for policy, share in jobs]
     return pd.DataFrame(rows)
@@ -70,12 +70,12 @@ def _chosen(r, policy, share):
     m = len(r.candidates.source)
     if policy in REFERENCES:
         return np.arange(round(share * m))
-    return set_shown.picks(r, policy, max(1, round(share * m)))
+    return picks.picked(r, policy, max(1, round(share * m)))
 
 
 def _trained(r, copies):
     labels = np.append(r.features.labels[: r.features.n], r.candidates.labels[r.candidates.source[copies]])
-    images = np.concatenate([r.sample.images, set_shown.images(r, copies)]) if len(copies) else r.sample.images
+    images = np.concatenate([r.sample.images, picks.images(r, copies)]) if len(copies) else r.sample.images
     network = stages.new_featurizer(r.study.base(), r.number)
     tested = retrained.train_and_test(network, images, labels, r.sample, r.transformation, r.study.C)
     return {"added": len(copies), **tested}

@@ -1,4 +1,4 @@
-"""A study of policies that choose copies, on the features of another study, with its errors and its imbalance."""
+"""A study of policies that choose copies, on the features of another study, with wrong labels and a rare class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..points import stages
 from ..points.study import Study
 from ..storage import artifacts, paths
 from ..storage.keys import Stage
-from . import sweep as set_sweep
+from . import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class SetStudy(Experiment):
-    """Parameters of a study of sets of copies, on the features of another study. See params/sets/."""
+    """Parameters of a study of sets of copies, on the features of another study; params/sets/ has examples."""
 
     kind: ClassVar[str] = "sets"
     purposes: ClassVar[tuple[str, ...]] = ("policies", "wrong labels", "rare class")
@@ -85,42 +85,45 @@ class SetStudy(Experiment):
         return name
 
     def base(self) -> Study:
-        """The study whose features are used."""
+        """Parameters of the study whose features are used."""
         return Study.read(paths.PARAMS / f"{self.study}.yaml")
 
-    def settings(self) -> set_sweep.SetSweepSettings:
-        """What the sweep runs over: `set_sweep.SetSweepSettings`."""
+    def settings(self) -> sweep.SetSweepSettings:
+        """Settings of the sweep."""
         names = ("C", "pool", "clusters", "kernel", "refit_every")
         options = SetOptions(**{name: getattr(self, name) for name in names})
-        return set_sweep.SetSweepSettings(tuple(self.policies), tuple(self.shares), options)
+        return sweep.SetSweepSettings(tuple(self.policies), tuple(self.shares), options)
 
 
 def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[FeatureSet, np.ndarray | None]:
-    """One replicate's features with the study's imbalance and wrong labels, and which points have these.
+    """Apply the study's rare class and wrong labels to one replicate's features.
 
     Parameters
     ----------
     study : SetStudy
     features : feature_set.FeatureSet
-        Of the base study.
+        Features of the base study.
     replicate : int
 
     Returns
     -------
-    feature_set.FeatureSet, bool array [n] or None
+    feature_set.FeatureSet
+    bool array [n] or None
+        Points with a wrong label.
     """
     if study.rare_class is not None:
         rng = study.rng(replicate, "rare class")
-        features = set_sweep.with_rare_class(features, study.rare_class, study.rare_share, rng)
+        features = sweep.with_rare_class(features, study.rare_class, study.rare_share, rng)
     if not study.wrong_labels:
         return features, None
-    return set_sweep.mislabelled(features, study.wrong_labels, study.rng(replicate, "wrong labels"))
+    return sweep.mislabelled(features, study.wrong_labels, study.rng(replicate, "wrong labels"))
 
 
 def table(study: SetStudy) -> pd.DataFrame:
-    """The study's table, computed where it is missing: see `set_sweep.run`, with the columns sets, replicate before.
+    """Load the study's table, computing missing replicates; written to ``sets.parquet``.
 
-    Every replicate is kept in ``replicates/`` as soon as it is there; all of them are in ``sets.parquet``.
+    The columns are sets, replicate and those of `studies.copies.sweep.sweep_copies`. Every replicate is stored in
+    ``replicates/`` as soon as it is computed.
     """
     base = study.base()
     dataset = base.load_data()
@@ -128,7 +131,7 @@ def table(study: SetStudy) -> pd.DataFrame:
     key, path = sealed.key(replicates=keys), study.folder / "sets.parquet"
     found = artifacts.read_table(path, key)
     if found is None:
-        # An engine that the environment asks for in vain is refused before networks are trained.
+        # Refuse an engine that the environment asks for and this machine lacks before any network is trained.
         engines.engine_of()
         features = cache(lambda: stages.features(base))
         parts = [_replicate(study, features, dataset, r, keys[r]) for r in tqdm(range(base.replicates), "replicates")]
@@ -158,7 +161,7 @@ def _replicate(study, features, dataset, replicate, key):
 
 def _computed(study, features, replicate):
     points, wrong = problem(study, features, replicate)
-    found = set_sweep.run(points, study.settings(), study.seed_sequence(replicate, "policies"), wrong)
+    found = sweep.run(points, study.settings(), study.seed_sequence(replicate, "policies"), wrong)
     found.insert(0, "sets", study.sets)
     found.insert(1, "replicate", replicate)
     return found
@@ -168,7 +171,7 @@ SETS = Stage("sets", 1, ("table", "choice"), (_computed, problem, SetStudy.setti
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compute the tables of some studies; returns the exit status."""
+    """Compute the tables of some studies, and return the exit status."""
     parser = argparse.ArgumentParser(prog="influaug sets", description=__doc__)
     parser.add_argument("parameters", nargs="+", help="YAML files of params/sets/")
     given = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Accuracy against the share of copies that are added, for policies of points and of copies alike.
+"""Sweep of accuracy against the share of added copies, for policies of points and of copies.
 
 As in `studies.points.sweep`, all models are weighted logistic regressions on one matrix and are solved together.
 """
@@ -23,14 +23,14 @@ REFERENCES = ("none", "full")
 
 @dataclass(frozen=True)
 class SetSweepSettings:
-    """What a sweep over sets of copies runs over.
+    """Policies and budgets of a sweep over sets of copies.
 
     Attributes
     ----------
     policies : sequence of str
-        See `set_policies.names`.
+        Names from `influaug.selection.policies.names`.
     shares : sequence of float
-        Of all copies, rising, above 0 and at most 1.
+        Shares of all copies, rising, above 0 and at most 1.
     options : SetOptions
     """
 
@@ -39,18 +39,18 @@ class SetSweepSettings:
     options: SetOptions = field(default_factory=SetOptions)
 
     def budgets(self, m: int) -> list[int]:
-        """Numbers of copies of m.
+        """Numbers of copies, out of m, for the shares.
 
         Raises
         ------
         InputError
-            Shares that do not rise from above 0 to at most 1, or that are the same number of copies.
+            The shares do not rise from above 0 to at most 1, or two of them give the same number of copies.
         """
         if not self.shares or not 0 < min(self.shares) <= max(self.shares) <= 1:
             raise InputError(f"shares must rise from above 0 to at most 1, not {list(self.shares)}.")
         budgets = [max(1, round(share * m)) for share in self.shares]
         if budgets != sorted(set(budgets)):
-            raise InputError(f"shares {list(self.shares)} of {m} copies must be rising numbers of copies.")
+            raise InputError(f"shares {list(self.shares)} of {m} copies must give rising numbers of copies.")
         return budgets
 
 
@@ -64,22 +64,22 @@ def run(
     features : feature_set.FeatureSet
     settings : SetSweepSettings
     seed : numpy.random.SeedSequence
-        A child for each policy, by its place in the settings.
+        Each policy draws from the child at its position in the settings.
     wrong : bool array [n], optional
-        Points whose label is known to be wrong, to be counted.
+        Points whose label is known to be wrong, to count them among the chosen.
 
     Returns
     -------
     DataFrame
-        Columns policy, share, added (copies), touched (points of theirs), generated (copies that had to be), wrong
-        (share of added copies whose label is wrong, NaN if unknown), seconds (of choosing, all shares), accuracy (all
-        test rows), accuracy_original (test originals), and of each class accuracy_0, accuracy_1, ... (all test rows);
-        policy ``none`` is no augmentation and ``full`` all copies.
+        Columns policy, share, added (copies), touched (points with added copies), generated (copies that had to be
+        generated), wrong (share of added copies with a wrong label, NaN if unknown), seconds (of choosing, all shares),
+        accuracy (on all test rows), accuracy_original (on test originals), and accuracy_0, accuracy_1, ... for each
+        class (on all test rows). Policy ``none`` means no augmentation and ``full`` all copies.
 
     Raises
     ------
     InputError
-        Shares out of range, what a policy refuses, or an engine that `engines.engine_of` refuses.
+        Shares are out of range, or a policy or `engines.engine_of` raises it.
     """
     engine = engines.engine_of(settings.options.engine)
     candidates = features.candidates
@@ -125,9 +125,9 @@ def _about(choice, candidates, options, wrong):
 
 
 def mislabelled(features: FeatureSet, share: float, rng: np.random.Generator) -> tuple[FeatureSet, np.ndarray]:
-    """The same features with a share of the points given another label, their copies with them: set, bool array [n].
+    """Give a share of the points and their copies another label: the feature set, and the changed points [n].
 
-    The labels of test rows stay.
+    The labels of test rows do not change.
     """
     n = features.n
     labels = features.labels[:n].copy()
@@ -139,7 +139,7 @@ def mislabelled(features: FeatureSet, share: float, rng: np.random.Generator) ->
 
 
 def with_rare_class(features: FeatureSet, label: int, share: float, rng: np.random.Generator) -> FeatureSet:
-    """The same features with only a share of the points of one class, drawn at random, and their copies."""
+    """Keep only a share of the points of one class, drawn at random, and their copies."""
     labels = features.labels[: features.n]
     members = np.flatnonzero(labels == label)
     if not len(members):
@@ -150,7 +150,7 @@ def with_rare_class(features: FeatureSet, label: int, share: float, rng: np.rand
 
 
 def _replaced(features, points, labels):
-    """Some of the points, with these labels, and their copies."""
+    """Feature set of some points with new labels, and their copies."""
     copies = features.n + (features.k * points[:, None] + np.arange(features.k)).ravel()
     return type(features)(
         features.train[np.append(points, copies)],

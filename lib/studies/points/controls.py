@@ -1,6 +1,6 @@
-"""Controls for a notebook that is open in JupyterLab: choose, and the curve is fitted and drawn anew.
+"""Controls for a notebook that is open in JupyterLab: every new choice fits and draws the curve again.
 
-In an executed notebook and on its page there is the figure of the first choice.
+An executed notebook and its page show the figure of the first choice.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the controls choose.
+    """One setting of the controls.
 
     Attributes
     ----------
     score, policy : str
         Keys of `scores.SCORES` and `policies.POINT_POLICIES`.
     budget : int
-        Augmented points that the figure marks.
+        Number of augmented points that the figure marks.
     C : float
         Inverse regularisation strength of the logistic regression.
     """
@@ -50,9 +50,9 @@ class Explorer:
     ----------
     features : feature_set.FeatureSet
     settings : sweep.SweepSettings
-        Its scores and policies can be chosen; its budgets are those of the curves, its rounds those of the policies.
+        The scores and policies to choose from, and the budgets and rounds of every curve.
     seed : numpy.random.SeedSequence
-        As of `sweep.run`; the same for every choice, so that choices are paired.
+        Seed of `sweep_points`; the same for every choice, so that choices are paired.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Explorer:
         self.first = Choice(settings.scores[-1], self.policies[0], budget, settings.options.C)
 
     def table(self, choice: Choice) -> pd.DataFrame:
-        """The sweep of the chosen policy, and of random points beside it: as `sweep.run`."""
+        """Table of `sweep_points` with the chosen policy and random points."""
         chosen = replace(
             self.settings,
             scores=(choice.score,),
@@ -98,7 +98,7 @@ class Explorer:
         Parameters
         ----------
         show : callable
-            Gets the figure.
+            Called with the figure.
 
         Returns
         -------

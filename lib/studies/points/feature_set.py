@@ -1,4 +1,4 @@
-"""Feature sets: what the models of every sweep are fitted and tested on, with the weights of their rows."""
+"""Feature sets: the training and test features of the models of a sweep, and the weights of their rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from influaug.solver import heads
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """What the models of a sweep are fitted and tested on.
+    """Training and test features of the models of a sweep.
 
     Attributes
     ----------
@@ -22,12 +22,12 @@ class FeatureSet:
         Features of the n originals, then of their copies, point by point.
     labels : int array [n + n k]
     n : int
-        Training points (originals).
+        Number of training points (originals).
     test : array [T + T k, d]
         Features of the test originals, then of all their copies.
     test_labels : int array [T + T k]
     n_test : int
-        Test originals.
+        Number of test originals.
     """
 
     train: np.ndarray
@@ -39,7 +39,7 @@ class FeatureSet:
 
     @property
     def k(self) -> int:
-        """Copies a point."""
+        """Number of copies of each point."""
         return len(self.train) // self.n - 1
 
     @cached_property
@@ -74,12 +74,12 @@ def row_weights(selected: np.ndarray, downweight: np.ndarray, k: int) -> np.ndar
 
 
 def hits(features: FeatureSet, theta: np.ndarray) -> np.ndarray:
-    """Whether each model [m, K, d + 1] is right about each test row: bool [m, T + T k]."""
+    """Whether each model [m, K, d + 1] predicts the label of each test row: bool [m, T + T k]."""
     return heads.predict(features.x_test, theta) == features.test_labels
 
 
 def accuracies(features: FeatureSet, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy of every model on all test rows and on the test originals alone: [m], [m]."""
+    """Accuracy of every model on all test rows, and on the test originals only: [m], [m]."""
     return _shares(features, hits(features, theta))
 
 
@@ -96,7 +96,7 @@ def added_weights(features: FeatureSet, chosen: np.ndarray) -> np.ndarray:
 
 
 def tested(features: FeatureSet, theta: np.ndarray) -> pd.DataFrame:
-    """Accuracies of models [m, K, d + 1], a row each: of all test rows, of the originals, of each class."""
+    """Accuracies on all test rows, on the originals and on each class, one row for each of the models [m, K, d + 1]."""
     right = hits(features, theta)
     found = dict(zip(("accuracy", "accuracy_original"), _shares(features, right), strict=True))
     for label in np.unique(features.test_labels):

@@ -26,7 +26,7 @@ REFINEMENT_LOOK = {
 
 
 def histogram(ax: Axes, scores: np.ndarray, name: str) -> Axes:
-    """Counts of a score on a logarithmic score axis (Kuchnik & Smith, 2019, figures 1, 6 and 7)."""
+    """Histogram of a score on a logarithmic axis (Kuchnik & Smith, 2019, figures 1, 6 and 7)."""
     positive = scores[scores > 0]
     ax.hist(positive, bins=np.geomspace(positive.min(), positive.max(), 41), color="#0072B2")
     ax.set(xscale="log", xlabel=name, ylabel="points")
@@ -34,7 +34,7 @@ def histogram(ax: Axes, scores: np.ndarray, name: str) -> Axes:
 
 
 def share_of_total(ax: Axes, scores: np.ndarray, name: str) -> Axes:
-    """Share of the summed score held by the highest-scoring points, against their share of all points."""
+    """Share of the summed score that the highest-scoring points hold, against their share of all points."""
     falling = np.sort(scores)[::-1]
     ax.plot(np.arange(1, len(falling) + 1) / len(falling) * 100, 100 * np.cumsum(falling) / falling.sum())
     ax.set(xscale="log", xlabel="highest-scoring points (%)", ylabel=f"share of all {name} (%)", ylim=(0, 103))
@@ -42,7 +42,7 @@ def share_of_total(ax: Axes, scores: np.ndarray, name: str) -> Axes:
 
 
 def before_after(ax: Axes, initial: np.ndarray, final: np.ndarray, name: str) -> Axes:
-    """Score before against after full augmentation, with Spearman's rank correlation (figures 2 and 8)."""
+    """Scores after full augmentation against scores before, with Spearman's rank correlation (figures 2 and 8)."""
     ax.scatter(initial, final, s=6, alpha=0.35, color="#0072B2", linewidths=0)
     rho = spearmanr(initial, final).statistic
     low = max(min(initial[initial > 0].min(), final[final > 0].min()), 1e-16)
@@ -61,7 +61,7 @@ def policy_curves(
     refinement: tuple[bool, bool] = (False, False),
     value: str = "accuracy",
 ) -> Axes:
-    """Accuracy against augmented points, one line a policy, with 95% bands and both references (figures 3, 9, 10)."""
+    """Accuracy against augmented points, one line for each policy, with 95% bands and references (figures 3, 9, 10)."""
     chosen = table[(table["score"] == score) & (table["update"] == refinement[0])]
     chosen = chosen[chosen["downweight"] == refinement[1]]
     for policy in policies:
@@ -116,12 +116,12 @@ def vsv_star(ax: Axes, table: pd.DataFrame, value: str = "accuracy") -> Axes:
 
 
 def published_against_ours(ax: Axes, comparison: pd.DataFrame) -> Axes:
-    """Ours against the paper's, one row a published curve: the mean with its 95% interval, and the paper's value.
+    """Our mean area under each published curve with its 95% interval, and the paper's value, one row for each curve.
 
     Parameters
     ----------
     comparison : DataFrame
-        Of `published.compare_auc`, for one study and score.
+        Table from `published.compare_auc`, for one study and score.
     """
     rows = comparison.sort_values("ours")
     labels = [curve_label(*key) for key in rows[CURVE[1:]].itertuples(index=False)]
@@ -134,13 +134,13 @@ def published_against_ours(ax: Axes, comparison: pd.DataFrame) -> Axes:
 
 
 def curve_label(policy: str, update: bool, downweight: bool) -> str:
-    """A curve's name in words."""
+    """Name of a curve in words."""
     parts = [LOOK[policy].label, "updated" if update else "", "downweighted" if downweight else ""]
     return ", ".join(part for part in parts if part)
 
 
 def claim(ax: Axes, found: pd.DataFrame, studies: list[str], low: float, high: float) -> Axes:
-    """One claim's differences with their 95% intervals, a row a study, a marker a score; the claim's bounds shaded."""
+    """Differences of one claim with 95% intervals, one row for each study, one marker for each score; bounds shaded."""
     colours = {"holds": "#009E73", "open": "#777777", "fails": "#D55E00"}
     looks = {"influence": ("o", 0.17), "loss": ("s", -0.17)}
     for row in found.itertuples():

@@ -1,4 +1,4 @@
-"""The headline of a study: its numbers in words, and its curve, for the index page."""
+"""The headline of a study for the index page: its numbers in words, and its curve."""
 
 from __future__ import annotations
 
@@ -29,42 +29,43 @@ HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
 
 
 def title(study: Study, data: str, class_names: Sequence[str]) -> str:
-    """A study in words, as 'MNIST (original), 3 against 8, translate'."""
+    """Title of a study, such as 'MNIST (original), 3 against 8, translate'."""
     against = " against ".join(class_names) if len(class_names) == 2 else f"{len(class_names)} classes"
     retrained = ", network retrained" if study.featurizer == "retrained" else ""
     return f"{data}, {against}, {study.transformation}{retrained}"
 
 
 def about(study: Study) -> str:
-    """What a page of a study is about and which data it has, in a sentence or two of Markdown."""
+    """Title of a study and a note on its data, as Markdown, for the beginning of a page."""
     dataset = study.load_data()
     name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
     return f"**{markdown_text(name)}.** {markdown_text(dataset.provenance['note'])}"
 
 
 def settings(study: Study) -> str:
-    """The choices that matter most, in one line."""
+    """The most important parameters of a study, in one line."""
     seeds = f"{study.replicates} replicates x {study.rounds} rounds"
     network = study.trained_network.stem if study.trained_network else study.network
     return f"{network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
 
 
 def main_score(study: Study) -> str:
-    """The score that headlines use: influence if the study has it."""
+    """The score of the headline numbers: influence if the study has it, else its first score."""
     return "influence" if "influence" in study.scores else study.scores[0]
 
 
 def headline_rows(study: Study, sweep: pd.DataFrame) -> list[dict[str, str]]:
-    """The headline numbers: list of {what, value}, in words, with 95% intervals where there are several seeds."""
+    """Headline numbers for a study's section: list of {what, value}, with 95% intervals if there are several seeds."""
     rows = _references(sweep) | _gains(study, sweep) | _reached(study, sweep)
     return [{"what": what, "value": value} for what, value in rows.items()]
 
 
 def headline(study: Study, sweep: pd.DataFrame) -> dict[str, str]:
-    """The same for the index's table of studies: dict of text; in percent, the gain in percentage points.
+    """Headline numbers for the index's table of studies: dict of text, in percent (the gain in percentage points).
 
-    none, full, gain (of the policy that is fixed beforehand, random in proportion to the score, over random points at
-    the budget nearest to 5%) and enough (the share of the points at which it is within 0.1 of full augmentation).
+    Keys are none, full, gain and enough. The policy is fixed beforehand: random in proportion to the score. ``gain`` is
+    its gain over random points at the budget nearest to 5%, and ``enough`` the share of the points at which it is
+    within 0.1 of full augmentation.
     """
     policy, n = HEADLINE[1], sweep["budget"].max()
     cells = {name: percent(*mean_interval(_accuracy(sweep, name))) for name in REFERENCE_WORDS}
@@ -92,7 +93,7 @@ def _gains(study, sweep):
 
 
 def _gain(study, sweep, policy):
-    """A policy's gain over random points at the budget nearest to 5%; None where the sweep lacks one of them."""
+    """Gain of a policy over random points at the budget nearest to 5%; None if the sweep lacks one of the two."""
     if (budget := _twentieth(sweep)) is None:
         return None
     gains, key = paired_gain(sweep, [*CURVE, "budget"]), (*_plain(study, policy), budget)
@@ -123,7 +124,7 @@ def _words(study, policy):
 
 
 def caption(study: Study, sweep: pd.DataFrame) -> str:
-    """What the headline figure shows, over how many seeds, and what the band means: Markdown."""
+    """Caption of the headline figure, with its number of seeds and the meaning of lines and bands: Markdown."""
     return markdown_text(_caption(study, sweep))
 
 

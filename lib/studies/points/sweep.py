@@ -1,8 +1,8 @@
 """The policy sweep: policies x refinements x rounds x budgets -> one tidy table of test accuracies.
 
 Every model of a sweep is a weighted logistic regression on one fixed matrix, the original points followed by all their
-copies; a policy, a round and a budget only choose the weights (0, 1 or 1 / (k + 1)). All curves advance together,
-budget by budget, each from its own optimum at the budget before. Kuchnik & Smith (2019), section 5 and appendices B-D.
+copies; policy, round and budget decide only the weights (0, 1 or 1 / (k + 1)). All curves advance together, budget by
+budget, with a warm start at their previous budget's optimum. Kuchnik & Smith (2019), section 5 and appendices B-D.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ REFINEMENTS = {
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """What a sweep runs over.
+    """Curves and budgets of a sweep.
 
     Attributes
     ----------
     scores, policies, refinements : sequence of str
-        Keys of `scores.SCORES`, `policies.POINT_POLICIES` and `REFINEMENTS`; the curves are their product, except that
-        the baseline, which looks at no score, has no updates.
+        Keys of `scores.SCORES`, `point_policies.POINT_POLICIES` and `REFINEMENTS`; the curves are their product, except
+        that the baseline uses no score and so has no updates.
     budgets : sequence of int
-        Numbers of augmented points at which accuracy is measured, rising.
+        Numbers of augmented points at which accuracy is measured, in rising order.
     rounds : int
-        Draws of each random policy; a deterministic policy has one.
+        Number of draws of each random policy; a deterministic policy has one.
     update_every : int, optional
-        Points between two score updates; by default scores are refreshed at the budgets only.
+        Number of points between two score updates (default: scores are updated at the budgets only).
     options : ScoreOptions
-        Its C and its engine are the fits' too.
+        Its C and engine are also those of the fits.
     """
 
     scores: tuple = ("loss", "influence")
@@ -90,20 +90,20 @@ def curves(settings: SweepSettings) -> list[Curve]:
 
 
 def alike(policies: Sequence[str], downweight: Iterable[bool]) -> np.ndarray:
-    """A number for each curve, the same for curves that tend to choose the same points: groups for `logistic.fit`."""
+    """Groups for `logistic.fit`: a number for each curve, shared by curves that tend to choose the same points."""
     kinds = [(_tendency(policy), bool(down)) for policy, down in zip(policies, downweight, strict=True)]
     return np.unique(kinds, axis=0, return_inverse=True)[1]
 
 
 def _tendency(policy):
-    # The softmax of scores that are small is nearly uniform.
+    # The softmax of small scores is nearly uniform, so these policies choose almost as the baseline does.
     if policy == "baseline" or "softmax" in policy:
         return "any"
     return "low" if "inverse" in policy else "high"
 
 
 def first_points(orders: Sequence[np.ndarray], budget: int) -> np.ndarray:
-    """Whether each of n points is among the first of each of m orders: bool [m, n]."""
+    """Whether each of n points is among the first `budget` points of each of m orders: bool [m, n]."""
     chosen = np.zeros((len(orders), len(orders[0])), dtype=bool)
     for row, points in zip(chosen, orders, strict=True):
         row[points[:budget]] = True
@@ -130,7 +130,7 @@ def run(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSeque
 
 
 class Sweep:
-    """The state of a sweep as its curves advance; `run` is the way in."""
+    """State of a sweep as its curves advance; callers use `sweep_points`."""
 
     def __init__(self, features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> None:
         self.features, self.settings = features, settings
@@ -144,7 +144,7 @@ class Sweep:
         self.groups = alike([c.policy for c in self.curves], self.downweight)
 
     def run(self) -> pd.DataFrame:
-        """Fit and test every model; the tidy table."""
+        """Fit and test every model, and return the tidy table."""
         none, full = self.references()
         self.theta = np.repeat(none[None], len(self.curves), axis=0)
         initial = {s: self.score(s, self.reference_weights(0)[0], none) for s in self.settings.scores}
@@ -164,7 +164,7 @@ class Sweep:
         return sorted({*self.settings.budgets, *extra})
 
     def reference_weights(self, budget: int) -> np.ndarray:
-        """Weights of no augmentation (0) or full augmentation (n): [1, n + n k]."""
+        """Weights of no augmentation (budget 0) or full augmentation (budget n): [1, n + n k]."""
         return row_weights(np.full((1, self.features.n), budget > 0), np.zeros(1, bool), self.features.k)
 
     def references(self) -> np.ndarray:
@@ -188,7 +188,7 @@ class Sweep:
         return compute(name, head, self.features.n, self.settings.options)
 
     def update(self, budget: int) -> None:
-        """Redraw what remains of the order of every updating curve from scores under its current model."""
+        """Redraw the rest of the order of every updating curve, from scores under its current model."""
         for i, curve in enumerate(self.curves):
             if curve.update and budget < self.features.n:
                 rest = self.orders[i][budget:]
@@ -211,6 +211,6 @@ class Sweep:
 
 
 def check_budgets(budgets: Sequence[int], n: int) -> None:
-    """Refuse budgets that are not rising whole numbers from 1 to n."""
+    """Raise an `InputError` unless budgets are rising whole numbers from 1 to n."""
     if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1 or budgets[-1] > n:
         raise InputError(f"budgets must rise from at least 1 to at most the {n} training points, not {list(budgets)}.")

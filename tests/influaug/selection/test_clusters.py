@@ -33,9 +33,9 @@ def test_as_many_clusters_as_distinct_rows_are_the_rows():
 @pytest.mark.parametrize("k", [0, -1, 4, 6])
 def test_no_more_clusters_than_distinct_rows(k):
     x = np.array([[0.0], [5.0], [0.0], [9.0], [5.0]])
-    with pytest.raises(InputError, match=rf"must be 1 \.\. 3, that of distinct rows, not {k}\."):
+    with pytest.raises(InputError, match=rf"must be 1 \.\. 3, the number of distinct rows, not {k}\."):
         clusters(x, k, 0)
-    with pytest.raises(InputError, match=rf"must be 1 \.\. 3, that of distinct rows, not {k}\."):
+    with pytest.raises(InputError, match=rf"must be 1 \.\. 3, the number of distinct rows, not {k}\."):
         k_sweep(x, [2, k], 0)
 
 

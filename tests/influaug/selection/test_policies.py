@@ -287,7 +287,7 @@ def test_a_policy_has_the_source_that_it_declares():
 
 
 def test_a_policy_without_a_score_or_a_key_is_refused_where_it_needs_one():
-    with pytest.raises(InputError, match="goes by no score"):
+    with pytest.raises(InputError, match="uses no score"):
         set_rules.Task(candidates(), [7], OPTIONS).point_scores  # noqa: B018
     with pytest.raises(InputError, match="copies at random has no key to order points by"):
         policies.order_of(POLICIES["random_copies"], np.ones(3), np.random.default_rng(0))

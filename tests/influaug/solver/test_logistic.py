@@ -344,7 +344,8 @@ print({"keras", "tensorflow", "jax", "torch"} & set(sys.modules))
 
 
 def blas_threads():
-    return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+    """Threads of every BLAS library of the process, by its file: those that others have limited before stay limited."""
+    return {info["filepath"]: info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
 
 
 def test_fits_that_overlap_take_one_thread_each_and_leave_the_threads_that_they_found():
@@ -370,6 +371,8 @@ def test_fits_that_overlap_take_one_thread_each_and_leave_the_threads_that_they_
     # A thread's name says whose fit it is.
     fake = mock.patch.object(logistic, "_solve", lambda *problem: steps[current_thread().name.split("_")[0]](*problem))
     with threadpool_limits(2, "blas"), fake:
+        before = blas_threads()
+        assert 2 in before.values()
         one, other = (ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("first", "second"))
         with one, other:
             fits = [one.submit(solver.fit, weights)]
@@ -378,13 +381,14 @@ def test_fits_that_overlap_take_one_thread_each_and_leave_the_threads_that_they_
             found = [fits[0].result()]
             events["first ended"].set()
             found.append(fits[1].result())
-        assert seen == [{1}] and blas_threads() == {2}
+        assert set(seen[0].values()) == {1} and blas_threads() == before
     assert all(np.array_equal(fit.theta, alone) for fit in found)
 
 
 def test_a_fit_that_fails_leaves_the_threads_that_it_found():
     features, labels = problem(3)
     with threadpool_limits(2, "blas"):
+        before = blas_threads()
         with mock.patch.object(logistic, "_solve", side_effect=MemoryError), pytest.raises(MemoryError):
             logistic.fit(features, labels, np.ones((1, len(labels))))
-        assert blas_threads() == {2}
+        assert blas_threads() == before

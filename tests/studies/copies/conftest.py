@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from studies.copies import page as set_shown
+from studies.copies import picks
 from studies.copies.study import SetStudy
 from studies.storage import paths
 
@@ -25,4 +25,4 @@ def study(tmp_path_factory):
 def r(study, monkeypatch):
     monkeypatch.setattr(paths, "PARAMS", study / "params")
     monkeypatch.setenv("INFLUAUG_OUTPUTS", str(study / "outputs"))
-    return next(set_shown.replicates(SetStudy.read(study / "params" / "sets" / "small.yaml")))
+    return next(picks.replicates(SetStudy.read(study / "params" / "sets" / "small.yaml")))

@@ -8,13 +8,14 @@ from influaug.errors import InputError
 from influaug.selection.greedy import select
 from studies.copies import figures as set_figures
 from studies.copies import page as set_shown
+from studies.copies import picks
 
 pytestmark = pytest.mark.slow
 
 
 def test_picked_images_are_the_copies_of_their_points(r):
     copies = np.array([7, 0, 7, 319])
-    found = set_shown.images(r, copies)
+    found = picks.images(r, copies)
     for image, copy in zip(found, copies, strict=True):
         point, which = divmod(copy, 4)
         np.testing.assert_array_equal(image, r.transformation(r.sample.images[[point]])[which, 0])
@@ -23,14 +24,14 @@ def test_picked_images_are_the_copies_of_their_points(r):
 def test_picks_are_counted_by_the_change_that_made_them(r):
     counts = set_shown.by_change(r, ["one_shot", "greedy_influence"], 10)
     assert list(counts.index) == list(r.transformation.labels) and (counts.sum() == 10).all()
-    picked = set_shown.picks(r, "greedy_influence", 10)
+    picked = picks.picked(r, "greedy_influence", 10)
     assert counts.iloc[0]["greedy_influence"] == np.sum(picked % 4 == 0)
 
 
 def test_the_real_reduction_is_scikit_learns(r):
     found = set_shown.promised_and_real(r, [1, 8], one_shot=True)
     f, losses = r.features, []
-    order = set_shown.picks(r, "one_shot", 8)
+    order = picks.picked(r, "one_shot", 8)
     for copies in (order[:0], order[:1], order):
         rows = np.append(np.arange(f.n), f.n + copies)
         model = LogisticRegression(C=10, solver="newton-cholesky", tol=1e-8).fit(f.train[rows], f.labels[rows])
@@ -53,7 +54,7 @@ def test_likeness_is_the_mean_cosine(r):
 def test_wrong_labels_are_counted_among_the_picks(r):
     assert r.wrong.sum() == 8
     shares = set_shown.wrong_picks(r, ["influence", "greedy_influence"], [4, 40])
-    picked = set_shown.picks(r, "influence", 40)
+    picked = picks.picked(r, "influence", 40)
     assert shares.loc[40, "influence"] == np.mean(r.wrong[picked // 4])
     scores = set_shown.first_scores(r)
     assert len(scores) == 320 and scores["wrong"].sum() == 32
@@ -97,4 +98,4 @@ def test_clusters_are_swept_over_the_released_codes_numbers(r):
 
 def test_a_study_with_a_rare_class_has_no_pictures(r):
     with pytest.raises(InputError, match="rare_class must be null"):
-        next(set_shown.replicates(r.study.model_copy(update={"rare_class": 1})))
+        next(picks.replicates(r.study.model_copy(update={"rare_class": 1})))

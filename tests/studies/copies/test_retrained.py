@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from influaug.errors import InputError
-from studies.copies import page as set_shown
+from studies.copies import picks
 from studies.copies import retrained as set_retrained
 from studies.copies import summary as set_summary
 from studies.points import stages
@@ -17,7 +17,7 @@ def test_a_network_is_trained_on_the_originals_and_the_chosen_copies(r):
     found = set_retrained.table(s)
     assert list(found["policy"]) == ["none", "full", "influence"] * 2
     assert list(found["added"]) == [0, 320, 16] * 2
-    copies = set_shown.picks(r, "influence", 16)
+    copies = picks.picked(r, "influence", 16)
     made = [r.transformation(r.sample.images[[c // 4]])[c % 4, 0] for c in copies]
     images = np.concatenate([r.sample.images, made])
     labels = np.append(r.features.labels[:80], r.features.labels[:80][copies // 4])

@@ -20,6 +20,7 @@ from studies.learned import page as shown
 from studies.learned.results import Comparison
 from studies.own import results as own_data
 from studies.own.results import OwnData
+from studies.pages import words
 from studies.pages.escaping import markdown_text, styled
 from studies.points import claims, report, stages
 from studies.points.study import Study
@@ -177,5 +178,5 @@ def test_tables_show_names_as_they_are(tmp_path, name):
     assert table.find("img") is None
     claimed = shown_table(tmp_path, claims.shown(found))
     assert name in [cell.get_text() for cell in claimed.find_all("th")] and claimed.find("img") is None
-    sorted_table = shown_table(tmp_path, report.sortable(pd.DataFrame({"study": [name], "x": [0.5]}), {"x": "{:.2f}"}))
+    sorted_table = shown_table(tmp_path, words.sortable(pd.DataFrame({"study": [name], "x": [0.5]}), {"x": "{:.2f}"}))
     assert [cell.get_text() for cell in sorted_table.find_all("td")] == [name, "0.50"]
