@@ -1,11 +1,14 @@
 """Comparisons: validated parameters, resumable arms, paired differences."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from scipy import stats
 
+import canaries
 from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.files import sealed
@@ -60,7 +63,24 @@ def test_the_defaults_are_the_small_embedded_case():
     assert Comparison.read(paths.PARAMS / "learned" / "digits-100.yaml") == Comparison()
 
 
-def test_every_arm_runs_once_and_is_read_again(quick, monkeypatch):
+@pytest.fixture(scope="module")
+def canary(tmp_path_factory):
+    """What is to be done about the learned stages (nothing), and the outputs folder in which their canaries ran."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("canary")
+        patch.setenv("INFLUAUG_OUTPUTS", str(folder))
+        compute = partial(canaries.computed_in, folder)
+        return {stage.name: canaries.complaint(stage, compute) for stage in canaries.LEARNED_STAGES}, folder
+
+
+@pytest.mark.parametrize("stage", canaries.LEARNED_STAGES, ids=lambda stage: stage.name)
+def test_a_stage_computes_what_its_version_computed(canary, stage):
+    assert canary[0][stage.name] is None
+
+
+def test_every_arm_runs_once_and_is_read_again(canary, monkeypatch):
+    quick = canaries.LEARNED
+    monkeypatch.setenv("INFLUAUG_OUTPUTS", str(canary[1]))
     first = {arm: result(quick, 0, arm) for arm in PLAIN}
     assert all(0 <= found["error"] <= 100 and found["loss"] > 0 and found["arm"] == arm for arm, found in first.items())
     monkeypatch.setattr(arms, "train_classifier", None)
