@@ -1,4 +1,4 @@
-"""The one place that knows where things are."""
+"""Paths of the project's folders; no other module knows them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NOTEBOOKS = PROJECT / "notebooks"
 
 
 def found(path: PathLike) -> Path:
-    """A relative path as seen from the current folder or, if nothing is there, from the project's; `~` is home.
+    """Resolve a relative path from the current folder or, if it does not exist there, from the project's folder.
 
-    So a path in a file of params/ means the same in a batch, which runs in the project's folder, and in JupyterLab,
-    where a notebook runs in its own.
+    `~` stands for the home folder. So a path in a file of params/ means the same in a batch, which runs in the
+    project's folder, and in JupyterLab, where a notebook runs in its own folder.
     """
     path = Path(path).expanduser()
     return PROJECT / path if not path.exists() and (PROJECT / path).exists() else path
