@@ -23,7 +23,7 @@ from ..files.limits import MOST, check_size
 from .raw import Raw, Source, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any, Self
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
@@ -173,13 +173,13 @@ class _Reader:
         skipped = (*lines[:KEPT], *_and_more(lines, KEPT))
         return Raw((images[train], labels[train], images[test], labels[test]), name, name, note, skipped=skipped)
 
-    def _check_classes(self, paths, labels, left_out):
+    def _check_classes(self, paths: Sequence[Path], labels: np.ndarray, left_out: dict[int, str]) -> None:
         """Refuse a class of which nothing is left: it would vanish without a word."""
         for k, line in left_out.items():
             if self._class(paths[k]) not in labels:
                 raise InputError(f"No file of class {self._class(paths[k])!r} in {self.root} can be used: {line}.")
 
-    def _class(self, path):
+    def _class(self, path: Path) -> str:
         root = next((part for part in self.parts if path.is_relative_to(part)), self.root)
         return path.relative_to(root).parts[0]
 
@@ -212,7 +212,7 @@ def _stacked(root, paths, form):
     return np.stack([images[k] for k in kept]), kept, lines, more + made.note
 
 
-def _each(paths, places, read: Callable[[Image.Image], Any], bad, described):
+def _each(paths, places, read, bad, described):
     """What `read` makes of each picture, by place; those of which it makes nothing go to `bad`."""
     found = {}
     for k in tqdm(places, desc=described, delay=1, leave=False, disable=described is None):
@@ -278,7 +278,7 @@ class _Maker:
         if not image.has_transparency_data:
             return image
         image = image.convert("RGBA")
-        self.transparent += image.getextrema()[3][0] < 255
+        self.transparent += image.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
     def check_depth(self, root: Path) -> None:
