@@ -23,7 +23,7 @@ ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 quoted = $(foreach word,$(1),'$(subst ','\'',$(word))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast browser faults lint audit
+.PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast canaries browser faults lint audit
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -92,18 +92,24 @@ verify: $(READY) ## run a committed study again from scratch and compare: make v
 lab: $(READY) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_index.ipynb
 
+# In the order given: the notebooks, which take longest, first.
+BY_FILE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: $(READY) lint ## lint, the library's tests, every notebook through nbval
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --nbval-lax tests notebooks
+	$(BIN)/python -m pytest $(BY_FILE) --nbval-lax notebooks tests
 
 test-fast: $(READY) ## the library's quick tests, under a minute
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not fuzz and not browser and not faults" tests
+	$(BIN)/python -m pytest $(BY_FILE) -m "not slow and not fuzz and not browser and not faults" tests
+
+canaries: $(READY) ## compute the tiny case of every stage whose code was edited, and accept the code if no number changes
+	PYTHONPATH=tests $(BIN)/python tests/canaries.py
 
 browser: $(READY) ## JupyterLab and the pages in Chromium, which is installed if it is missing (Debian)
 	tests/browser/setup.sh
 	$(BIN)/python -m pytest -m browser tests
 
 faults: $(READY) ## batches killed, damaged and starved
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m faults tests/faults
+	$(BIN)/python -m pytest $(BY_FILE) -m faults tests/faults
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check lib tests notebooks

@@ -36,6 +36,7 @@ EXACT, TRAINED = 1e-7, 2e-2
 DIGITS = {"n_train": 40, "epochs": 2, "batch_size": 16, "budgets": [4, 20], "rounds": 2, "replicates": 1}
 QUICK = {"n_train": 60, "steps": 3, "fold_steps": 2, "folds": 2, "learning_steps": 2, "pretraining_steps": 1}
 QUICK |= {"network_steps": 2, "replicates": 2}
+LEARNED = Comparison(comparison="canary", **QUICK)
 
 
 def made_up(n_classes=2, n=40, k=3):
@@ -130,8 +131,7 @@ def own(folder):
 
 
 def arms(chosen):
-    experiment = Comparison(comparison="canary", **QUICK)
-    return {arm: [comparison.result(experiment, 0, arm)[name] for name in ("error", "loss")] for arm in chosen}
+    return {arm: [comparison.result(LEARNED, 0, arm)[name] for name in ("error", "loss")] for arm in chosen}
 
 
 def learned_ranges(folder):
@@ -157,6 +157,7 @@ CANARIES = {
     comparison.NETWORK_ARMS: (learned_networks, TRAINED),
 }
 """Of every stage: its tiny case, and the tolerance."""
+LEARNED_STAGES = (comparison.ARMS_WITHOUT_NETWORKS, comparison.NETWORK_ARMS)
 
 
 def computed(stage):
@@ -165,11 +166,25 @@ def computed(stage):
     with tempfile.TemporaryDirectory() as folder:
         os.environ["INFLUAUG_OUTPUTS"] = folder
         try:
-            return json.loads(json.dumps(CANARIES[stage][0](Path(folder))))
+            return computed_in(Path(folder), stage)
         finally:
             os.environ.pop("INFLUAUG_OUTPUTS")
             if kept is not None:
                 os.environ["INFLUAUG_OUTPUTS"] = kept
+
+
+def computed_in(folder, stage):
+    """What a stage computes in its tiny case in the outputs folder that was set, its numbers as JSON has them."""
+    return json.loads(json.dumps(CANARIES[stage][0](folder)))
+
+
+def complaint(stage, compute=computed):
+    """What is to be done about a stage that computes other numbers than its version did, or None."""
+    kept = json.loads(KEPT.read_text())[stage.name]
+    if kept["version"] != stage.version:
+        return f"The version of stage {stage.name!r} was raised: run make canaries."
+    wrong = difference(kept["numbers"], compute(stage), CANARIES[stage][1])
+    return wrong and f"Stage {stage.name!r} gives other numbers ({wrong}): raise its version, then run make canaries."
 
 
 def difference(kept, found, tolerance, where=""):

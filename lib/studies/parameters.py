@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 KINDS = {
     "recipe": "studies.featurizers.recipe.Recipe",
-    "toy": "studies.toy.experiment.Toy",
+    "toy": "studies.toy.parameters.Toy",
     "comparison": "studies.learned.parameters.Comparison",
     "sets": "studies.copies.study.SetStudy",
-    "own": "studies.own.results.OwnData",
+    "own": "studies.own.parameters.OwnData",
     "study": "studies.points.study.Study",
 }
 """Classes of parameters by kind; a kind is named like its first parameter, which names the experiment.
@@ -93,6 +93,8 @@ class Experiment(BaseModel):
 
     kind: ClassVar[str]
     """Folder of this kind in params/ and outputs/; empty for studies."""
+    products: ClassVar[tuple[str, ...]] = ()
+    """Files in the experiment's folder, beside its page, that a person takes away."""
     purposes: ClassVar[tuple[str, ...]] = ()
     """Purposes with random numbers of their own. The position decides the seed, so new purposes go to the end."""
     seed_bits: ClassVar[int] = 31

@@ -1,1 +1,1 @@
-"""Image data sets, their readers and downloads, transformations, other libraries' augmenters, copies made when asked for."""
+"""Image data sets and their readers, transformations, other libraries' augmenters, and copies made when asked for."""

@@ -8,7 +8,6 @@ from sys import modules
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, column_or_1d
@@ -464,7 +463,9 @@ class Copies:
 
     def __init__(self, source: np.ndarray, make: Callable[[np.ndarray], np.ndarray]) -> None:
         self.source, self._make = source, make
-        self.which = pd.Series(source).groupby(source).cumcount().to_numpy(dtype=int)
+        order = np.argsort(source, kind="stable")
+        self.which = np.empty(len(source), dtype=int)
+        self.which[order] = np.arange(len(source)) - np.searchsorted(source[order], source[order])
         self._seen, self._features = np.zeros(len(source), dtype=bool), None
 
     def features(self, places: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from ..copies.study import SetStudy
 from ..learned import results as comparison
 from ..learned.ablations import ABLATIONS
 from ..learned.parameters import Comparison
-from ..own.results import OwnData
+from ..own.parameters import OwnData
+from ..own.results import data_key
 from ..points import stages
 from ..points.study import Study
 from ..storage import artifacts, paths
@@ -104,7 +105,7 @@ def _of_comparison(chosen: Comparison) -> dict[Path, str]:
 
 
 def _of_own(own: OwnData) -> dict[Path, str]:
-    return {own.folder / "curve.parquet": own.data_key()}
+    return {own.folder / "curve.parquet": data_key(own)}
 
 
 KEYS_OF: dict[type[Experiment], Any] = {

@@ -59,7 +59,7 @@ class NotebookError(Exception):
 
 def run(
     notebook: PathLike, parameters: PathLike, executed: PathLike | None = None, page: PathLike | None = None
-) -> None:
+) -> list[Path]:
     """Execute a notebook with an experiment's parameters, and render its page.
 
     Parameters
@@ -71,6 +71,11 @@ def run(
         Path of the executed notebook (default: in ``notebooks/`` of the study's folder).
     page : path, optional
         Path of its HTML page (default: in ``pages/`` of the study's folder).
+
+    Returns
+    -------
+    list of Path
+        The page, and the files that the notebook made for a person to take away.
 
     Raises
     ------
@@ -94,6 +99,7 @@ def run(
             _render(notebook, chosen, executed, page)
         raise
     _render(notebook, chosen, executed, page)
+    return [page, *(path for path in (chosen.folder / name for name in chosen.products) if path.exists())]
 
 
 def _render(notebook, chosen, executed, page):
@@ -202,11 +208,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stderr.write(f"{MARK}started {name}\n")
     started = perf_counter()
     try:
-        run(given.notebook, given.parameters, given.executed, given.page)
+        made = run(given.notebook, given.parameters, given.executed, given.page)
         if given.stamp:
             stamps.write(given.stamp, given.makes)
     except (InputError, NotebookError, OSError, MemoryError) as error:
         sys.stderr.write(f"{MARK}failed {name}; {str(error) or 'too little memory'}\n")
         return 1
     sys.stderr.write(f"{MARK}finished {name}; {perf_counter() - started:.0f} s\n")
+    if not given.page:  # a batch says where its pages are
+        sys.stderr.write("".join(f"  {paths.shown(path)}\n" for path in made))
     return 0

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from influaug.data.datasets import Split
-from influaug.data.lazy_copies import ChosenCopies
-from influaug.data.transformations import Transformation
-from influaug.errors import InputError
 from influaug.files.writing import replacing
 from influaug.influence.inverse import factor
 from influaug.influence.leave_one_out import point_gradients
 from influaug.selection import clusters
-from influaug.selection.greedy import Candidates, select
-from influaug.selection.policies import choose
+from influaug.selection.greedy import select
 from influaug.solver import heads, logistic
 
 from ..intervals import mean_interval
 from ..pages.escaping import markdown_text, title_and_note
 from ..points import stages
-from ..points.feature_set import FeatureSet, added_weights, tested
+from ..points.feature_set import added_weights, tested
 from ..points.sweep import scaled_budgets
-from .study import SetStudy, problem
+from .picks import Replicate, picked, replicates
+from .study import SetStudy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.figure import Figure
 
@@ -36,71 +31,10 @@ BATCHES = (1, 16, 64, None)
 """Batch sizes that the page compares."""
 
 
-@dataclass(frozen=True)
-class Replicate:
-    """One replicate of a study of sets, with its images.
-
-    Attributes
-    ----------
-    study : SetStudy
-    number : int
-    features : FeatureSet
-        With the study's wrong labels.
-    candidates : Candidates
-    wrong : bool array [n]
-        Points whose label is wrong.
-    sample : Split
-        Images, with the labels of the data set.
-    transformation : Transformation
-    """
-
-    study: SetStudy
-    number: int
-    features: FeatureSet
-    candidates: Candidates
-    wrong: np.ndarray
-    sample: Split
-    transformation: Transformation
-
-
-def replicates(study: SetStudy) -> Iterator[Replicate]:
-    """Iterate over the replicates of a study.
-
-    Raises
-    ------
-    InputError
-        The study has a rare class. Removing its points changes the indices, so images could not be found.
-    """
-    if study.rare_class is not None:
-        raise InputError("Chosen copies can be shown for studies without a rare class only; rare_class must be null.")
-    base = study.base()
-    for number, found in enumerate(stages.features(base)):
-        yield _replicate(study, base, number, found.set)
-
-
-def _replicate(study, base, number, found):
-    features, wrong = problem(study, found, number)
-    wrong = np.zeros(features.n, bool) if wrong is None else wrong
-    sample, transformation = base.split(number), base.augmentation()
-    return Replicate(study, number, features, features.candidates, wrong, sample, transformation)
-
-
-def picks(r: Replicate, policy: str, number: int) -> np.ndarray:
-    """Indices of the first copies that a policy adds: int [number]."""
-    seed = r.study.seed_sequence(r.number, "policies").spawn(1)[0]
-    return choose(policy, r.candidates, [number], r.study.settings().options, np.random.default_rng(seed))[0]
-
-
-def images(r: Replicate, copies: np.ndarray) -> np.ndarray:
-    """Images of copies, given by their indices: uint8 [b, height, width, channels]."""
-    chosen = ChosenCopies(r.sample.images, r.transformation)
-    return chosen.of(r.candidates.source[copies], np.asarray(copies) % r.features.k)
-
-
 def by_change(r: Replicate, policies: Iterable[str], number: int) -> pd.DataFrame:
     """Number of the first chosen copies made by each change of the transformation: one row for each change."""
     counts = {
-        policy: np.bincount(picks(r, policy, number) % r.features.k, minlength=r.features.k) for policy in policies
+        policy: np.bincount(picked(r, policy, number) % r.features.k, minlength=r.features.k) for policy in policies
     }
     return pd.DataFrame(counts, index=list(r.transformation.labels))
 
@@ -156,7 +90,7 @@ def redundancy(study: SetStudy, policies: Sequence[str], number: int) -> pd.Data
     rows = []
     for r in replicates(study):
         for policy in policies:
-            copies = picks(r, policy, number)
+            copies = picked(r, policy, number)
             touched = len(np.unique(r.candidates.source[copies]))
             rows.append({"replicate": r.number, "policy": policy, "points": touched, "likeness": likeness(r, copies)})
     return pd.DataFrame(rows)
@@ -239,7 +173,7 @@ def sizes(r: Replicate) -> list[int]:
 def wrong_picks(r: Replicate, policies: Iterable[str], numbers: Sequence[int]) -> pd.DataFrame:
     """Share of the first chosen copies with a wrong label: rows are numbers of copies, columns policies."""
     of_copies = r.wrong[r.candidates.source]
-    chosen = {policy: picks(r, policy, numbers[-1]) for policy in policies}
+    chosen = {policy: picked(r, policy, numbers[-1]) for policy in policies}
     shares = {
         policy: np.cumsum(of_copies[copies])[np.array(numbers) - 1] / numbers for policy, copies in chosen.items()
     }

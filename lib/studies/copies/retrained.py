@@ -16,7 +16,7 @@ from influaug.files import sealed
 from ..points import retrained, stages
 from ..storage import artifacts
 from ..storage.keys import Stage
-from . import page as set_shown
+from . import picks
 from .study import SetStudy
 
 REFERENCES = {"none": 0.0, "full": 1.0}
@@ -50,7 +50,7 @@ def table(study: SetStudy) -> pd.DataFrame:
     dataset = base.load_data()
     jobs = [*REFERENCES.items(), *((policy, study.retrained_share) for policy in study.retrained)]
     rows = []
-    for r in tqdm(set_shown.replicates(study), "retrain", total=base.replicates):
+    for r in tqdm(picks.replicates(study), "retrain", total=base.replicates):
         key = RETRAINED_SETS.key(study, features=stages.features_key(base, dataset, r.number))
         rows += [_kept(study, r, policy, share, key) for policy, share in jobs]
     return pd.DataFrame(rows)
@@ -70,12 +70,12 @@ def _chosen(r, policy, share):
     m = len(r.candidates.source)
     if policy in REFERENCES:
         return np.arange(round(share * m))
-    return set_shown.picks(r, policy, max(1, round(share * m)))
+    return picks.picked(r, policy, max(1, round(share * m)))
 
 
 def _trained(r, copies):
     labels = np.append(r.features.labels[: r.features.n], r.candidates.labels[r.candidates.source[copies]])
-    images = np.concatenate([r.sample.images, set_shown.images(r, copies)]) if len(copies) else r.sample.images
+    images = np.concatenate([r.sample.images, picks.images(r, copies)]) if len(copies) else r.sample.images
     network = stages.new_featurizer(r.study.base(), r.number)
     tested = retrained.train_and_test(network, images, labels, r.sample, r.transformation, r.study.C)
     return {"added": len(copies), **tested}

@@ -24,7 +24,7 @@ from ..points import stages
 from ..points.study import Study
 from ..storage import artifacts, paths
 from ..storage.keys import Stage
-from . import sweep as set_sweep
+from . import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,11 +88,11 @@ class SetStudy(Experiment):
         """Parameters of the study whose features are used."""
         return Study.read(paths.PARAMS / f"{self.study}.yaml")
 
-    def settings(self) -> set_sweep.SetSweepSettings:
+    def settings(self) -> sweep.SetSweepSettings:
         """Settings of the sweep."""
         names = ("C", "pool", "clusters", "kernel", "refit_every")
         options = SetOptions(**{name: getattr(self, name) for name in names})
-        return set_sweep.SetSweepSettings(tuple(self.policies), tuple(self.shares), options)
+        return sweep.SetSweepSettings(tuple(self.policies), tuple(self.shares), options)
 
 
 def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[FeatureSet, np.ndarray | None]:
@@ -113,10 +113,10 @@ def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[Feat
     """
     if study.rare_class is not None:
         rng = study.rng(replicate, "rare class")
-        features = set_sweep.with_rare_class(features, study.rare_class, study.rare_share, rng)
+        features = sweep.with_rare_class(features, study.rare_class, study.rare_share, rng)
     if not study.wrong_labels:
         return features, None
-    return set_sweep.mislabelled(features, study.wrong_labels, study.rng(replicate, "wrong labels"))
+    return sweep.mislabelled(features, study.wrong_labels, study.rng(replicate, "wrong labels"))
 
 
 def table(study: SetStudy) -> pd.DataFrame:
@@ -161,7 +161,7 @@ def _replicate(study, features, dataset, replicate, key):
 
 def _computed(study, features, replicate):
     points, wrong = problem(study, features, replicate)
-    found = set_sweep.run(points, study.settings(), study.seed_sequence(replicate, "policies"), wrong)
+    found = sweep.run(points, study.settings(), study.seed_sequence(replicate, "policies"), wrong)
     found.insert(0, "sets", study.sets)
     found.insert(1, "replicate", replicate)
     return found

@@ -28,3 +28,9 @@ def found(path: PathLike) -> Path:
 def outputs() -> Path:
     """The folder of all outputs: INFLUAUG_OUTPUTS if set, else outputs/ in the project."""
     return Path(os.environ.get("INFLUAUG_OUTPUTS") or PROJECT / "outputs")
+
+
+def shown(path: PathLike) -> str:
+    """A path as text for a person: from the project's folder if it lies in there, else whole."""
+    path = Path(path).absolute()
+    return (path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path).as_posix()
