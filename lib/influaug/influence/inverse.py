@@ -1,7 +1,7 @@
 r"""Products of an inverse Hessian with a vector: (H + damping I)^-1 g.
 
-`factor` serves where H fits into memory (Cholesky), `conjugate_gradients` needs only products with H, and `lissa` is
-for problems where even one product over all points is too expensive. Vectors are flat, float64.
+`factor` serves where H fits into memory (Cholesky), `conjugate_gradients` needs only products with H, and `lissa`
+serves where even one product over all points is too expensive. Vectors are flat, float64.
 """
 
 from __future__ import annotations
