@@ -58,7 +58,7 @@ class Sweep:
         The model of no augmentation.
     """
 
-    features: object
+    features: FeatureSet
     C: float
     weights: list
     groups: np.ndarray
