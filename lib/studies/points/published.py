@@ -47,9 +47,9 @@ PROBLEMS = {
 }
 """Problems of Kuchnik & Smith (2019) by our name of the data set.
 
-The classes are from appendix B ("Datasets"), the networks from section 5 and appendix B ("Models"). Features of CIFAR-10
-and NORB are of frozen networks. Those of MNIST were generated once, and also anew as points were augmented; the tables
-do not say which (the released code trains anew).
+The classes are from appendix B ("Datasets"), the networks from section 5 and appendix B ("Models"). Features of
+CIFAR-10 and NORB are of frozen networks. Those of MNIST were generated once, and also anew as points were augmented;
+the tables do not say which of the two they are of (the released code trains anew).
 """
 TRANSFORMATIONS = ("translate", "rotate", "crop")
 LEE_PROBLEMS = {"mnist": (DIGITS, 60_000), "cifar10": (CIFAR10_CLASSES, 50_000)}
