@@ -70,7 +70,7 @@ def table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.Da
     made = pd.DataFrame.from_dict(rows, orient="index")
     if digits == 2:
         n_all = len(comparison.load_data().labels_train)
-        published = lee_table_1(comparison.dataset, comparison.n_train, n_all)
+        published = lee_table_1(comparison.dataset, comparison.classes, comparison.n_train, n_all)
         beside = {arm: published.pop(PUBLISHED[arm]) for arm in rows if PUBLISHED.get(arm) in published}
         alone = {f"(paper: {method})": value for method, value in published.items()}
         made = made.reindex([*rows, *alone]).fillna("")

@@ -1,15 +1,59 @@
-"""The paper's own numbers, beside ours."""
+"""The papers' own numbers, beside ours where both are of the same problem."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import pandas as pd
 
+from influaug.data.sources import CIFAR10_CLASSES, NORB_CLASSES
 from influaug.errors import InputError
 
 from ..storage import paths
 from .summary import CURVE, area_under_curve, curves_only, with_intervals
 
-DATASETS = {"mnist": "mnist", "cifar10": "cifar10", "small-norb": "norb"}
+if TYPE_CHECKING:
+    from influaug.data.datasets import Classes
+
+    from .study import Study
+
+
+class Problem(NamedTuple):
+    """A problem that numbers were published for.
+
+    Attributes
+    ----------
+    dataset : str
+        Its name in the published tables.
+    names : tuple of str
+        All classes of the data set, in order.
+    classes : tuple of str
+        The two that are told apart; either may be label 0.
+    networks : tuple of str
+        Kinds of network that the numbers may be of: frozen, or retrained as points are augmented.
+    """
+
+    dataset: str
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    networks: tuple[str, ...]
+
+
+DIGITS = tuple(map(str, range(10)))
+PROBLEMS = {
+    "mnist": Problem("mnist", DIGITS, ("3", "8"), ("frozen", "retrained")),
+    "cifar10": Problem("cifar10", CIFAR10_CLASSES, ("airplane", "automobile"), ("frozen",)),
+    "small-norb": Problem("norb", NORB_CLASSES, ("animal", "human"), ("frozen",)),
+}
+"""Problems of Kuchnik & Smith (2019) by our name of the data set.
+
+The classes are from appendix B ("Datasets"), the networks from section 5 and appendix B ("Models"). Features of
+CIFAR-10 and NORB are of frozen networks. Those of MNIST were generated once, and also anew as points were augmented;
+the tables do not say which of the two they are of (the released code trains anew).
+"""
+TRANSFORMATIONS = ("translate", "rotate", "crop")
+LEE_PROBLEMS = {"mnist": (DIGITS, 60_000), "cifar10": (CIFAR10_CLASSES, 50_000)}
+"""Problems of Lee et al. (2020), table 1 (sections 5.1 and 5.2): all ten classes, and a share of so many labels."""
 
 AUC = {"table": int, **dict.fromkeys(("dataset", "transformation", "score", "policy"), str)}
 AUC |= {"update": int, "downweight": int, "auc_mean": float, "auc_std": float}
@@ -42,37 +86,97 @@ def table_1() -> pd.DataFrame:
     return _read("kuchnik_smith_2019_table1.csv", TABLE_1)
 
 
-def compare_auc(sweep: pd.DataFrame) -> pd.DataFrame:
+def groups_of(classes: Classes | None, names: tuple[str, ...]) -> frozenset[frozenset[str]]:
+    """The classes of a problem by name, without an order: a set of sets, in which merged classes are together.
+
+    Parameters
+    ----------
+    classes : list, optional
+        As in `influaug.data.datasets.split`; None for all.
+    names : tuple of str
+        All classes of the data set, by number.
+    """
+    numbered = dict(enumerate(names))
+    items = [item if isinstance(item, list) else [item] for item in (names if classes is None else classes)]
+    return frozenset(frozenset(str(numbered.get(c, c)) for c in item) for item in items)  # type: ignore[call-overload]
+
+
+def departures(study: Study) -> list[str]:
+    """In what a study's problem is not the paper's, a few words each; nothing if the published numbers are of it."""
+    problem = PROBLEMS.get(study.dataset)
+    if problem is None:
+        return ["data that the paper does not have"]
+    found = []
+    if groups_of(study.classes, problem.names) != groups_of(list(problem.classes), problem.names):
+        found.append(f"{_classes(study)} in place of {' against '.join(problem.classes)}")
+    if study.featurizer not in problem.networks:
+        found.append(f"a {study.featurizer} network in place of a {' or '.join(problem.networks)} one")
+    default = study.model_copy(update={"magnitudes": None})
+    if study.transformation not in TRANSFORMATIONS or study.augmentation().labels != default.augmentation().labels:
+        found.append(f"magnitudes of {study.transformation} other than the paper's")
+    return found
+
+
+def _classes(study):
+    if study.classes is None:
+        return "all classes"
+    return " against ".join("+".join(map(str, c)) if isinstance(c, list) else str(c) for c in study.classes)
+
+
+def differences(studies: dict[str, Study]) -> str:
+    """Why some studies have no published counterpart, in a sentence of plain text; empty if all have one."""
+    found = {name: departures(study) for name, study in studies.items()}
+    reasons = "; ".join(f"{name}: {', '.join(words)}" for name, words in found.items() if words)
+    return f"Without a published counterpart, because the problem is another: {reasons}." if reasons else ""
+
+
+def _of_problem(table, study):
+    """Rows of a published table that are of a study's problem; none if the paper does not have it."""
+    if departures(study):
+        return table.iloc[:0]
+    same = table["dataset"] == PROBLEMS[study.dataset].dataset
+    return table[same & (table["transformation"] == study.transformation)]
+
+
+def compare_auc(sweep: pd.DataFrame, study: Study) -> pd.DataFrame:
     """A study's areas under the curve beside the published ones, scaled to the paper's 1000 points.
 
     Parameters
     ----------
     sweep : DataFrame
         One study's sweep table.
+    study : Study
+        Its parameters.
 
     Returns
     -------
     DataFrame
         Columns *CURVE, ours, half_width, seeds, published, published_std, difference. The paper's columns are NaN for
-        curves, and for data sets, that it does not have.
+        curves, and for problems (see `departures`), that it does not have.
     """
     to_paper = 1000 / sweep["budget"].max()
     areas = area_under_curve(sweep)
     ours = with_intervals(areas.assign(auc=areas["auc"] * to_paper), "auc", CURVE).reset_index()
     ours = ours.rename(columns={"mean": "ours"})[[*CURVE, "ours", "half_width", "seeds"]]
-    dataset, transformation = sweep[["dataset", "transformation"]].iloc[0]
-    theirs = auc_table()
-    theirs = theirs[(theirs["dataset"] == DATASETS.get(dataset)) & (theirs["transformation"] == transformation)]
-    joined = ours.merge(theirs[[*CURVE, "published", "published_std"]], on=CURVE, how="left")
+    theirs = _of_problem(auc_table(), study)[[*CURVE, "published", "published_std"]]
+    joined = ours.merge(theirs, on=CURVE, how="left")
     return joined.assign(difference=joined["ours"] - joined["published"])
 
 
-def compare_table_1(sweep: pd.DataFrame) -> pd.DataFrame:
+def compare_table_1(sweep: pd.DataFrame, study: Study) -> pd.DataFrame:
     """A study's row of table 1, beside the paper's: accuracy in percent at 0, 5, 10, 25 and 100% of the points.
 
     ``best_policy`` is, as in the paper, the policy that is best at that budget on the test set, which flatters it;
     ``influence, random, proportional`` is one policy fixed beforehand (of another score if the study has no influence).
-    The paper's table is of translations only; beside other transformations its columns are NaN.
+    The paper's table is of translations only; beside other transformations and problems (see `departures`) its columns
+    are NaN.
+
+    Parameters
+    ----------
+    sweep : DataFrame
+        One study's sweep table.
+    study : Study
+        Its parameters.
 
     Returns
     -------
@@ -94,9 +198,7 @@ def compare_table_1(sweep: pd.DataFrame) -> pd.DataFrame:
     named = {"random": baseline, f"{score}, random, proportional": fixed, "best_policy": best}
     references = means[means["policy"].isin(["none", "full"])]
     table = pd.concat([references, *(rows.assign(policy=name) for name, rows in named.items())])
-    dataset, transformation = sweep[["dataset", "transformation"]].iloc[0]
-    theirs = table_1().assign(transformation="translate")
-    theirs = theirs[(theirs["dataset"] == DATASETS.get(dataset)) & (theirs["transformation"] == transformation)]
+    theirs = _of_problem(table_1().assign(transformation="translate"), study)
     theirs = theirs.drop(columns=["dataset", "transformation"])
     joined = table.merge(theirs, on=["policy", "percent_augmented"], how="left")
     joined = joined.rename(columns={"test_accuracy_percent": "published"})
@@ -110,11 +212,30 @@ def lee_tables() -> pd.DataFrame:
     return _read("lee_2020_tables.csv", LEE)
 
 
-def lee_table_1(dataset: str, n_train: int | None, n_all: int) -> dict[str, float]:
-    """Their test errors, in percent, by method, for so many of all labels; empty if they have no such row."""
+def lee_table_1(dataset: str, classes: Classes | None, n_train: int | None, n_all: int) -> dict[str, float]:
+    """Test errors of Lee et al. (2020), table 1, in percent by method, for the same classes and number of labels.
+
+    Parameters
+    ----------
+    dataset : str
+    classes : list, optional
+        As in `influaug.data.datasets.split`; None for all.
+    n_train : int, optional
+        Labelled images; None for all.
+    n_all : int
+        Labelled images of the whole data set.
+
+    Returns
+    -------
+    dict of str to float
+        Empty if they have no such row.
+    """
+    names, all_labels = LEE_PROBLEMS.get(dataset, ((), 0))
+    if not names or groups_of(classes, names) != groups_of(None, names):
+        return {}
     table = lee_tables()
-    percent = round(100 * (n_train or n_all) / n_all)
-    rows = table[(table["table"] == "1") & (table["dataset"] == dataset) & (table["percent_labels"] == percent)]
+    same = table["percent_labels"] * all_labels == 100 * (n_train or n_all)
+    rows = table[(table["table"] == "1") & (table["dataset"] == dataset) & same]
     return dict(zip(rows["method"], rows["value"], strict=True))
 
 

@@ -351,11 +351,20 @@ def data_of(studies: Iterable[str]) -> str:
     """Data sets of the sweeps of some studies, as a Markdown list of titles, notes and studies."""
     of_data = {}
     for name in studies:
-        folder = next(f for f in (paths.outputs() / name, paths.outputs() / "variations" / name) if f.exists())
-        data = artifacts.read_manifest(folder / "sweep.parquet")["data"]  # type: ignore[index]
+        data = _about_sweep(name)["data"]
         of_data.setdefault((data["title"], data["note"]), []).append(name)
     items = [map(markdown_text, (title, ", ".join(names), note)) for (title, note), names in of_data.items()]
     return "\n".join(f"* **{title}**: {names}. {note}" for title, names, note in items)
+
+
+def studies_of(names: Iterable[str]) -> dict[str, Study]:
+    """Parameters of sweeps that have been run, by name of their folder in outputs/."""
+    return {name: Study.of(_about_sweep(name)["parameters"]) for name in names}
+
+
+def _about_sweep(name):
+    folder = next(f for f in (paths.outputs() / name, paths.outputs() / "variations" / name) if f.exists())
+    return artifacts.read_manifest(folder / "sweep.parquet")
 
 
 def sweeps_found() -> dict[str, pd.DataFrame]:
