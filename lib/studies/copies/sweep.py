@@ -54,7 +54,7 @@ class SetSweepSettings:
         return budgets
 
 
-def run(
+def sweep_copies(
     features: FeatureSet, settings: SetSweepSettings, seed: np.random.SeedSequence, wrong: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Choose copies by every policy at every share, fit a head to each choice, and test it.

@@ -95,7 +95,7 @@ def paired_gain(table: pd.DataFrame, keys: list[str], than: str = "baseline", va
     return with_intervals(paired(table, than, value), "gain", keys)
 
 
-def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
+def smallest_budget(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
     """Smallest budget at which the mean accuracy is within a margin of full augmentation's, for each curve.
 
     Returns

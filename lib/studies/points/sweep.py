@@ -110,7 +110,7 @@ def first_points(orders: Sequence[np.ndarray], budget: int) -> np.ndarray:
     return chosen
 
 
-def run(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> pd.DataFrame:
+def sweep_points(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> pd.DataFrame:
     """Sweep one feature set.
 
     Parameters
