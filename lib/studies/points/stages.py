@@ -179,6 +179,7 @@ def _featurize(study, dataset, replicate, path):
 def _featurize_shared(study, dataset, path):
     """Compute and write the features of all points that any replicate samples."""
     del path
+    # All replicates use the same network, so a point in several samples needs to pass through it only once.
     samples = [study.split_of(dataset, r) for r in range(study.replicates)]
     indices, first = np.unique(np.concatenate([s.indices for s in samples]), return_index=True)
     labels = np.concatenate([s.labels for s in samples])[first]

@@ -83,6 +83,7 @@ def paired(table: pd.DataFrame, than: str, value: str = "accuracy") -> pd.DataFr
     other = table[(table["policy"] == than) & ~table["update"] & ~table["downweight"]]
     other = other[[*pair, "round", value]].rename(columns={"round": "other_round", value: "other"})
     joined = curves_only(table).merge(other, on=pair)
+    # Rounds are paired unless one side has a single round; then it is compared with every round of the other.
     rounds = joined.groupby(["replicate", *CURVE], observed=True)["round"].transform("nunique")
     others = joined["other_round"].nunique()
     joined = joined[(joined["round"] == joined["other_round"]) | (rounds == 1) | (others == 1)]
