@@ -14,10 +14,10 @@ from studies.storage import paths
 
 LIB = paths.PROJECT / "lib"
 FORBIDDEN = {"matplotlib", "papermill", "snakemake", "nbconvert", "nbformat", "pydantic", "ipywidgets", "jupyter"}
-FORBIDDEN |= {"jupyterlab", "jupyter_client", "jupyter_core", "nbclient", "IPython", "ipykernel", "studies"}
+FORBIDDEN |= {"jupyterlab", "jupyter_client", "jupyter_core", "nbclient", "IPython", "ipykernel", "pandas", "studies"}
 """What the method must not import, not even in a function."""
-LATE = {"pandas", "keras", "tensorflow", "jax", "torch", "imgaug", "cv2", "autograd"} | FORBIDDEN
-"""What importing the selector must not import."""
+LATE = {"keras", "tensorflow", "jax", "torch", "imgaug", "cv2", "autograd"} | (FORBIDDEN - {"pandas"})
+"""What importing the selector must not import; scikit-learn imports pandas where it is installed."""
 PRIVATE = {
     "influaug.augnet.as_published": {"_round", "_seeds"},
     "influaug.augnet.classifiers": {

@@ -58,7 +58,7 @@ class Sweep:
         The model of no augmentation.
     """
 
-    features: object
+    features: FeatureSet
     C: float
     weights: list
     groups: np.ndarray
@@ -172,7 +172,7 @@ def batched(sweep: Sweep, engine: str = "numpy", threads: int = 1, merge_equal: 
         theta = fits[-1].theta
     seconds = clock() - started
     objective = np.array([fit.objective for fit in fits])
-    accuracy = np.array([accuracies(features, fit.theta)[0] for fit in fits])  # type: ignore[arg-type]
+    accuracy = np.array([accuracies(features, fit.theta)[0] for fit in fits])
     return Run(np.full(objective.shape, seconds / objective.size), objective, accuracy)
 
 

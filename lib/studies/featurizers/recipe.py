@@ -10,7 +10,7 @@ import pandas as pd
 from influaug.data.datasets import Classes, split
 from influaug.files import sealed
 
-from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from ..storage import artifacts
 
 if TYPE_CHECKING:
@@ -35,6 +35,15 @@ class Recipe(Experiment):
     recipe: str = name_parameter("digits-resnet11", "recipe")
     dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "network")
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    image_size: Sides | None = parameter(
+        None, "pixels, or height and width, to resize a folder's pictures to; null: as they are", "network", later=True
+    )
+    channels: int | None = parameter(
+        None, "1 or 3: make a folder's pictures grey or colour; null: as they are", "network", later=True
+    )
+    skip_bad: bool = parameter(
+        False, "leave out those of a folder's files that cannot be used; false: refuse it", "network", later=True
+    )
     classes: Classes | None = parameter(None, "what becomes label 0, 1, ...; null for all classes", "network")
     depth: int = parameter(11, "of the residual network: 9n + 2", "network")
     epochs: int = parameter(8, "passes over the training points", "network", ge=1)

@@ -9,7 +9,7 @@ from pydantic import ValidationError, field_validator
 from influaug.data.datasets import Classes, Split, split
 from influaug.selection.policies import policy_of
 
-from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from ..points.study import EVEN_AND_ODD, Study
 from ..storage import paths
 
@@ -33,6 +33,9 @@ class OwnData(Experiment):
     own: str = name_parameter("digits", "page on your own data")
     data: str = parameter("digits", "an .npz, a folder of images, or digits, mnist, cifar10, small-norb", "curve")
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    image_size: Sides | None = parameter(None, "a folder's pictures are resized to it; null: not", "curve", later=True)
+    channels: int | None = parameter(None, "1 (grey) or 3: what a folder's become; null: as is", "curve", later=True)
+    skip_bad: bool = parameter(False, "leave out files of a folder that cannot be used", "curve", later=True)
     classes: Classes | None = parameter(EVEN_AND_ODD, "what becomes label 0, 1, ...; null for all classes", "curve")
     n_train: int | None = parameter(600, "training points, stratified; null for all", "curve", ge=2)
     transformation: str = parameter("translate", "translate, rotate or crop: how copies are made", "curve")

@@ -21,8 +21,12 @@ def found(path: PathLike) -> Path:
     `~` stands for the home folder. So a path in a file of params/ means the same in a batch, which runs in the
     project's folder, and in JupyterLab, where a notebook runs in its own folder.
     """
-    path = Path(path).expanduser()
-    return PROJECT / path if not path.exists() and (PROJECT / path).exists() else path
+    path = Path(path)
+    try:
+        path = path.expanduser()
+        return PROJECT / path if not path.exists() and (PROJECT / path).exists() else path
+    except (OSError, RuntimeError, ValueError):  # too long, of a home that is none: who opens it says so
+        return path
 
 
 def outputs() -> Path:
