@@ -100,7 +100,10 @@ def retrained_set(folder):
 
 
 def support_vectors(folder):
-    return {f"{c}": numbers(vsv.run(made_up(c), 10.0, 0), "accuracy", "budget", "svm_C") for c in (2, 3)}
+    return {
+        f"{c}": numbers(vsv.fit_with_support_vectors(made_up(c), 10.0, 0), "accuracy", "budget", "svm_C")
+        for c in (2, 3)
+    }
 
 
 def sets(folder):
@@ -119,7 +122,7 @@ def retrained_sets(folder):
     kept, paths.PARAMS = paths.PARAMS, params
     try:
         study = SetStudy(sets="canary", study="canary", retrained=["greedy_influence"], retrained_share=0.1)
-        return numbers(set_retrained.table(study), "added", "accuracy", "accuracy_original")
+        return numbers(set_retrained.retrained_table(study), "added", "accuracy", "accuracy_original")
     finally:
         paths.PARAMS = kept
 

@@ -22,12 +22,12 @@ from influaug.selection.scores import ScoreOptions
 from studies.points import figures
 from studies.points.study import Study
 from studies.points.feature_set import FeatureSet
-from studies.points.sweep import run
+from studies.points.sweep import sweep_points
 s = Study(scores=[SCORES], policies=[POLICIES], refinements=["plain"], budgets=[2, 20], n_train=40, rounds=2)
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(200, 3)), rng.integers(0, 2, 200)
 f = FeatureSet(x[:80], np.append(y[:40], y[:40]), 40, x[80:], y[80:], 60)
-t = run(f, s.sweep_settings(40), np.random.SeedSequence(0))
+t = sweep_points(f, s.sweep_settings(40), np.random.SeedSequence(0))
 assert {*t["policy"]} >= {POLICIES} and {*t["score"]} >= {SCORES} and t["accuracy"].between(0, 1).all()
 """
 USES = {

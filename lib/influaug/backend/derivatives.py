@@ -163,6 +163,7 @@ def _torch(function, tensors):
         value = function(tensors)
         if not value.requires_grad:
             return [torch.zeros_like(t) for t in tensors]
+        # With the graph of the derivative (create_graph) the result can be differentiated again.
         return list(torch.autograd.grad(value, tensors, create_graph=True, materialize_grads=True))
 
 

@@ -63,6 +63,7 @@ def conjugate_gradients(
 
     def damped(v):
         Hv = product(v) + damping * v
+        # scipy's cg neither detects negative curvature nor NaN; written so, the comparison catches both.
         if not v @ Hv > 0:
             raise InputError(f"The Hessian is not positive definite with damping = {damping:g}; use a larger damping.")
         return Hv

@@ -56,6 +56,7 @@ class NetworkHessian:
         self.model, self.loss, self.batch_size = model, loss, batch_size
         self.points = _checked(points)
         self.variables = list(model.trainable_variables if variables is None else variables)
+        # Fixed variables are passed as arguments too: on JAX a compiled function would keep their values as constants.
         mine = {id(variable) for variable in self.variables}
         self._fixed = [variable for variable in model.variables if id(variable) not in mine]
         self._compiled = {

@@ -38,6 +38,7 @@ def self_influence(head: Head, n: int, C: float, damping: float = 0.0) -> np.nda
         The damped Hessian is not positive definite.
     """
     k, width = head.theta.shape
+    # H is symmetric: only the blocks [a, :, b, :] with a <= b are computed.
     a, b = np.triu_indices(k)
     D = head.weights[:, None, None] * heads.curvature(head.x, head.theta)
     H = np.zeros((k, width, k, width))

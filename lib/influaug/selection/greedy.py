@@ -252,6 +252,7 @@ class _Head:
 
     def influence(self) -> np.ndarray:
         """Predicted reduction of the target by each copy: [m], nats."""
+        # With gradients r (x) x, one solve for the target's gradient serves all copies: s_c = r_c . V x_c.
         r = heads.residuals(self.x, self.labels, self.theta)
         of_target = r.T @ self.x / len(r)
         v = (self.inverse @ of_target.ravel()).reshape(of_target.shape)

@@ -184,6 +184,7 @@ def greedy_points(task: Task, rng: np.random.Generator) -> Picked:
     """Choose as many points as the largest budget needs by `greedy.select`, and add their copies point by point."""
     del rng
     per_point = np.bincount(task.candidates.source)
+    # As many points as the budget needs if each had the fewest copies, rounded up, but not more than have copies.
     points = min(-(-task.budgets[-1] // per_point[per_point > 0].min()), np.count_nonzero(per_point))
     found = greedy.select(task.candidates, budget=points, level="point", **_greedy_options(task))
     return cut(copies_of(task.candidates, found.order), task.budgets)
@@ -300,6 +301,7 @@ def k_dpp(task: Task, rng: np.random.Generator) -> Picked:
     chosen = []
     for budget in task.budgets:
         points = ensemble.sample(min(n, int(np.ceil(budget / per_point))), rng) if budget else np.arange(0)
+        # `sample` returns rising indices; the shuffle makes the point whose copies are cut off a random one.
         chosen.append(copies_of(task.candidates, rng.permutation(points))[:budget])
     return Picked(chosen)
 
@@ -308,6 +310,7 @@ def _kernel(candidates, q, options):
     L = kdpp.kernel(candidates.features, options.kernel)
     if q is not None:
         L = kdpp.with_quality(L, q)
+    # A k-DPP does not depend on the scale of L; dividing by the largest entry makes `RIDGE` relative.
     return L / np.abs(L).max() + RIDGE * np.eye(len(L))
 
 

@@ -292,6 +292,7 @@ def _ended_by_signals():
     """Let the first signal raise `Ended` and ignore later ones; signals that this process ignores stay ignored."""
 
     def end(number, _):
+        # A second signal must not interrupt the ending of the batch's processes.
         for each in found:
             signal.signal(each, signal.SIG_IGN)
         raise Ended(f"The batch was ended by {signal.Signals(number).name}", number)

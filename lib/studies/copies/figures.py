@@ -100,7 +100,7 @@ def wrong_picks(ax: Axes, shares: pd.DataFrame, among_all: float | None = None) 
     return ax
 
 
-HEADLINE = ("random_points", "influence", "greedy_points", "greedy_influence")
+SIDE_BY_SIDE = ("random_points", "influence", "greedy_points", "greedy_influence")
 """Policies in the figure that shows studies of sets side by side."""
 
 
@@ -115,7 +115,7 @@ def sets_side_by_side(axes: Sequence[Axes], tables: dict[str, pd.DataFrame]) -> 
         Tables from `studies.copies.study.sets_table`; the names are titles.
     """
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
-        set_curves(ax, table, [name for name in HEADLINE if name in set(table["policy"])])
+        set_curves(ax, table, [name for name in SIDE_BY_SIDE if name in set(table["policy"])])
         ax.set_title(title)
         ax.tick_params(axis="x", labelsize=8)
     for ax in axes[1:]:

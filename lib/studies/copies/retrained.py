@@ -19,10 +19,10 @@ from ..storage.keys import Stage
 from . import picks
 from .study import SetStudy
 
-REFERENCES = {"none": 0.0, "full": 1.0}
+REFERENCE_SHARES = {"none": 0.0, "full": 1.0}
 
 
-def table(study: SetStudy) -> pd.DataFrame:
+def retrained_table(study: SetStudy) -> pd.DataFrame:
     """Accuracies of retrained networks: no and full augmentation, and each policy of ``retrained`` at one share.
 
     Parameters
@@ -48,7 +48,7 @@ def table(study: SetStudy) -> pd.DataFrame:
             "be retrained; retrained must be empty."
         )
     dataset = base.load_data()
-    jobs = [*REFERENCES.items(), *((policy, study.retrained_share) for policy in study.retrained)]
+    jobs = [*REFERENCE_SHARES.items(), *((policy, study.retrained_share) for policy in study.retrained)]
     rows = []
     for r in tqdm(picks.replicates(study), "retrain", total=base.replicates):
         key = RETRAINED_SETS.key(study, features=stages.features_key(base, dataset, r.number))
@@ -68,7 +68,7 @@ def _kept(study, r, policy, share, key):
 
 def _chosen(r, policy, share):
     m = len(r.candidates.source)
-    if policy in REFERENCES:
+    if policy in REFERENCE_SHARES:
         return np.arange(round(share * m))
     return picks.picked(r, policy, max(1, round(share * m)))
 

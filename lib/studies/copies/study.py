@@ -119,7 +119,7 @@ def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[Feat
     return sweep.mislabelled(features, study.wrong_labels, study.rng(replicate, "wrong labels"))
 
 
-def table(study: SetStudy) -> pd.DataFrame:
+def sets_table(study: SetStudy) -> pd.DataFrame:
     """Load the study's table, computing missing replicates; written to ``sets.parquet``.
 
     The columns are sets, replicate and those of `studies.copies.sweep.sweep_copies`. Every replicate is stored in
@@ -161,7 +161,7 @@ def _replicate(study, features, dataset, replicate, key):
 
 def _computed(study, features, replicate):
     points, wrong = problem(study, features, replicate)
-    found = sweep.run(points, study.settings(), study.seed_sequence(replicate, "policies"), wrong)
+    found = sweep.sweep_copies(points, study.settings(), study.seed_sequence(replicate, "policies"), wrong)
     found.insert(0, "sets", study.sets)
     found.insert(1, "replicate", replicate)
     return found
@@ -177,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         for path in given.parameters:
-            table(SetStudy.read(path))
+            sets_table(SetStudy.read(path))
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -42,7 +42,7 @@ def below_full(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
     return by_share(rows.assign(gap=rows["replicate"].map(full) - rows[value]), "gap")
 
 
-def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
+def smallest_share(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
     """Smallest share at which a policy's mean accuracy is within a margin of full augmentation's: Series by policy.
 
     NaN where no share of the table is within the margin.
@@ -115,7 +115,7 @@ def _has(table, policy, than, share):
 
 def _row(table, policy, than, share):
     accuracy, gain, gap = by_share(table), gains(table, than), below_full(table)
-    reached = enough(table)
+    reached = smallest_share(table)
     return {
         "none": _text(accuracy.loc[("none", 0.0)]),  # type: ignore[index]
         than: _text(accuracy.loc[(than, share)]),

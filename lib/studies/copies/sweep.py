@@ -54,7 +54,7 @@ class SetSweepSettings:
         return budgets
 
 
-def run(
+def sweep_copies(
     features: FeatureSet, settings: SetSweepSettings, seed: np.random.SeedSequence, wrong: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Choose copies by every policy at every share, fit a head to each choice, and test it.
@@ -84,11 +84,13 @@ def run(
     engine = engines.engine_of(settings.options.engine)
     candidates = features.candidates
     choices = [_Choice("none", 0.0, np.arange(0), 0.0), _Choice("full", 1.0, np.arange(len(candidates.source)), 0.0)]
+    # One child for each position: a policy added at the end of the list does not change the draws of the others.
     children = seed.spawn(len(settings.policies))
     for name, child in zip(tqdm(settings.policies, "set policies", leave=False), children, strict=True):
         choices += _chosen(name, candidates, settings, np.random.default_rng(child))
     rows = pd.DataFrame([_about(choice, candidates, settings.options, wrong) for choice in choices])
     weights = np.stack([added_weights(features, choice.copies) for choice in choices])
+    # The sets of one policy overlap, so its models are alike and can share a preconditioner.
     groups = np.unique(rows["policy"], return_inverse=True)[1]
     solver = logistic.Solver(features.train, features.labels, engine=engine)
     theta = solver.fit(weights, settings.options.C, groups=groups).theta
@@ -134,6 +136,7 @@ def mislabelled(features: FeatureSet, share: float, rng: np.random.Generator) ->
     n_classes = int(labels.max()) + 1
     wrong = np.zeros(n, dtype=bool)
     wrong[rng.choice(n, round(share * n), replace=False)] = True
+    # Adding 1 .. n_classes - 1 modulo n_classes draws each of the other labels with equal probability.
     labels[wrong] = (labels[wrong] + rng.integers(1, n_classes, wrong.sum())) % n_classes
     return _replaced(features, np.arange(n), labels), wrong
 

@@ -48,7 +48,7 @@ def about(comparison: Comparison) -> str:
     )
 
 
-def table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.DataFrame:
+def error_table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.DataFrame:
     """Table of text with means and half widths of the arms, beside published errors where they exist.
 
     Parameters

@@ -64,7 +64,7 @@ def cross_validated(own: OwnData) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As `studies.copies.sweep.run`, with the column fold before. Kept in ``curve.parquet``.
+        As `studies.copies.sweep.sweep_copies`, with the column fold before. Kept in ``curve.parquet``.
     """
     wanted, path = data_key(own), own.folder / "curve.parquet"
     found = artifacts.read_table(path, wanted)
@@ -92,7 +92,7 @@ def _folds(own, points):
         x, y, _ = _features(own, network, points.images[train], points.labels[train])
         x_test, y_test, _ = _features(own, network, points.images[held_out], points.labels[held_out])
         features = FeatureSet(x, y, len(train), x_test, y_test, len(held_out))
-        found = set_sweep.run(features, settings, own.seed_sequence(fold + 1, "policies"))
+        found = set_sweep.sweep_copies(features, settings, own.seed_sequence(fold + 1, "policies"))
         found.insert(0, "fold", fold)
         yield found
 

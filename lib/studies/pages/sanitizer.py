@@ -74,6 +74,7 @@ def _allowed(tag, name, value):
         return _declarations(value) or None
     if name == "src":
         return value if PICTURE.match(value) else None
+    # Browsers ignore these characters in an address: "java\nscript:" would otherwise pass as a relative one.
     if name == "href":
         return value if LINK.match(re.sub(r"[\t\n\r]", "", value).lstrip("".join(map(chr, range(33))))) else None
     return value

@@ -74,7 +74,7 @@ class Explorer:
             options=replace(self.settings.options, C=choice.C),
         )
         fresh = np.random.SeedSequence(self.seed.entropy, spawn_key=self.seed.spawn_key)
-        return sweep.run(self.features, chosen, fresh).assign(replicate=0)
+        return sweep.sweep_points(self.features, chosen, fresh).assign(replicate=0)
 
     def figure(self, choice: Choice | None = None) -> Figure:
         """The curves of a choice (default: the first one), with its budget marked."""

@@ -16,7 +16,7 @@ from ..pages.words import percent, signed
 from ..storage import artifacts, provenance
 from . import figures
 from .study import NOTEBOOKS
-from .summary import CURVE, enough, paired_gain, with_intervals
+from .summary import CURVE, paired_gain, smallest_budget, with_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def headline(study: Study, sweep: pd.DataFrame) -> dict[str, str]:
     """
     policy, n = HEADLINE[1], sweep["budget"].max()
     cells = {name: percent(*mean_interval(_accuracy(sweep, name))) for name in REFERENCE_WORDS}
-    gain, reached = _gain(study, sweep, policy), enough(sweep).get(_plain(study, policy))
+    gain, reached = _gain(study, sweep, policy), smallest_budget(sweep).get(_plain(study, policy))
     share = "none" if reached is None or pd.isna(reached) else f"{100 * reached / n:g}%"
     return {**cells, "gain": "" if gain is None else signed(gain), "enough": share}
 
@@ -106,7 +106,7 @@ def _twentieth(sweep):
 
 
 def _reached(study, sweep):
-    reached = enough(sweep)
+    reached = smallest_budget(sweep)
     found = {p: reached[key] for p in HEADLINE if (key := _plain(study, p)) in reached.index}
     return {
         f"{_words(study, policy)}: within 0.1 of full from": "no budget" if pd.isna(b) else f"{b:.0f} points"

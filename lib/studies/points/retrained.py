@@ -56,7 +56,7 @@ class Problem:
     folder: Path
 
 
-def run(problem: Problem, settings: SweepSettings, seed: np.random.SeedSequence, key: str) -> pd.DataFrame:
+def sweep_retrained(problem: Problem, settings: SweepSettings, seed: np.random.SeedSequence, key: str) -> pd.DataFrame:
     """Sweep one replicate and train a network for every distinct set of augmented points.
 
     Parameters

@@ -29,7 +29,7 @@ from . import retrained
 from . import support_vectors as vsv
 from .feature_set import FeatureSet, row_weights
 from .study import Study
-from .sweep import run as run_sweep
+from .sweep import sweep_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -179,6 +179,7 @@ def _featurize(study, dataset, replicate, path):
 def _featurize_shared(study, dataset, path):
     """Compute and write the features of all points that any replicate samples."""
     del path
+    # All replicates use the same network, so a point in several samples needs to pass through it only once.
     samples = [study.split_of(dataset, r) for r in range(study.replicates)]
     indices, first = np.unique(np.concatenate([s.indices for s in samples]), return_index=True)
     labels = np.concatenate([s.labels for s in samples])[first]
@@ -304,7 +305,7 @@ def _frozen(study, dataset):
 
 
 def _swept(study, replicate, features):
-    table = run_sweep(features, study.sweep_settings(features.n), study.seed_sequence(replicate, "policies"))
+    table = sweep_points(features, study.sweep_settings(features.n), study.seed_sequence(replicate, "policies"))
     table.insert(0, "replicate", replicate)
     return table
 
@@ -320,7 +321,7 @@ def _retrained_sweep(study, sample, features, replicate, key):
     network = partial(new_featurizer, study, replicate)
     problem = retrained.Problem(sample, study.augmentation(), features, network, study.folder / "retrained")
     settings = study.sweep_settings(features.n)
-    table = retrained.run(problem, settings, study.seed_sequence(replicate, "policies"), key)
+    table = retrained.sweep_retrained(problem, settings, study.seed_sequence(replicate, "policies"), key)
     table.insert(0, "replicate", replicate)
     return table
 
@@ -338,13 +339,15 @@ def virtual_support_vectors(study: Study) -> pd.DataFrame:
     key = SUPPORT_VECTORS.key(study, **upstream(study, dataset, "vsv"))
 
     def compute_vsv():
-        rows = [vsv.run(f.set, study.C, study.seed_of(r, "vsv")) for r, f in enumerate(features(study))]
+        rows = [
+            vsv.fit_with_support_vectors(f.set, study.C, study.seed_of(r, "vsv")) for r, f in enumerate(features(study))
+        ]
         return pd.concat(rows, ignore_index=True).assign(replicate=np.arange(len(rows)))
 
     return _stored_table(study, dataset, "vsv.parquet", key, compute_vsv)
 
 
-SUPPORT_VECTORS = Stage("support vectors", 1, ("head",), (vsv.run,))
+SUPPORT_VECTORS = Stage("support vectors", 1, ("head",), (vsv.fit_with_support_vectors,))
 
 
 def data_of(studies: Iterable[str]) -> str:

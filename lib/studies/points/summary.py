@@ -83,6 +83,7 @@ def paired(table: pd.DataFrame, than: str, value: str = "accuracy") -> pd.DataFr
     other = table[(table["policy"] == than) & ~table["update"] & ~table["downweight"]]
     other = other[[*pair, "round", value]].rename(columns={"round": "other_round", value: "other"})
     joined = curves_only(table).merge(other, on=pair)
+    # Rounds are paired unless one side has a single round; then it is compared with every round of the other.
     rounds = joined.groupby(["replicate", *CURVE], observed=True)["round"].transform("nunique")
     others = joined["other_round"].nunique()
     joined = joined[(joined["round"] == joined["other_round"]) | (rounds == 1) | (others == 1)]
@@ -95,7 +96,7 @@ def paired_gain(table: pd.DataFrame, keys: list[str], than: str = "baseline", va
     return with_intervals(paired(table, than, value), "gain", keys)
 
 
-def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
+def smallest_budget(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
     """Smallest budget at which the mean accuracy is within a margin of full augmentation's, for each curve.
 
     Returns

@@ -47,7 +47,7 @@ def support_vectors(features: np.ndarray, labels: np.ndarray, seed: int) -> tupl
     return np.sort(search.best_estimator_.support_), search.best_params_["C"]
 
 
-def run(features: FeatureSet, C: float, seed: int) -> pd.DataFrame:
+def fit_with_support_vectors(features: FeatureSet, C: float, seed: int) -> pd.DataFrame:
     """Fit and test with exactly the support vectors augmented: one row in the sweep's columns, plus ``svm_C``.
 
     Parameters

@@ -110,7 +110,7 @@ def first_points(orders: Sequence[np.ndarray], budget: int) -> np.ndarray:
     return chosen
 
 
-def run(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> pd.DataFrame:
+def sweep_points(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> pd.DataFrame:
     """Sweep one feature set.
 
     Parameters
@@ -137,6 +137,7 @@ class Sweep:
         check_budgets(settings.budgets, features.n)
         self.curves = curves(settings)
         self.x = heads.with_intercept(features.train)
+        # Curves of one round start from the same child, so that their draws, and with them their gains, are paired.
         children = seed.spawn(settings.rounds)
         self.rngs = [np.random.default_rng(children[c.round]) for c in self.curves]
         self.downweight = np.array([c.downweight for c in self.curves])
@@ -191,6 +192,7 @@ class Sweep:
         """Redraw the rest of the order of every updating curve, from scores under its current model."""
         for i, curve in enumerate(self.curves):
             if curve.update and budget < self.features.n:
+                # Points already augmented keep their places, so that the sets of a curve stay nested.
                 rest = self.orders[i][budget:]
                 fresh = self.score(curve.score, self.weights[i], self.theta[i])[rest]
                 self.orders[i] = np.append(self.orders[i][:budget], rest[order(curve.policy, fresh, self.rngs[i])])

@@ -56,6 +56,7 @@ def write_table(path: PathLike, about: dict[str, Any], table: pd.DataFrame) -> N
     """Write a data frame with its manifest to a .parquet file."""
     with replacing(path) as temporary:
         table = table.copy(deep=False)
+        # pandas writes `attrs` into the file's metadata, so that table and manifest cannot be separated.
         table.attrs["manifest"] = json.dumps(with_seal({**about, "content": content_hash(_columns(table))}))
         table.to_parquet(temporary, index=False)
 

@@ -133,7 +133,7 @@ def test_engines_agree_on_a_sweep(n_classes, minimised):
             options=ScoreOptions(engine=engine),
         )
         assert engine == "keras" or minimised == []
-        tables[engine] = sweep.run(feature_set(n_classes=n_classes), options, np.random.SeedSequence(0))
+        tables[engine] = sweep.sweep_points(feature_set(n_classes=n_classes), options, np.random.SeedSequence(0))
     assert len(minimised) == 3 and len(tables["keras"]) == 2 + 2 * 12
     pd.testing.assert_frame_equal(tables["keras"], tables["numpy"], check_exact=True)
 
@@ -144,7 +144,7 @@ def test_engines_agree_on_a_sweep_over_sets(n_classes, minimised):
     for engine in ("numpy", "keras"):
         options = set_sweep.SetSweepSettings(policies, (0.1, 0.25), SetOptions(engine=engine, folds=2))
         assert engine == "keras" or minimised == []
-        found = set_sweep.run(feature_set(n_classes=n_classes), options, np.random.SeedSequence(0))
+        found = set_sweep.sweep_copies(feature_set(n_classes=n_classes), options, np.random.SeedSequence(0))
         tables[engine] = found.drop(columns="seconds")
     # Of the points, of two folds, of greedy selection (at first and never again), and of all that was chosen.
     assert minimised[:3] == [1, 1, 1] and minimised[-1] == 8 and len(minimised) >= 5

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_network_is_trained_on_the_originals_and_the_chosen_copies(r):
     s = r.study.model_copy(update={"retrained": ["influence"], "retrained_share": 0.05})
-    found = set_retrained.table(s)
+    found = set_retrained.retrained_table(s)
     assert list(found["policy"]) == ["none", "full", "influence"] * 2
     assert list(found["added"]) == [0, 320, 16] * 2
     copies = picks.picked(r, "influence", 16)
@@ -32,14 +32,14 @@ def test_a_network_is_trained_on_the_originals_and_the_chosen_copies(r):
 
 def test_trained_networks_are_not_trained_again(r, monkeypatch):
     s = r.study.model_copy(update={"retrained": ["random_copies"], "retrained_share": 0.1})
-    first = set_retrained.table(s)
+    first = set_retrained.retrained_table(s)
     monkeypatch.setattr(stages, "new_featurizer", lambda *_: pytest.fail("trained again"))
-    assert set_retrained.table(s).equals(first)
+    assert set_retrained.retrained_table(s).equals(first)
 
 
 def test_differences_are_paired(r):
     s = r.study.model_copy(update={"retrained": ["influence", "random_copies"]})
-    found = set_retrained.table(s)
+    found = set_retrained.retrained_table(s)
     shown = set_summary.retrained(found)
     wide = found.pivot(index="replicate", columns="policy", values="accuracy")
     gap = 100 * (wide["random_copies"] - wide["influence"]).mean()
@@ -50,4 +50,4 @@ def test_differences_are_paired(r):
 def test_a_network_that_was_trained_beforehand_is_not_retrained(r, monkeypatch):
     monkeypatch.setattr(Study, "trained_network", "some.keras")
     with pytest.raises(InputError, match=r"trained beforehand.*retrained must be empty"):
-        set_retrained.table(r.study.model_copy(update={"retrained": ["influence"]}))
+        set_retrained.retrained_table(r.study.model_copy(update={"retrained": ["influence"]}))

@@ -6,7 +6,7 @@ import yaml
 from feature_sets import feature_set
 from influaug.errors import InputError
 from studies.copies import study as set_study
-from studies.copies.study import SetStudy, problem, table
+from studies.copies.study import SetStudy, problem, sets_table
 from studies.points import stages
 from studies.storage import paths
 
@@ -40,7 +40,7 @@ def test_every_file_is_valid_named_and_explained(path):
 
 def test_a_table_is_kept_replicate_by_replicate(params, monkeypatch):
     study = SetStudy.read(params / "sets" / "small.yaml")
-    first = table(study)
+    first = sets_table(study)
     assert set(first["replicate"]) == {0, 1} and len(first) == 2 * (2 + 4)
     monkeypatch.setattr(set_study, "_computed", lambda *_: pytest.fail("computed again"))
     monkeypatch.setattr(stages, "features", lambda *_: pytest.fail("featurized again"))
@@ -49,16 +49,16 @@ def test_a_table_is_kept_replicate_by_replicate(params, monkeypatch):
     for replicate in range(2):
         path = study.folder / "replicates" / f"replicate-{replicate:02d}.parquet"
         keys[replicate] = set_study.artifacts.read_manifest(path)["key"]
-    pd.testing.assert_frame_equal(table(study), first)
+    pd.testing.assert_frame_equal(sets_table(study), first)
     (study.folder / "sets.parquet").unlink()
-    pd.testing.assert_frame_equal(table(study), first)
+    pd.testing.assert_frame_equal(sets_table(study), first)
 
 
 def test_other_parameters_give_other_tables(params):
     study = SetStudy.read(params / "sets" / "small.yaml")
-    first, other = table(study), table(study.model_copy(update={"C": 0.1}))
+    first, other = sets_table(study), sets_table(study.model_copy(update={"C": 0.1}))
     assert not np.allclose(first["accuracy"], other["accuracy"])
-    noisy = table(study.model_copy(update={"wrong_labels": 0.1}))
+    noisy = sets_table(study.model_copy(update={"wrong_labels": 0.1}))
     assert noisy["wrong"].notna().any() and first["wrong"].isna().all()
 
 

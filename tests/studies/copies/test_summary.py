@@ -7,7 +7,7 @@ from scipy import stats
 from studies.copies import figures as set_figures
 from studies.copies import summary as set_summary
 from studies.copies.study import SetStudy
-from studies.copies.summary import across, below_full, costs, enough, gains, in_percent, studies_found
+from studies.copies.summary import across, below_full, costs, gains, in_percent, smallest_share, studies_found
 from studies.intervals import by_share
 from studies.storage import artifacts, paths
 
@@ -63,8 +63,8 @@ def test_gains_are_paired_by_replicate(table):
 def test_what_is_enough_is_within_a_margin_of_full(table):
     gap = below_full(table)
     assert gap.loc[("influence", 0.05), "mean"] == pytest.approx(0.09)
-    assert dict(enough(table)) == {"influence": 0.5, "greedy_influence": 0.05}
-    assert np.isnan(enough(table[table["share"] != 0.5])["influence"])
+    assert dict(smallest_share(table)) == {"influence": 0.5, "greedy_influence": 0.05}
+    assert np.isnan(smallest_share(table[table["share"] != 0.5])["influence"])
 
 
 def test_numbers_are_told_in_percent(table):

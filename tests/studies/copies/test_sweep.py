@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from feature_sets import K, feature_set
 from influaug.errors import InputError
 from influaug.selection.policies import choose
-from studies.copies.sweep import SetSweepSettings, mislabelled, run, with_rare_class
+from studies.copies.sweep import SetSweepSettings, mislabelled, sweep_copies, with_rare_class
 
 SETTINGS = SetSweepSettings(policies=("random_copies", "influence", "greedy_influence"), shares=(0.05, 0.25, 1.0))
 
@@ -13,7 +13,7 @@ SETTINGS = SetSweepSettings(policies=("random_copies", "influence", "greedy_infl
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_every_row_is_scikit_learns(n_classes):
     f = feature_set(n_classes=n_classes)
-    table = run(f, SETTINGS, np.random.SeedSequence(0))
+    table = sweep_copies(f, SETTINGS, np.random.SeedSequence(0))
     streams = np.random.SeedSequence(0).spawn(3)
     candidates = f.candidates
     assert list(table["policy"][:2]) == ["none", "full"]
@@ -42,7 +42,7 @@ def test_wrong_labels_are_counted_where_they_are_picked():
     np.testing.assert_array_equal(noisy.labels[:40] != f.labels[:40], wrong)
     np.testing.assert_array_equal(noisy.labels[40:], np.repeat(noisy.labels[:40], K))
     np.testing.assert_array_equal(noisy.test_labels, f.test_labels)
-    table = run(noisy, SETTINGS, np.random.SeedSequence(0), wrong).set_index(["policy", "share"])
+    table = sweep_copies(noisy, SETTINGS, np.random.SeedSequence(0), wrong).set_index(["policy", "share"])
     assert table.loc[("random_copies", 1.0), "wrong"] == 0.2
     assert table.loc[("influence", 0.05), "wrong"] > 0.2
     assert table.loc[("none", 0.0)].isna()["wrong"]

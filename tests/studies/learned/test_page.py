@@ -38,11 +38,11 @@ def test_an_arm_is_paired_with_every_other(found):
 def test_published_errors_stand_beside_their_arms_and_the_others_alone(found, monkeypatch):
     whole = SimpleNamespace(labels_train=np.zeros(60_000))
     monkeypatch.setattr(shown, "load", lambda *_: whole)
-    table = shown.table(summary(found), Comparison(dataset="mnist", n_train=600))
+    table = shown.error_table(summary(found), Comparison(dataset="mnist", n_train=600))
     assert table["published (%)"]["none"] == "9.8" and table["published (%)"]["ranges"] == ""
     assert table["published (%)"]["(paper: proposed)"] == "3.1" and table["test error (%)"]["(paper: proposed)"] == ""
     assert table["difference from the control"]["ranges"].startswith("-0.")
-    unpublished = shown.table(summary(found), Comparison(dataset="mnist", n_train=601 * 7))
+    unpublished = shown.error_table(summary(found), Comparison(dataset="mnist", n_train=601 * 7))
     assert set(unpublished["published (%)"]) == {""} and len(unpublished) == 3
 
 

@@ -4,7 +4,7 @@ import pytest
 from feature_sets import feature_set
 from influaug.selection.scores import ScoreOptions
 from studies.points.controls import Choice, Explorer
-from studies.points.sweep import SweepSettings, run
+from studies.points.sweep import SweepSettings, sweep_points
 
 FEATURES = feature_set()
 SETTINGS = SweepSettings(
@@ -27,7 +27,7 @@ def drawn(figure):
 
 
 def test_the_first_figure_has_the_numbers_of_the_study_s_own_sweep(explorer):
-    table = run(FEATURES, SETTINGS, np.random.SeedSequence(5, spawn_key=(0, 2)))
+    table = sweep_points(FEATURES, SETTINGS, np.random.SeedSequence(5, spawn_key=(0, 2)))
     rows = table[(table["score"] == "influence") & (table["policy"] == "random_proportional") & ~table["update"]]
     expected = 100 * rows.groupby("budget")["accuracy"].mean().reset_index().to_numpy() / [100, 1]
     np.testing.assert_allclose(drawn(explorer.figure())["random, proportional"], expected, rtol=1e-12)

@@ -14,7 +14,7 @@ from studies.intervals import mean_interval
 from studies.pages.render import TEMPLATES, render_index
 from studies.points import report
 from studies.points.study import Study
-from studies.points.summary import enough, paired_gain
+from studies.points.summary import paired_gain, smallest_budget
 from studies.storage import artifacts
 from sweep_tables import sweep_table
 
@@ -81,7 +81,7 @@ def test_headline_rows_are_the_summarys_numbers():
         report.signed(gain) + " percentage points"
     )
     assert rows["loss, highest score first: within 0.1 of full from"] == "no budget"
-    assert np.isnan(enough(sweep)["loss", "deterministic_proportional", False, False])
+    assert np.isnan(smallest_budget(sweep)["loss", "deterministic_proportional", False, False])
     assert len(rows) == 7
 
 

@@ -54,7 +54,7 @@ SETTINGS = SweepSettings(
 
 
 def run(problem, key="a"):
-    return retrained.run(problem, SETTINGS, np.random.SeedSequence(0), key)
+    return retrained.sweep_retrained(problem, SETTINGS, np.random.SeedSequence(0), key)
 
 
 def test_every_row_is_a_network_trained_and_a_head_fitted_on_originals_and_chosen_copies(problem):

@@ -19,7 +19,7 @@ from influaug.solver.heads import Head
 from studies.points import stages
 from studies.points import support_vectors as vsv
 from studies.points.study import Study
-from studies.points.sweep import run as run_sweep
+from studies.points.sweep import sweep_points
 from studies.storage import artifacts
 
 pytestmark = pytest.mark.slow
@@ -158,7 +158,7 @@ def test_everything_is_written_and_loaded_as_it_was_with_a_real_network(tiny, mo
         "vsv.parquet",
     }
     monkeypatch.setattr(stages, "new_featurizer", None)
-    monkeypatch.setattr(stages, "run_sweep", None)
+    monkeypatch.setattr(stages, "sweep_points", None)
     for name, table in TABLES.items():
         assert_frame_equal(table(study), made[name])
     assert equal(stages.features(study)[0], features)
@@ -257,7 +257,7 @@ def test_the_sweep_is_every_replicates_sweep(tiny, projected):
     assert [*table.columns[:4]] == ["study", "dataset", "transformation", "replicate"]
     assert set(table["study"]) == {"tiny"} and set(table["transformation"]) == {"translate"}
     for r, features in enumerate(stages.features(study)):
-        expected = run_sweep(features.set, study.sweep_settings(30), study.seed_sequence(r, "policies"))
+        expected = sweep_points(features.set, study.sweep_settings(30), study.seed_sequence(r, "policies"))
         found = table[table["replicate"] == r].drop(columns=["study", "dataset", "transformation", "replicate"])
         assert_frame_equal(found.reset_index(drop=True), expected)
     assert table["accuracy"].nunique() > 5
@@ -267,13 +267,15 @@ def test_the_sweep_is_every_replicates_sweep(tiny, projected):
 
 def test_support_vectors_have_a_row_a_replicate(tiny, projected, monkeypatch):
     study = tiny(replicates=2, C=0.5)
-    seeds, run = [], vsv.run
-    monkeypatch.setattr(vsv, "run", lambda features, C, seed: seeds.append(seed) or run(features, C, seed))
+    seeds, run = [], vsv.fit_with_support_vectors
+    monkeypatch.setattr(
+        vsv, "fit_with_support_vectors", lambda features, C, seed: seeds.append(seed) or run(features, C, seed)
+    )
     table = stages.virtual_support_vectors(study)
     assert seeds == [study.seed_of(r, "vsv") for r in (0, 1)]
     assert table["replicate"].tolist() == [0, 1]
     for r, features in enumerate(stages.features(study)):
-        expected = vsv.run(features.set, 0.5, study.seed_of(r, "vsv"))
+        expected = vsv.fit_with_support_vectors(features.set, 0.5, study.seed_of(r, "vsv"))
         assert table.iloc[[r]].drop(columns="replicate").to_dict("list") == expected.to_dict("list")
 
 

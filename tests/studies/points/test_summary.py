@@ -3,7 +3,14 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from studies.intervals import mean_interval
-from studies.points.summary import CURVE, area_under_curve, enough, paired_gain, refinement_gain, with_intervals
+from studies.points.summary import (
+    CURVE,
+    area_under_curve,
+    paired_gain,
+    refinement_gain,
+    smallest_budget,
+    with_intervals,
+)
 from sweep_tables import sweep_table
 
 
@@ -84,6 +91,6 @@ def test_enough_is_the_first_budget_within_the_margin():
     t.loc[curve & (t["budget"] == 10), "accuracy"] = 0.8985
     t.loc[curve & (t["budget"] == 50), "accuracy"] = 0.8995
     t.loc[t["policy"] == "baseline", "accuracy"] = 0.8
-    reached = enough(t)
+    reached = smallest_budget(t)
     assert reached["loss", "random_proportional", False, False] == 50
     assert np.isnan(reached["loss", "baseline", False, False])

@@ -2,7 +2,7 @@ import numpy as np
 from sklearn.svm import SVC
 
 from feature_sets import feature_set
-from studies.points.support_vectors import GRID, run, support_vectors
+from studies.points.support_vectors import GRID, fit_with_support_vectors, support_vectors
 
 
 def test_support_vectors_are_the_points_of_non_zero_hinge_loss_or_on_the_margin():
@@ -16,7 +16,7 @@ def test_support_vectors_are_the_points_of_non_zero_hinge_loss_or_on_the_margin(
 
 def test_the_row_counts_the_copies_of_the_support_vectors_only():
     f = feature_set(n=80)
-    row = run(f, C=10.0, seed=0).iloc[0]
+    row = fit_with_support_vectors(f, C=10.0, seed=0).iloc[0]
     chosen, C = support_vectors(f.train[:80], f.labels[:80], seed=0)
     assert (row["budget"], row["rows"], row["svm_C"]) == (len(chosen), 80 + f.k * len(chosen), C)
     assert 0.5 < row["accuracy"] <= 1

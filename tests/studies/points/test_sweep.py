@@ -7,7 +7,7 @@ from influaug.errors import InputError
 from influaug.selection.point_policies import POINT_POLICIES, order
 from influaug.selection.scores import ScoreOptions
 from studies.points.feature_set import row_weights
-from studies.points.sweep import REFINEMENTS, SweepSettings, curves, run, scaled_budgets
+from studies.points.sweep import REFINEMENTS, SweepSettings, curves, scaled_budgets, sweep_points
 
 
 def settings(**options):
@@ -15,7 +15,7 @@ def settings(**options):
 
 
 def table(features, s, seed=0):
-    return run(features, s, np.random.SeedSequence(seed))
+    return sweep_points(features, s, np.random.SeedSequence(seed))
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
