@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influaug.backend import keras
-from influaug.data.adapters import ImageForm, as_transformation
+from influaug.data.adapters import as_transformation
+from influaug.data.image_form import ImageForm
 from influaug.data.transformations import from_augmenter, rotate, translate
 from influaug.errors import InputError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .adapters import ImageForm
+from .image_form import ImageForm
 from .transformations import Transformation
 
 if TYPE_CHECKING:

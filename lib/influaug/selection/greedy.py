@@ -57,7 +57,9 @@ class Candidates:
         0 .. n_classes - 1.
     copies : array [m, d]
     source : int array [m]
-        The point that each copy was made of, and has its label from.
+        The point that each copy was made of, and has its label and its weight from.
+    weights : array [n], optional
+        Of the points in what is fitted and in the target (default: 1).
 
     Raises
     ------
@@ -69,6 +71,7 @@ class Candidates:
     labels: np.ndarray
     copies: np.ndarray
     source: np.ndarray
+    weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n, d = np.shape(self.features)
@@ -84,7 +87,12 @@ class Candidates:
     def only(self, points: np.ndarray) -> tuple[Candidates, np.ndarray]:
         """The same points with the copies of some of them: the candidates, and the places of their copies here."""
         kept = np.flatnonzero(np.isin(self.source, points))
-        return Candidates(self.features, self.labels, self.copies[kept], self.source[kept]), kept
+        return Candidates(self.features, self.labels, self.copies[kept], self.source[kept], self.weights), kept
+
+    @property
+    def point_weights(self) -> np.ndarray:
+        """Weights of the points: [n]."""
+        return np.ones(len(self.labels)) if self.weights is None else self.weights
 
     @property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -194,6 +202,7 @@ class _Head:
         # A column of zeros has the weight zero in every fit.
         self.x = np.ascontiguousarray(heads.with_intercept(features)[:, self.solver.live])
         self.used = np.arange(len(self.labels)) < self.n
+        self.weights = np.append(candidates.point_weights, candidates.point_weights[candidates.source])
         self.fitted = None
         self.refit()
 
@@ -205,9 +214,9 @@ class _Head:
     def refit(self) -> None:
         """The minimiser, exactly, and the inverse Hessian there."""
         # From the last exact fit: what Newton steps have come to since may lie far off.
-        self.fitted = self.solver.fit(self.used[None].astype(float), self.C, self.fitted, TOLERANCE).theta
+        self.fitted = self.solver.fit((self.used * self.weights)[None], self.C, self.fitted, TOLERANCE).theta
         self.theta, self.since = self.fitted[0][:, self.solver.live], 0
-        H = heads.hessian(self.x[self.used], self.theta, np.ones(self.used.sum()), self.C)
+        H = heads.hessian(self.x[self.used], self.theta, self.weights[self.used], self.C)
         self.inverse = np.linalg.inv(H)
 
     def add(self, copies: np.ndarray) -> None:
@@ -219,6 +228,7 @@ class _Head:
             self.refit()
             return
         U = _root_curvature(self.x[rows], self.theta)
+        U *= np.repeat(np.sqrt(self.weights[rows]), U.shape[1] // len(rows))
         AU = self.inverse @ U
         self.inverse -= AU @ np.linalg.solve(np.eye(U.shape[1]) + U.T @ AU, AU.T)
         first, step = self.newton()
@@ -232,26 +242,27 @@ class _Head:
     def newton(self) -> tuple[float, np.ndarray]:
         """Half the squared Newton decrement, and the Newton step, [K, d + 1]."""
         x, labels = self.x[self.used], self.labels[self.used]
-        g = heads.gradient(x, labels, self.theta, np.ones(len(x)), self.C)
+        g = heads.gradient(x, labels, self.theta, self.weights[self.used], self.C)
         step = (self.inverse @ g.ravel()).reshape(g.shape)
         return 0.5 * np.sum(g * step), step
 
     def scores(self, name: str) -> np.ndarray:
-        """Scores of all copies, [m]."""
+        """Scores of all copies, by what each adds with its weight: [m]."""
+        weights = self.weights[self.copies]
         if name == "influence":
             return self.influence()
         x, labels = self.x[self.copies], self.labels[self.copies]
         if name == "loss":
-            return heads.losses(x, labels, self.theta)
+            return weights * heads.losses(x, labels, self.theta)
         gradients = (point_gradients(x[rows], labels[rows], self.theta) for rows in heads.blocks(len(x)))
-        return np.concatenate([np.vecdot(g @ self.inverse, g) for g in gradients])
+        return weights**2 * np.concatenate([np.vecdot(g @ self.inverse, g) for g in gradients])
 
     def influence(self) -> np.ndarray:
         """Promised reduction of the target by each copy: [m], nats."""
         r = heads.residuals(self.x, self.labels, self.theta)
-        of_target = r.T @ self.x / len(r)
+        of_target = (r * self.weights[:, None]).T @ self.x / self.weights.sum()
         v = (self.inverse @ of_target.ravel()).reshape(of_target.shape)
-        return np.vecdot(r[self.copies], self.x[self.copies] @ v.T)
+        return self.weights[self.copies] * np.vecdot(r[self.copies], self.x[self.copies] @ v.T)
 
 
 def _root_curvature(x, theta):
@@ -281,9 +292,10 @@ def _classes(candidates, units):
 
 
 def _equal(candidates, units):
-    """A number for every unit, the same for units whose copies are equal, features and labels."""
+    """A number for every unit, the same for units whose copies are equal in features, labels and weights."""
     keys, seen = np.zeros(units.max() + 1, dtype=int), {}
-    rows = np.column_stack([candidates.labels[candidates.source], candidates.copies])
+    weights = candidates.point_weights[candidates.source]
+    rows = np.column_stack([candidates.labels[candidates.source], weights, candidates.copies])
     order = np.argsort(units, kind="stable")
     starts = np.flatnonzero(np.diff(units[order], prepend=-1))
     for group in np.split(order, starts[1:]):

@@ -15,7 +15,8 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from ..data.adapters import ImageForm, as_transformation
+from ..data.adapters import as_transformation
+from ..data.image_form import ImageForm
 from ..data.lazy_copies import ChosenCopies, Training
 from ..errors import InputError
 from ..solver.estimator import LogisticHead
