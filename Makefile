@@ -38,7 +38,7 @@ setup: ## install the locked environment (EXTRA=gpu for a GPU)
 	@$(MAKE) --silent --no-print-directory $(DONE)
 
 $(DONE): pyproject.toml uv.lock
-	@echo $$$$ > .uv/.syncing; $(UV) sync --quiet --locked --extra $(EXTRA); status=$$?; \
+	@echo $$$$ > .uv/.syncing; $(UV) sync --quiet --locked --extra studies --extra $(EXTRA); status=$$?; \
 		test $$status -ge 128 || rm -f .uv/.syncing; test $$status -eq 0 && rm -f .venv/.ready-* && touch $@ || \
 		{ $(call again,The environment could not be installed); }
 

@@ -11,8 +11,17 @@ from studies.storage.fingerprints import modules_below
 shell.prefix("export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1; ")
 
 STUDIES = str(config.get("studies", "digits-translate digits-rotate digits-crop")).split()
-OUTPUTS = stamps.folder(paths.outputs())
-FOLDER = f"{OUTPUTS}/{{study}}"
+# Snakemake reads braces in the name of a file as wildcards and has no way to quote them. The outputs folder, which may be
+# called anything, is therefore where it works, so that its name is in none.
+OUTPUTS = paths.outputs().absolute()
+os.environ["INFLUAUG_OUTPUTS"] = str(OUTPUTS)
+FOLDER = "{study}"
+
+
+workdir:
+    str(OUTPUTS)
+
+
 
 # notebook: (notebooks whose files it reads, modules that it calls, what it makes)
 DATA = ["influaug.data.datasets", "influaug.data.transformations", "influaug.networks.featurizer"]
@@ -29,26 +38,25 @@ OVERVIEWS = ["06_figures", "08_claims", "00_index"]
 
 
 def code(*modules):
-    files = modules_below(*modules)
-    return [os.path.relpath(path, paths.PROJECT) for path in files]
+    return [str(path) for path in modules_below(*modules, "studies.points.stages")]
 
 
 def trained_network(wildcards):
     """The file of the network that a study names, if it names one."""
     found = Study.read(paths.PARAMS / f"{wildcards.study}.yaml").trained_network
-    return [os.path.relpath(found, paths.PROJECT)] if found else []
+    return [str(found.absolute())] if found else []
 
 
 def stamp(stage, folder=FOLDER):
-    """The file that says that a notebook ended well; see studies.commands.stamps for why the files it makes are no outputs."""
-    return f"{folder}/.made/{stage}"
+    """The file that says that a notebook ended well; studies.commands.stamps says why its tables are not outputs here."""
+    return f"{folder}/.made/{stage}" if folder else f".made/{stage}"
 
 
-for folder in [f"{OUTPUTS}/{one}" for one in STUDIES]:
+for folder in STUDIES:
     for stage, (_, _, makes) in STAGES.items():
         stamps.drop_outdated(stamp(stage, folder), [f"{folder}/{file}" for file in makes])
 for overview in OVERVIEWS:
-    stamps.drop_outdated(stamp(overview, OUTPUTS), [])
+    stamps.drop_outdated(stamp(overview, ""), [])
 
 
 wildcard_constraints:
@@ -62,13 +70,11 @@ localrules:
 rule site:
     input:
         expand([stamp("{stage}"), f"{FOLDER}/pages/{{stage}}.html"], study=STUDIES, stage=STAGES),
-        expand([stamp("{overview}", OUTPUTS), f"{OUTPUTS}/pages/{{overview}}.html"], overview=OVERVIEWS),
-    params:
-        folder=OUTPUTS,
+        expand([stamp("{overview}", ""), "pages/{overview}.html"], overview=OVERVIEWS),
     message:
         "all studies: index page"
     shell:
-        "python -m studies index {params.folder:q}"
+        "python -m studies index ."
 
 
 for stage, (reads, modules, makes) in STAGES.items():
@@ -79,10 +85,9 @@ for stage, (reads, modules, makes) in STAGES.items():
         input:
             [stamp(read) for read in reads],
             code(*modules),
-            ["lib/studies/points/stages.py", "lib/studies/points/study.py"],
             trained_network,
-            notebook=f"notebooks/{stage}.ipynb",
-            params="params/{study}.yaml",
+            notebook=f"{paths.NOTEBOOKS}/{stage}.ipynb",
+            params=f"{paths.PARAMS}/{{study}}.yaml",
         output:
             stamp=stamp(stage),
             page=f"{FOLDER}/pages/{stage}.html",
@@ -105,13 +110,13 @@ for overview in OVERVIEWS:
         input:
             expand([stamp("03_policy_sweep"), stamp("05_vsv")], study=STUDIES),
             code("studies.points.published", "studies.points.figures", "studies.points.claims"),
-            notebook=f"notebooks/{overview}.ipynb",
-            params=f"params/{STUDIES[0]}.yaml",
+            notebook=f"{paths.NOTEBOOKS}/{overview}.ipynb",
+            params=f"{paths.PARAMS}/{STUDIES[0]}.yaml",
         output:
-            stamp=stamp(overview, OUTPUTS),
-            page=f"{OUTPUTS}/pages/{overview}.html",
+            stamp=stamp(overview, ""),
+            page=f"pages/{overview}.html",
         log:
-            notebook=f"{OUTPUTS}/notebooks/{overview}.ipynb",
+            notebook=f"notebooks/{overview}.ipynb",
         message:
             f"all studies: {overview}"
         shell:

@@ -26,8 +26,8 @@ from studies.learned.parameters import ARMS, OF_NETWORKS, Comparison
 from studies.own import results as own_data
 from studies.points import retrained, stages
 from studies.points import support_vectors as vsv
+from studies.points.feature_set import FeatureSet
 from studies.points.study import Study
-from studies.points.sweep import FeatureSet
 from studies.storage import keys, paths
 
 KEPT = Path(__file__).with_name("canaries.json")

@@ -172,3 +172,33 @@ def page(text, folder):
     nbformat.write(notebook(text), folder / "a.ipynb")
     render_notebook(folder / "a.ipynb", folder / "a.html", links=[(text, text)], places={"a": text})
     return folder / "a.html"
+
+
+HOSTILE = """<p id="here">kept</p>
+<script>ran('script')</script>
+<img src="x" onerror="ran('onerror')"><svg onload="ran('svg')"><script>ran('in svg')</script></svg>
+<details open ontoggle="ran('toggle')"></details>
+<a id="link" href="JaVa\tScript:ran('link')">a link</a>
+<form action="https://example.org/" id="form"><input name="a"></form>
+<img src="https://example.org/a.png"><style>@import url("https://example.org/a.css");
+body { background: url("https://example.org/b.png") }</style>
+<iframe srcdoc="<script>parent.ran('frame')</script>"></iframe>
+<noscript><p title="</noscript><img src=x onerror=ran('noscript')>"></noscript>
+</div></main></body>
+<meta http-equiv="refresh" content="0;url=https://example.org/"><base href="https://example.org/">
+<script>ran('after the end')</script><img src="x" onerror="ran('after')">"""
+
+
+def page_of_all_outputs(folder):
+    """The page of a notebook of which every output, and a text, does what it can."""
+    markdown = HOSTILE + "\n\n[a](javascript:ran('markdown')) ![](https://example.org/c.png) ![](.)\n"
+    data = [{"text/html": HOSTILE}, {"text/markdown": markdown}, {"image/svg+xml": f"<svg>{HOSTILE}</svg>"}]
+    data += [{"image/png": "\"><script>ran('png')</script>"}, {"text/latex": f"${HOSTILE}$"}, {"text/plain": HOSTILE}]
+    data += [{"application/javascript": "ran('javascript')"}]
+    outputs = [new_output("display_data", one) for one in data]
+    outputs += [new_output("stream", name="stderr", text=HOSTILE), new_output("error", ename=HOSTILE, evalue=HOSTILE)]
+    cells = [new_markdown_cell(f"# {HOSTILE}"), new_markdown_cell(markdown), new_code_cell(HOSTILE, outputs=outputs)]
+    study = {"papermill": {"parameters": {"study": HOSTILE}}}
+    nbformat.write(new_notebook(cells=cells, metadata=study), folder / "a.ipynb")
+    render_notebook(folder / "a.ipynb", folder / "a.html", links=[("</nav><script>ran(1)</script>", "x.html")])
+    return folder / "a.html"

@@ -1,4 +1,4 @@
-"""The command line of the project: ``influaug COMMAND ...`` or, without the script, ``python -m studies COMMAND ...``."""
+"""The project's command line, ``influaug COMMAND ...``; without the script, ``python -m studies COMMAND ...``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMANDS = {
     "rekey": ("studies.commands.rekey", "give results that were kept under former keys today's"),
     "audit": ("studies.commands.audit", "compare what is installed with the lock"),
 }
-"""Module and purpose of each command; a module's `main` takes the arguments behind the command."""
+"""Module and purpose of each command; the module's `main` takes the arguments after the command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said.write("usage: influaug COMMAND ...; influaug COMMAND --help says more\n\n")
         said.writelines(f"  {name:8} {purpose}\n" for name, (_, purpose) in COMMANDS.items())
         return 0 if said is sys.stdout else 2
-    # Imported when it is asked for: some take seconds.
+    # Imported only when needed: some modules take seconds to import.
     return import_module(COMMANDS[command][0]).main(rest)
 
 

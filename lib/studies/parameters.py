@@ -1,7 +1,8 @@
-"""Parameters of experiments: one base class for every kind, one registry of kinds, and how parameters are read.
+"""Parameters of experiments: one base class for every kind, one registry of kinds, and functions that read files.
 
-An experiment is one YAML file in params/: the file is checked before anything runs, and its results lie in the folder
-of its name. Every field of a kind says which part of the computation it decides; keys of results are made of that.
+An experiment is one YAML file in params/. The file is checked before anything runs, and its results are stored in the
+folder of its name. Every field of a kind names the part of the computation that it decides; keys of results depend on
+these parts.
 """
 
 from __future__ import annotations
@@ -38,35 +39,36 @@ KINDS = {
     "own": "studies.own.results.OwnData",
     "study": "studies.points.study.Study",
 }
-"""Kinds of experiments: the class of parameters by the first of them, which names the experiment.
+"""Classes of parameters by kind; a kind is named like its first parameter, which names the experiment.
 
-The first kind whose name parameter a file has is the file's: sets of copies name the study of their features too.
+The order matters: a file belongs to the first kind whose name parameter it has. Sets of copies also name the study of
+their features, so they come before studies.
 """
 NOTHING = "nothing"
-"""What a parameter decides that no result depends on."""
+"""The value of `decides` for parameters on which no result depends."""
 MOST_BYTES, MOST_BITS, MOST_SHOWN = 100_000, 63, 200
 """Limits: bytes of a file of parameters, bits of a whole number in it, characters of a wrong value in a message."""
 
 
 def parameter(default: Any, description: str, decides: str, **constraints: Any) -> Any:
-    """A field of an `Experiment`.
+    """Create a field of an `Experiment`.
 
     Parameters
     ----------
     default : object
     description : str
-        What it is, in a line.
+        Description in one line.
     decides : str
-        The part of the computation that depends on it, by which stages name what they depend on; `NOTHING` if no
-        result does.
+        Name of the part of the computation that depends on it; stages list such parts. `NOTHING` if no result depends
+        on it.
     **constraints
-        Of `pydantic.Field`.
+        Constraints of `pydantic.Field`.
     """
     return Field(default, description=description, json_schema_extra={"decides": decides}, **constraints)
 
 
 def name_parameter(default: str, what: str) -> Any:
-    """The first field of a kind: the experiment's name."""
+    """Create the first field of a kind, the experiment's name."""
     return parameter(default, f"name of the {what}", NOTHING, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
 
@@ -75,15 +77,16 @@ def _as_number(value):
 
 
 Number = Annotated[float, BeforeValidator(_as_number)]
-"""A float; whole numbers, as YAML has them, are taken too."""
+"""A float; whole numbers, which YAML reads as int, are accepted too."""
 
 
 class Experiment(BaseModel):
-    """Base of every kind of parameters. The first field names the experiment; defaults are the small embedded case.
+    """Base class of all kinds of parameters.
 
-    Results are in ``outputs/<kind>/<name>`` if the parameters are those of ``params/<kind>/<name>.yaml`` (studies have
-    no folder of their kind), and in ``outputs/variations/<name>-<hash>`` with any other parameters, so that playing in
-    a notebook overwrites nothing.
+    The first field names the experiment; the defaults describe the small embedded case. Results are stored in
+    ``outputs/<kind>/<name>`` if the parameters equal those in ``params/<kind>/<name>.yaml`` (studies have no folder for
+    their kind), and in ``outputs/variations/<name>-<hash>`` otherwise, so that trying parameters in a notebook
+    overwrites nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -91,9 +94,9 @@ class Experiment(BaseModel):
     kind: ClassVar[str]
     """Folder of this kind in params/ and outputs/; empty for studies."""
     purposes: ClassVar[tuple[str, ...]] = ()
-    """What has random numbers of its own; the position makes the seed, so new purposes go to the end."""
+    """Purposes with random numbers of their own. The position decides the seed, so new purposes go to the end."""
     seed_bits: ClassVar[int] = 31
-    """Bits of a seed as one whole number."""
+    """Number of bits of the seeds from `seed_of`."""
 
     @property
     def name(self) -> str:
@@ -102,14 +105,14 @@ class Experiment(BaseModel):
 
     @property
     def folder(self) -> Path:
-        """Where everything of this experiment is written; see the class's docstring."""
+        """Folder of all results of this experiment; the class's docstring describes it."""
         published = paths.PARAMS / self.kind / f"{self.name}.yaml"
         if published.exists() and type(self).read(published) == self:
             return paths.outputs() / self.kind / self.name
         return paths.outputs() / "variations" / f"{self.name}-{sealed.key(**self.model_dump())[:8]}"
 
     def load_data(self) -> Dataset:
-        """The data set that the parameters ``dataset`` and ``data_folder`` name.
+        """Load the data set that the parameters ``dataset`` and ``data_folder`` name.
 
         Raises
         ------
@@ -125,32 +128,32 @@ class Experiment(BaseModel):
 
     @classmethod
     def decisions(cls) -> dict[str, str]:
-        """Which part of the computation each parameter decides, by its name; see `parameter`."""
+        """The part of the computation that each parameter decides, by the parameter's name; see `parameter`."""
         silent = [name for name, field in cls.model_fields.items() if not field.json_schema_extra]
         if silent:
             raise TypeError(f"{cls.__name__}.{silent[0]} must say what it decides: make it by parameter(...).")
         return {name: field.json_schema_extra["decides"] for name, field in cls.model_fields.items()}  # type: ignore[index, misc]
 
     def seed_sequence(self, replicate: int, purpose: str) -> np.random.SeedSequence:
-        """Seeds of one replicate for one of `purposes`."""
+        """Seed sequence of one replicate for one of `purposes`."""
         return np.random.SeedSequence(self.seed, spawn_key=(replicate, self.purposes.index(purpose)))  # type: ignore[attr-defined]
 
     def seed_of(self, replicate: int, purpose: str) -> int:
-        """As `seed_sequence`, as one whole number."""
+        """Seed of one replicate for one of `purposes`, as one whole number."""
         return int(self.seed_sequence(replicate, purpose).generate_state(1)[0]) >> (32 - self.seed_bits)
 
     def rng(self, replicate: int, purpose: str) -> np.random.Generator:
-        """As `seed_sequence`, as a generator."""
+        """Random generator of one replicate for one of `purposes`."""
         return np.random.default_rng(self.seed_sequence(replicate, purpose))
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Self:
-        """Validated parameters from a mapping.
+        """Validate the parameters in a mapping.
 
         Raises
         ------
         InputError
-            An unknown or ill-typed parameter or a wrong value; the sentence names it and says what is known or right.
+            A parameter is unknown, has the wrong type or a wrong value; the message names it and the valid choices.
         """
         unknown = sorted(map(str, set(parameters) - set(cls.model_fields)))
         if unknown:
@@ -163,16 +166,16 @@ class Experiment(BaseModel):
 
     @classmethod
     def read(cls, path: PathLike) -> Self:
-        """Validated parameters from a YAML file. Raises InputError if it is missing, not YAML, or wrong."""
+        """Read and validate parameters from a YAML file; raises InputError if it is missing, not YAML, or wrong."""
         return cls.of(mapping(path))
 
     @classmethod
     def from_namespace(cls, namespace: dict[str, Any]) -> Self:
-        """Validated parameters from a notebook's globals: its parameters cell, with papermill's injected one over it.
+        """Validate the parameters in a notebook's globals, from its parameters cell and papermill's injected cell.
 
-        A parameters cell is one that assigns the first parameter, or nothing but literals, so that the variables of
-        the other cells may have any name. A misspelt parameter is refused for as long as no later cell assigns the
-        first one: correct it and run the cell again. A kernel without history gives whatever has a parameter's name.
+        A parameters cell assigns the first parameter, or only literals, so that variables of other cells may have any
+        name. A misspelt parameter is refused until a later cell assigns the first one: correct it and run the cell
+        again. If the kernel keeps no history, all globals that have a parameter's name are taken.
         """
         first = next(iter(cls.model_fields))
         cells = [_assigned(source, first) for source in namespace.get("In", [])]
@@ -184,21 +187,21 @@ class Experiment(BaseModel):
 
 
 def read(path: PathLike) -> Experiment:
-    """Validated parameters from a YAML file, of the kind that the file's first parameters say."""
+    """Read and validate parameters from a YAML file; the names in the file decide their kind."""
     found = mapping(path)
     return kind_of(found).of(found)
 
 
 def kind_of(parameters: dict[str, Any]) -> type[Experiment]:
-    """The class of parameters that a mapping is meant for: the first of `KINDS` that it names, else a study."""
-    # Imported when it is asked for: some kinds come with Keras, which takes many seconds.
+    """The class of parameters for a mapping: the first of `KINDS` that is a name in it, else `Study`."""
+    # Imported only when needed: some kinds import Keras, which takes many seconds.
     name = next((name for name in KINDS if name in parameters), "study")
     module, _, model = KINDS[name].rpartition(".")
     return getattr(import_module(module), model)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, without aliases, of which a few lines unfold without end, and without endless numbers."""
+    """YAML's safe loader without aliases, a few lines of which can expand without limit, and without huge numbers."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -217,7 +220,7 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if key.value in seen:
-                # YAML's own loader takes the last of them without a word.
+                # YAML's own loader silently takes the last value of a repeated key.
                 raise ConstructorError(None, None, f"{key.value} stands there twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -227,13 +230,13 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def mapping(path: PathLike) -> dict[str, Any]:
-    """Parameters in a YAML file, not validated.
+    """Read parameters from a YAML file without validating them.
 
     Raises
     ------
     InputError
-        It is missing, larger than `MOST_BYTES`, or not YAML of plain values: tags of Python objects, aliases and keys
-        that stand there twice are refused.
+        The file is missing, larger than `MOST_BYTES`, or not YAML of plain values: tags of Python objects, aliases and
+        repeated keys are refused.
     """
     path = Path(path)
     if not path.is_file():
@@ -247,7 +250,7 @@ def mapping(path: PathLike) -> dict[str, Any]:
         reason = f"{getattr(error, 'problem', error)}{getattr(error, 'problem_mark', '')}"
         raise InputError(f"{path} is not a YAML file: {_shortened(reason)}.") from None
     if not isinstance(parameters, dict):
-        raise InputError(f"{path} must hold one parameter a line, 'name: value'.")
+        raise InputError(f"{path} must hold one parameter on each line, 'name: value'.")
     return parameters
 
 
@@ -259,13 +262,13 @@ def _sentence(error):
 
 
 def _shortened(text, most=MOST_SHOWN):
-    """Text for a sentence: on one line, and its beginning alone where it is long."""
+    """Text on one line for a sentence, cut after `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[:most]}…"
 
 
 def _assigned(source, first):
-    """Names that a cell assigns, if it is a parameters cell; else nothing."""
+    """Names that a cell assigns if it is a parameters cell, else an empty set."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # also of null bytes and of endless brackets

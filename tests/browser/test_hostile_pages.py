@@ -8,7 +8,6 @@ import pytest
 
 import hostile as snippets
 from studies.pages import sanitizer
-from test_pages import HOSTILE, hostile  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.browser
 WITHOUT_POLICY = ("Content-Security-Policy", "No-Policy", 1)
@@ -35,11 +34,13 @@ def asked():
         server.shutdown()
 
 
-def test_what_outputs_would_run_does_nothing_in_a_browser(hostile, asked, chromium):  # noqa: F811
+def test_what_outputs_would_run_does_nothing_in_a_browser(hostile, asked, chromium):
     site, found = asked
     text, armed, bare = hostile.read_text("utf-8"), hostile.with_name("armed.html"), hostile.with_name("bare.html")
     # What is taken out is put back, so that the policy is tried alone, but for a refresh, which no policy stops.
-    text = text.replace("</main>", re.sub("<meta.*?>", "", HOSTILE) + "</main>", 1).replace("https://example.org", site)
+    text = text.replace("</main>", re.sub("<meta.*?>", "", snippets.HOSTILE) + "</main>", 1).replace(
+        "https://example.org", site
+    )
     armed.write_text(text, "utf-8")
     bare.write_text(text.replace("Content-Security-Policy", "No-Policy", 1), "utf-8")
     with chromium.new_context() as context:

@@ -1,8 +1,8 @@
-"""Keras, imported without its backend's start-up chatter; its device, and what its backends call differently.
+"""Keras, imported without its backend's start-up messages; its device, and functions that differ between backends.
 
-TensorFlow writes that it uses oneDNN to the process's standard error before its log level (TF_CPP_MIN_LOG_LEVEL, set in
-the package's ``__init__``) is in force. So the descriptor itself points elsewhere while Keras is imported; what Python
-raises meanwhile is raised as ever.
+TensorFlow reports its use of oneDNN on the process's standard error before its log level (TF_CPP_MIN_LOG_LEVEL, set in
+the package's ``__init__``) takes effect. So file descriptor 2 points to the null device while Keras is imported.
+Exceptions during the import are raised as usual.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 COMPUTING = ("tensorflow", "jax", "torch")
-"""Backends that `full_precision` knows."""
+"""Backends on which `full_precision` works."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def has_gpu() -> bool:
     if keras.config.backend() == "tensorflow":
         import tensorflow
 
-        # A tensor would start TensorFlow, whose threads and devices cannot be configured any more then.
+        # Creating a tensor would start TensorFlow; after that its threads and devices cannot be configured.
         if not tensorflow.config.get_visible_devices("GPU"):
             return False
     device = _device()
@@ -54,6 +54,7 @@ def has_gpu() -> bool:
 
 def has_double_precision() -> bool:
     """Whether Keras's device computes in float64; Apple's GPUs do not."""
+    # float32 would round 1 + 2^-40 to 1.
     device, least = _device(), 2.0**-40
     if "mps" in device or "metal" in device or (sys.platform == "darwin" and "gpu" in device):
         return False
@@ -64,12 +65,12 @@ def has_double_precision() -> bool:
 
 
 def check_double_precision() -> None:
-    """Refuse a backend or a device that does not compute in float64.
+    """Raise an error unless Keras's backend and device compute in float64.
 
     Raises
     ------
     InputError
-        Keras on another backend than those of `COMPUTING`, or on a device without float64.
+        Keras's backend is not in `COMPUTING`, or its device has no float64.
     """
     backend = keras.config.backend()
     if backend not in COMPUTING:
@@ -84,7 +85,7 @@ def _device():
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Let float64 exist and products in float32 keep all of their bits, which they do not on a GPU unless told to."""
+    """Enable float64 and full float32 products, which GPUs compute with fewer bits by default."""
     backend = keras.config.backend()
     if backend == "jax":
         import jax
@@ -112,7 +113,7 @@ def full_precision() -> Iterator[None]:
 
 
 def compiled(function: Callable) -> Callable:
-    """The function as the backend runs it fastest."""
+    """Compile a function as the backend allows; PyTorch runs it as it is."""
     if keras.config.backend() == "jax":
         import jax
 

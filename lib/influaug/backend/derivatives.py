@@ -1,8 +1,9 @@
-"""Derivatives on Keras's backend, be it TensorFlow, JAX or PyTorch; nothing else needs to know which.
+"""Derivatives on Keras's backend (TensorFlow, JAX or PyTorch), with one interface for all three.
 
-A function to differentiate takes tensors; `of_variables` makes one of what reads Keras variables. All derivatives come
-from `gradient`, whose result can be differentiated again. The functions must leave no trace: on JAX, whatever they
-write to a variable (statistics of a batch normalisation in training, say) would outlive the tracing that made it.
+A function to differentiate takes tensors; `of_variables` turns a function that reads Keras variables into such a
+function. All derivatives come from `gradient`, whose result can be differentiated again. The functions must have no
+side effects: on JAX a value that they write to a variable (batch normalisation's statistics in training, say) would be
+a tracer that outlives its trace.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ ops = keras.ops
 
 
 def gradient(function: Function, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Gradient of a scalar function of a list of tensors: a list of tensors of their shapes, zero where unconnected.
+    """Gradient of a scalar function of a list of tensors: a list of tensors of the same shapes.
+
+    The gradient by a tensor that the function does not depend on is zero.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ def gradient(function: Function, tensors: Sequence[Tensor]) -> list[Tensor]:
     Raises
     ------
     InputError
-        Keras's backend has no gradients.
+        Keras's backend is not one of TensorFlow, JAX and PyTorch.
     """
     backend = keras.config.backend()
     if backend not in _GRADIENTS:
@@ -42,10 +45,10 @@ def gradient(function: Function, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def hessian_vector_product(function: Function, tensors: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
-    """Hessian of a scalar function times a vector, both given as lists of tensors of the same shapes.
+    """Hessian of a scalar function times a vector; vector and result are lists of tensors shaped like `tensors`.
 
-    The gradient's product with the vector is differentiated (Pearlmutter, 1994, by two reverse passes): it takes the
-    time of a few gradients.
+    It is the gradient of the gradient's product with the vector (Pearlmutter, 1994, by two reverse passes), and takes
+    the time of a few gradients.
     """
     return gradient(lambda values: _dot(gradient(function, values), vectors), tensors)
 
@@ -58,12 +61,12 @@ def directional_derivatives(function: Function, tensors: Sequence[Tensor], vecto
     function : callable
         List of tensors -> tensor [n].
     tensors, vectors : list
-        Where, and along what; the same shapes.
+        The point and the direction, in the same shapes.
 
     Notes
     -----
-    Weigh the values with u. The gradient's product with the direction is linear in u, and its gradient by u is what is
-    wanted: n derivatives for the price of two gradients, with reverse passes alone.
+    Weight the values with u. The gradient's product with the direction is linear in u, and its gradient by u is the
+    vector of the n directional derivatives: they cost two gradients, by reverse passes only.
     """
 
     def along(weights):
@@ -73,11 +76,12 @@ def directional_derivatives(function: Function, tensors: Sequence[Tensor], vecto
 
 
 def input_gradient(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    """Gradient by the inputs of a function's sum over its outputs: a tensor of the inputs' shape.
+    """Gradient by the inputs of the sum of a function's outputs: a tensor of the inputs' shape.
 
-    For a network that treats points one by one, such as a critic without batch normalisation, row i is the gradient of
-    output i by point i, as a gradient penalty asks for (Gulrajani et al., 2017, equation 3). It can be differentiated
-    by the network's weights, and be called in ``compute_loss`` while `fit` trains on any of the backends.
+    If the network treats points separately, as a critic without batch normalisation does, row i is the gradient of
+    output i by point i, which a gradient penalty needs (Gulrajani et al., 2017, equation 3). The result can be
+    differentiated by the network's weights, and the function can be called in ``compute_loss`` during `fit` on all
+    backends.
 
     Parameters
     ----------
@@ -89,19 +93,18 @@ def input_gradient(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tens
 
 
 def of_variables(function: Callable[[], Tensor], variables: Sequence[keras.Variable]) -> Function:
-    """What reads Keras variables as a function of their values.
+    """Turn a function that reads Keras variables into a function of their values.
 
     Parameters
     ----------
     function : callable
-        No arguments -> tensor. It must read no other variables where it is traced with values for those, as in
-        ``compute_loss`` on JAX.
+        No arguments -> tensor. Where the variables are traced, as in ``compute_loss`` on JAX, it must read no others.
     variables : list of keras.Variable
 
     Returns
     -------
     callable
-        List of tensors, one a variable -> tensor. The variables keep their own values.
+        List of tensors, one for each variable -> tensor. The variables keep their own values.
     """
 
     def of_values(values):
@@ -112,7 +115,7 @@ def of_variables(function: Callable[[], Tensor], variables: Sequence[keras.Varia
 
 
 def compiled(function: Callable) -> Callable:
-    """A function of tensors as the backend runs it fastest when it is called often with the same shapes."""
+    """Compile a function of tensors that is called often with the same shapes; PyTorch runs it as it is."""
     if keras.config.backend() == "jax":
         import jax
 
@@ -141,7 +144,7 @@ def _tensorflow(function, tensors):
         tape.watch(tensors)
         value = function(tensors)
     found = tape.gradient(value, tensors, unconnected_gradients=tensorflow.UnconnectedGradients.ZERO)
-    # Of what was gathered from, TensorFlow gives the rows alone.
+    # For tensors that `gather` reads, TensorFlow returns IndexedSlices; the conversion makes them dense.
     return [tensorflow.convert_to_tensor(each) for each in found]
 
 
@@ -154,7 +157,7 @@ def _jax(function, tensors):
 def _torch(function, tensors):
     import torch
 
-    # Keras evaluates without gradients.
+    # Keras evaluates and predicts with gradients disabled on PyTorch.
     with torch.enable_grad():
         tensors = [t if t.requires_grad else t.detach().requires_grad_() for t in tensors]
         value = function(tensors)

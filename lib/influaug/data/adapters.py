@@ -75,6 +75,12 @@ def as_transformation(given: Any, n_copies: int = 1, seed: int = 0) -> Transform
     return Transformation(_name(given), *_draws(given, n_copies, seed))
 
 
+def is_seeded(augmenter: Any) -> bool:
+    """Whether one of a `Transformation`'s augmenters is of a library, or a function, that was given its seed here."""
+    made_by = getattr(augmenter, "func", None)
+    return made_by in (_by_parameter, _by_name, _by_layer) or _is_of("imgaug", augmenter)
+
+
 def _built(name, options):
     """One of `BUILDERS` with keyword arguments, magnitudes as in a study, or, for None, those of appendix B."""
     if name not in BUILDERS:

@@ -1,1 +1,1 @@
-"""Influence of training points and copies: on themselves, on validation points; inverse products; Hessians."""
+"""Influence of training points and copies on their own loss and on validation loss, with the Hessians that it needs."""

@@ -1,6 +1,7 @@
-r"""Hessian of a linear head's objective, as a matrix, as products with vectors and as inverse products.
+r"""Hessian of a linear head's objective: the matrix, products with vectors and inverse products.
 
-Of the *mean* over points, :math:`H = J'' / N`, as Lee et al. (2020, equation 9) have it. NumPy alone.
+The objective is the *mean* over points, :math:`H = J'' / N`, as in Lee et al. (2020, equation 9). Needs NumPy and SciPy
+only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..solver import heads
 from .inverse import conjugate_gradients, factor
 
 LARGEST_DENSE = 6000
-"""Parameters of a head up to which its Hessian is formed and factored."""
+"""Largest head, in parameters, whose Hessian is formed and factored."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class HeadHessian:
     weights : array [n]
     C : float
     batch_size : int
-        Points a draw of `sampled`.
+        Number of points in a draw of `sampled`.
     """
 
     theta: np.ndarray
@@ -46,7 +47,7 @@ class HeadHessian:
         return float(self.weights.sum())
 
     def dense(self) -> np.ndarray:
-        """The matrix: [K (d + 1), K (d + 1)]."""
+        """H as a matrix: [K (d + 1), K (d + 1)]."""
         return heads.hessian(self.x, self.theta, self.weights, self.C) / self.N
 
     def product(self, v: np.ndarray) -> np.ndarray:
@@ -54,12 +55,12 @@ class HeadHessian:
         return self._product(v, slice(None), self.weights / self.N)
 
     def sampled(self, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """H_j v for points drawn with replacement, as often as they weigh; its mean over draws is H v."""
+        """H_j v for points drawn with replacement in proportion to their weights; its mean over draws is H v."""
         drawn = rng.choice(len(self.x), self.batch_size, p=self.weights / self.N)
         return self._product(v, drawn, np.full(self.batch_size, 1 / self.batch_size))
 
     def solve(self, g: np.ndarray, damping: float = 0.0) -> np.ndarray:
-        """(H + damping I)^-1 g: by Cholesky up to `LARGEST_DENSE` parameters, else by conjugate gradients.
+        """Solve (H + damping I) S = g, by Cholesky up to `LARGEST_DENSE` parameters, else by conjugate gradients.
 
         Raises
         ------
@@ -79,6 +80,6 @@ class HeadHessian:
         else:
             p = softmax(eta, axis=1)
             s = p * (s - (p * s).sum(axis=1, keepdims=True))
-            # The unit curvature of `heads.hessian` where all intercepts move together.
+            # `heads.hessian` has unit curvature along the common shift of all intercepts; the product must agree.
             Hv[:, -1] += V[:, -1].mean() / self.N
         return (Hv + (shares[:, None] * s).T @ x).ravel()

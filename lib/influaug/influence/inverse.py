@@ -1,7 +1,7 @@
 r"""Products of an inverse Hessian with a vector: (H + damping I)^-1 g.
 
-By Cholesky where H fits into memory (`factor`), by conjugate gradients from products with H alone, or by LiSSA where
-even one product over all points is too much. Vectors are flat, float64.
+`factor` serves where H fits into memory (Cholesky), `conjugate_gradients` needs only products with H, and `lissa` serves
+where even one product over all points is too expensive. Vectors are flat, float64.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def conjugate_gradients(
     tolerance: float = 1e-6,
     most_steps: int = 1000,
 ) -> np.ndarray:
-    """(H + damping I)^-1 g by conjugate gradients: [p].
+    """Solve (H + damping I) S = g by conjugate gradients: S [p].
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ def conjugate_gradients(
     g : array [p]
     damping : float
     tolerance : float
-        Of the residual's norm, as a share of g's; products in float32 carry it to about 1e-6.
+        Largest norm of the residual, as a share of g's; products in float32 reach about 1e-6.
     most_steps : int
-        One product each.
+        Each step takes one product.
 
     Raises
     ------
     InputError
-        Negative curvature, or the tolerance not reached.
+        The damped Hessian has negative curvature, or the tolerance was not reached.
     """
 
     def damped(v):
@@ -79,20 +79,21 @@ def conjugate_gradients(
 
 @dataclass(frozen=True)
 class Lissa:
-    """How `lissa` estimates.
+    """Settings of `lissa`.
 
     Attributes
     ----------
     seed : int
     scale : float
-        Must exceed the largest eigenvalue of the damped Hessian, and of most batches' (of the former,
-        ``scipy.sparse.linalg.eigsh`` finds it from a few products).
+        Must exceed the largest eigenvalue of the damped Hessian (``scipy.sparse.linalg.eigsh`` finds it from a few
+        products), and that of most batches' Hessians.
     depth : int
-        Steps a repeat; S along an eigenvector of eigenvalue a is found when a * depth / scale is some times 1.
+        Steps in each repeat. The component of S along an eigenvector with eigenvalue a has converged once
+        a * depth / scale is a few times 1.
     repeats : int
-        Estimates that are averaged.
+        Number of estimates that are averaged.
     tolerance : float
-        How far S, as the mean over the second half of the steps, may be from the mean over the second quarter, as a
+        Largest distance of S, the mean over the second half of the steps, from the mean over the second quarter, as a
         share of its norm.
     """
 
@@ -112,11 +113,12 @@ class Lissa:
 def lissa(
     sampled: Callable[[np.ndarray, np.random.Generator], np.ndarray], g: np.ndarray, damping: float, settings: Lissa
 ) -> np.ndarray:
-    """(H + damping I)^-1 g by stochastic estimation: [p].
+    """Estimate (H + damping I)^-1 g stochastically: [p].
 
-    S_j = g + (I - (H_j + damping I) / scale) S_{j-1}, with H_j the Hessian of a few points drawn anew, tends to scale
-    times the solution (Agarwal et al., 2016, as in Koh & Liang, 2017, section 3). They take the last S_j; the mean over
-    the second half of the steps, taken here, has far less of the draws' noise (Polyak & Juditsky, 1992).
+    S_j = g + (I - (H_j + damping I) / scale) S_{j-1}, with H_j the Hessian of a new batch of points in every step,
+    tends to scale times the solution (Agarwal et al., 2016, as in Koh & Liang, 2017, section 3). They use the last S_j;
+    this function uses the mean over the second half of the steps, which has far less noise from the draws (Polyak &
+    Juditsky, 1992).
 
     Parameters
     ----------
@@ -129,7 +131,7 @@ def lissa(
     Raises
     ------
     InputError
-        The recursion diverges, or has not settled in the end.
+        The recursion diverges, or has not converged after its last step.
     """
     g = np.asarray(g, dtype=np.float64)
     generators = map(np.random.default_rng, np.random.SeedSequence(settings.seed).spawn(settings.repeats))
@@ -149,7 +151,7 @@ def _recursion(sampled, g, damping, settings, rng):
     quarter, half, depth = settings.depth // 4, settings.depth // 2, settings.depth
     for step in range(1, depth + 1):
         S = g + S - (sampled(S, rng) + damping * S) / settings.scale
-        # Where no factor lengthens a vector, each step adds at most the norm of g.
+        # If no factor I - (H_j + damping I) / scale lengthens a vector, each step adds at most the norm of g.
         if not np.linalg.norm(S) <= (step + 1) * size * (1 + 1e-9):
             raise InputError(
                 f"LiSSA diverges (step {step}) with scale = {settings.scale:g} and damping = {damping:g}; use a larger "

@@ -1,6 +1,6 @@
 r"""Influence of training points in closed form, for linear (logistic or softmax) heads.
 
-For such a head the gradient of a point's loss is the outer product of its residual and its features,
+The gradient of a point's loss by such a head's parameters is the outer product of its residual and its features,
 :math:`g_i = r_i \otimes x_i`, so that the leave-one-out influence of Kuchnik & Smith (2019, equation 1),
 
 .. math:: |\mathcal I_{LOO}(z_i)| = g_i^\top H^{-1} g_i = r_i^2\, x_i^\top H^{-1} x_i \ge 0
@@ -43,11 +43,12 @@ def self_influence(x: np.ndarray, labels: np.ndarray, theta: np.ndarray, L: np.n
     theta : array [K, d + 1]
         The head's parameters, at the minimiser of the objective whose Hessian is L L'.
     L : array [K (d + 1), K (d + 1)]
-        From `factor`. The cost is one triangular solve with n right-hand sides.
+        Lower Cholesky factor of the Hessian, from `factor`.
 
     Notes
     -----
-    Kuchnik & Smith (2019), equation 1; the paper drops the sign as well.
+    Kuchnik & Smith (2019), equation 1; the paper drops the sign as well. The cost is one triangular solve with n
+    right-hand sides.
     """
     if len(theta) == 1:
         return residuals(x, labels, theta)[:, 0] ** 2 * _inverse_norms(x, L)
@@ -56,7 +57,7 @@ def self_influence(x: np.ndarray, labels: np.ndarray, theta: np.ndarray, L: np.n
 
 def _inverse_norms(g, L):
     """Squared norm g' (L L')^-1 g of every row of g: [n]."""
-    # Inverting L, once, and multiplying by it takes half the time of solving with as many right-hand sides.
+    # Inverting L once and multiplying takes half the time of a triangular solve with so many right-hand sides.
     inverse, _ = lapack.dtrtri(L, lower=1)
     solved = (dtrmm(1.0, inverse, g[rows].T, lower=1) for rows in blocks(len(g)))
     return np.concatenate([np.einsum("pn,pn->n", v, v) for v in solved])
@@ -65,11 +66,12 @@ def _inverse_norms(g, L):
 def leave_one_out_loss_change(
     x: np.ndarray, labels: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float
 ) -> np.ndarray:
-    """Predicted rise of each point's own loss when the point is left out of the fit: [n]. Two classes only.
+    """Predict the rise of each point's own loss when the point is left out of the fit: [n]. Two classes only.
 
-    One Newton step on the objective without the point. Leaving it out also removes its share w c x x' of the Hessian,
-    which the first-order influence keeps; by Sherman and Morrison its linear score moves by w r h / (1 - w c h), with
-    leverage h = x' H^-1 x and curvature c (Pregibon, 1981), and the loss is taken at the moved score.
+    The prediction takes one Newton step on the objective without the point. Leaving a point out also removes its share
+    w c x x' of the Hessian, which first-order influence ignores. By the Sherman-Morrison formula the point's linear
+    score moves by w r h / (1 - w c h), with leverage h = x' H^-1 x and curvature c (Pregibon, 1981), and the loss is
+    evaluated at the moved score.
     """
     L = factor(hessian(x, theta, weights, C))
     h = _inverse_norms(x, L)

@@ -1,8 +1,9 @@
 r"""Hessian of a whole Keras network's training objective, as products with vectors.
 
-Of the *mean* over points, :math:`H = \frac 1N \sum_i w_i \nabla^2 \ell(z_i)` and the weights' own penalties. Influence
-on the validation loss needs :math:`S = (H + \lambda I)^{-1} \nabla L_{val}`: `inverse.conjugate_gradients` takes
-`NetworkHessian.product`, and `inverse.lissa` takes `NetworkHessian.sampled`. Vectors are flat, float64.
+The objective is the *mean* over points plus the penalties on the network's weights, so that
+:math:`H = \frac 1N \sum_i w_i \nabla^2 \ell(z_i)` plus the penalties' Hessian. Influence on the validation loss needs
+:math:`S = (H + \lambda I)^{-1} \nabla L_{val}`: `inverse.conjugate_gradients` takes `NetworkHessian.product`, and
+`inverse.lissa` takes `NetworkHessian.sampled`. Vectors are flat, float64.
 """
 
 from __future__ import annotations
@@ -27,20 +28,21 @@ ops = keras.ops
 class NetworkHessian:
     """Hessian of a Keras network's training objective: the mean loss over points and the weights' own penalties.
 
-    The network is called as it predicts (``training=False``), with the values that its variables have at the time.
+    The network is called in prediction mode (``training=False``), with the values of its variables at the time of the
+    call.
 
     Parameters
     ----------
     model : keras.Model
-        Built.
+        A built model.
     loss : callable
-        Labels [b], outputs [b, ...] -> losses [b]: a keras.losses.Loss with ``reduction=None``, say.
+        Labels [b], outputs [b, ...] -> losses [b], such as a keras.losses.Loss with ``reduction=None``.
     points : tuple of arrays [n, ...]
-        Inputs and labels, those that were trained on.
+        Inputs and labels of the training points.
     batch_size : int
-        Points that pass through the network at a time, and points a draw of `sampled`.
+        Number of points that pass through the network at a time, and in a draw of `sampled`.
     variables : list of keras.Variable, optional
-        By which to differentiate, p numbers in all (default: the trainable ones).
+        Variables of the derivatives, p numbers in all (default: the trainable variables).
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class NetworkHessian:
         return self._call(self._batch_product, batch, v)
 
     def up_loss(self, S: np.ndarray, points: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """I_up,loss of each point (inputs, labels) on the validation loss, -S . g_i, see `influaug.influence.leave_one_out`: [n].
+        """I_up,loss of each point (inputs, labels) on the validation loss, -S . g_i: [n].
+
+        `influaug.influence.validation` states the formula and its sign.
 
         Parameters
         ----------
@@ -102,7 +106,7 @@ class NetworkHessian:
         return _flat(self._compiled[part](values, fixed, batch, *[self._split(v) for v in vectors]))
 
     def _split(self, v):
-        """A flat vector as tensors of the variables' shapes."""
+        """Split a flat vector into tensors of the variables' shapes."""
         shapes = [tuple(variable.shape) for variable in self.variables]
         parts = np.split(v, np.cumsum([np.prod(shape, dtype=int) for shape in shapes])[:-1])
         return [

@@ -1,4 +1,4 @@
-"""Leave-one-out influence on the device of Keras's backend: for where a GPU gains."""
+"""Leave-one-out influence on the device of Keras's backend, for heads so large that a GPU saves time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..solver.accelerated import in_blocks, tensor, weighted_grams
 from .inverse import factor
 
 if TYPE_CHECKING:
-    from ..selection.scores import Head
+    from ..solver.heads import Head
 
 ops = keras.ops
 
@@ -20,15 +20,15 @@ ops = keras.ops
 def self_influence(head: Head, n: int, C: float, damping: float = 0.0) -> np.ndarray:
     """Leave-one-out influence g' H^-1 g of each of the first n rows of a fitted head, in float64: [n].
 
-    The device forms the Hessian and the norms; the processor factors the Hessian, so that a singular one is refused as
-    by `influence.factor`.
+    The device computes the Hessian and the norms. The CPU factors the Hessian, so that `inverse.factor` refuses a
+    singular one with its usual error.
 
     Parameters
     ----------
-    head : scores.Head
+    head : influaug.solver.heads.Head
     n : int
     C : float
-        Of the Hessian, as in `heads.hessian`.
+        Inverse regularisation strength of the Hessian, as in `heads.hessian`.
     damping : float
         Added to the Hessian's diagonal.
 

@@ -1,1 +1,1 @@
-"""What to augment: scores, one registry of policies of points and of copies, greedy selection, and the selector."""
+"""Selection of points and copies to augment: scores, a registry of policies, greedy selection and the selector."""

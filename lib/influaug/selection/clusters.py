@@ -1,13 +1,13 @@
-r"""Clusters of points, and orders of points that take turns over them.
+r"""Clusters of points, and orders of points in which the clusters take turns.
 
 The released code of Kuchnik & Smith (2019) also selects points stratified by k-means clusters of their features: a
 policy orders the points of each cluster, and the clusters give their next point turn by turn until all are exhausted.
-How many clusters there should be it judges by two measures over k: the inertia that k-means minimises and the mean
-silhouette (Rousseeuw, 1987),
+It compares numbers of clusters k by two measures, the inertia that k-means minimises and the mean silhouette
+(Rousseeuw, 1987),
 
 .. math:: \sum_i \lVert \phi_i - \mu_{c(i)} \rVert^2, \qquad \frac1n \sum_i \frac{b_i - a_i}{\max(a_i, b_i)},
 
-with a the mean distance to the other points of the own cluster, and b that to the points of the nearest other one.
+with a the mean distance to the other points of the same cluster, and b that to the points of the nearest other cluster.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
 from ..errors import InputError
+from .turns import places_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 STARTS = 10
-"""Starts of k-means, of which the best counts (scikit-learn's default when the code was released)."""
+"""Number of k-means starts; the best fit is kept (scikit-learn's default when the code was released)."""
 
 
 def clusters(features: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -39,17 +39,17 @@ def clusters(features: np.ndarray, k: int, seed: int) -> np.ndarray:
     k : int
         Number of clusters.
     seed : int
-        Of the starts.
+        Seed of the k-means starts.
 
     Returns
     -------
     int array [n]
-        Labels within 0 .. k - 1. All occur, unless rows differ by no more than rounding.
+        Labels 0 .. k - 1. All occur, unless rows differ by rounding only.
 
     Raises
     ------
     InputError
-        Features that are no finite [n, d]; k below 1 or beyond the number of distinct rows.
+        Features are not a finite [n, d] array, or k is below 1 or above the number of distinct rows.
     """
     features = as_points(features)
     _check_counts([k], features)
@@ -57,10 +57,10 @@ def clusters(features: np.ndarray, k: int, seed: int) -> np.ndarray:
 
 
 def round_robin(order: ArrayLike, labels: ArrayLike, rng: np.random.Generator) -> np.ndarray:
-    """Order the points anew so that the clusters take turns, each giving its next point in the given order.
+    """Reorder the points so that the clusters take turns; each gives its next point in the given order.
 
-    An order that `influaug.selection.point_policies.order` draws at random is, within a cluster, distributed as one drawn from the
-    cluster alone, which is what the released code draws.
+    The released code draws an order from each cluster separately. A random order from
+    `influaug.selection.point_policies.order` has the same distribution within each cluster.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def round_robin(order: ArrayLike, labels: ArrayLike, rng: np.random.Generator) -
     labels : int array [n]
         Cluster of each point, in the points' own order.
     rng : numpy.random.Generator
-        Draws, once, the order in which clusters take turns (the released code has them by rising label). A cluster
-        without points left is skipped.
+        Draws the order in which clusters take turns, once (the released code uses rising labels). A cluster without
+        remaining points is skipped.
 
     Returns
     -------
@@ -80,18 +80,17 @@ def round_robin(order: ArrayLike, labels: ArrayLike, rng: np.random.Generator) -
     Raises
     ------
     InputError
-        ``order`` is no permutation of the labelled points.
+        ``order`` is not a permutation of the labelled points.
     """
     order, labels = np.asarray(order), np.asarray(labels)
     n = labels.size
     if labels.shape != (n,) or order.shape != (n,) or not np.array_equal(np.sort(order), np.arange(n)):
         raise InputError(f"order must be a permutation of the {n} points that have labels.")
     found, codes = np.unique(labels[order], return_inverse=True)
-    turn = pd.Series(codes).groupby(codes).cumcount()
-    return order[np.lexsort((rng.permutation(len(found))[codes], turn))]
+    return order[np.lexsort((rng.permutation(len(found))[codes], places_within(codes)))]
 
 
-def k_sweep(features: np.ndarray, ks: Sequence[int], seed: int) -> pd.DataFrame:
+def k_sweep(features: np.ndarray, ks: Sequence[int], seed: int) -> dict[str, list]:
     """Inertia and silhouette of `clusters` for several k.
 
     Parameters
@@ -99,38 +98,36 @@ def k_sweep(features: np.ndarray, ks: Sequence[int], seed: int) -> pd.DataFrame:
     features : array [n, d]
     ks : sequence of int
     seed : int
-        Of the starts, the same for every k.
+        Seed of the k-means starts, the same for every k.
 
     Returns
     -------
-    pandas.DataFrame
-        Columns ``k``, ``inertia``, ``silhouette``, one row for each of ks in their order. The silhouette is NaN where
-        it is not defined: for one cluster, and for as many as points.
+    dict of str to list
+        ``k``, ``inertia`` and ``silhouette``, in the order of ks. The silhouette is NaN where it is not defined: for
+        one cluster, and for as many clusters as points.
 
     Raises
     ------
     InputError
-        As `clusters`, for any k.
+        As in `clusters`, for any k.
     """
     features = as_points(features)
     _check_counts(ks, features)
     fits = [_fit(features, k, seed) for k in ks]
-    return pd.DataFrame(
-        {
-            "k": np.array(ks, dtype=int),
-            "inertia": [float(fit.inertia_) for fit in fits],
-            "silhouette": [_silhouette(features, fit.labels_) for fit in fits],
-        }
-    )
+    return {
+        "k": [int(k) for k in ks],
+        "inertia": [float(fit.inertia_) for fit in fits],
+        "silhouette": [_silhouette(features, fit.labels_) for fit in fits],
+    }
 
 
 def as_points(features: ArrayLike) -> np.ndarray:
-    """The features as an array of float64, one row a point: [n, d].
+    """Convert features to float64, one row for each point: [n, d].
 
     Raises
     ------
     InputError
-        Features that are not [n, d] with n and d of at least 1, or not finite (the message names the points).
+        Features are not [n, d] with n and d at least 1, or not finite (the message names the points).
     """
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 2 or not features.size:
@@ -146,7 +143,7 @@ def _check_counts(ks, features):
     distinct = len(np.unique(features, axis=0))
     for k in ks:
         if not 1 <= k <= distinct:
-            raise InputError(f"The number of clusters must be 1 .. {distinct}, that of distinct rows, not {k}.")
+            raise InputError(f"The number of clusters must be 1 .. {distinct}, the number of distinct rows, not {k}.")
 
 
 def _fit(features, k, seed):

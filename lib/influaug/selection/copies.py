@@ -1,4 +1,4 @@
-"""Copies that `AugmentationSelector` is given: an entry for each point, so that they stay with it in any fold or order."""
+"""Copies given to `AugmentationSelector`, with an entry for each point, so that they stay with it in any fold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RIGHT = (
 )
 
 
-def copies_by_point(copies: ArrayLike, source: ArrayLike, n_points: int) -> np.ndarray:
+def copies_by_point(copies: Any, source: ArrayLike, n_points: int) -> np.ndarray:
     """Copies in any order, with the number of each one's point, in the form that `AugmentationSelector.fit` takes.
 
     Parameters
@@ -105,11 +105,12 @@ def flattened(copies: Any, n: int, n_dim: int, names: np.ndarray | None = None) 
 
 def _axes(copies):
     """Axes of an array or of one matrix or frame; None for a sequence of entries."""
-    if isinstance(copies, str | bytes) or not hasattr(copies, "__len__") and not hasattr(copies, "shape"):
+    shape = getattr(copies, "shape", None)
+    if isinstance(copies, str | bytes) or (shape is None and not hasattr(copies, "__len__")):
         raise InputError(f"copies is a {type(copies).__name__}; {RIGHT}.")
-    if isinstance(copies, list | tuple) or getattr(copies, "dtype", None) == object and len(copies.shape) == 1:
+    if shape is None or (len(shape) == 1 and getattr(copies, "dtype", None) == np.dtype(object)):
         return None
-    return len(copies.shape) if hasattr(copies, "shape") else np.ndim(copies)
+    return len(shape)
 
 
 def _entry(entry, point, n_dim, names):

@@ -1,18 +1,18 @@
-r"""Greedy selection of single copies, each scored in the light of those already added.
+r"""Greedy selection of single copies, each scored given the copies that have already been added.
 
-The papers score every point once, and the best points resemble each other. Here a copy's score is the reduction that
-its addition promises of a target, the mean loss of all M originals and copies,
+The papers score every point once, and the best points resemble each other. Here a copy's score is the predicted
+reduction, if it is added, of a target: the mean loss of all M originals and copies,
 
 .. math:: T(\theta) = \frac1M \sum_{i=1}^M \ell(z_i, \theta), \qquad
     s_c = \nabla T(\hat\theta)^\top H^{-1} \nabla \ell(z_c, \hat\theta) \approx T(\hat\theta) - T(\hat\theta_{+c}),
 
 with H the Hessian of the objective J over the originals and the copies added so far (`influaug.solver.heads`), and
-:math:`\hat\theta` its minimiser. The best copies are added, the inverse of H follows by the matrix inversion lemma, the
-parameters by Newton steps, every so often by an exact fit; all copies are scored again, and so on. No point is held
-out: what the target measures beyond the fitted rows is how the head does on copies that it has not been given.
+:math:`\hat\theta` its minimiser. The best copies are added; the inverse of H is updated by the matrix inversion lemma
+and the parameters by Newton steps, or at intervals by an exact fit; then all copies are scored again, and so on. No
+point is held out: beyond the fitted rows, the target measures the head's loss on copies that are not in the fit.
 
-The softmax loss does not change when all intercepts move together, so that its Hessian is singular; `heads.hessian`
-gives that direction, in which every gradient is zero, unit curvature. That moves no solve against a gradient.
+The softmax loss does not change when all intercepts move together, so its Hessian is singular in that direction, along
+which every gradient is zero. `heads.hessian` has unit curvature there, which changes no solve against a gradient.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from ..errors import InputError
 from ..influence.leave_one_out import point_gradients
-from ..solver import heads, logistic
+from ..solver import engines, heads, logistic
 from .turns import in_turn
 
 if TYPE_CHECKING:
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 SCORES = ("influence", "loss", "self_influence", "hybrid")
 LEVELS = ("copy", "point")
 GROWTH = 16
-"""By default a batch is as large as this part, one in so many, of what has been added before."""
+"""The default batch is one for every so many copies that have been added before."""
 HYBRID = 0.02
-"""Share of the copies that 'hybrid' chooses by influence, before it goes on by loss."""
+"""Share of the copies that 'hybrid' chooses by influence; it chooses the others by loss."""
 STEPS, LEFT = 3, 1e-3
-"""Most Newton steps for what is added, and the part of the squared Newton decrement that they may leave; if they leave
-more, the head is fitted exactly."""
+"""Most Newton steps after each addition, and the share of the squared Newton decrement that may remain after them; if
+more remains, the head is fitted exactly."""
 TOLERANCE = 1e-10
+"""Tolerance of the exact fits, see `logistic.Solver.fit`."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,20 @@ class Candidates:
     Attributes
     ----------
     features : array [n, d]
-        Of the points.
+        Features of the points.
     labels : int array [n]
         0 .. n_classes - 1.
     copies : array [m, d]
+        Features of the copies.
     source : int array [m]
-        The point that each copy was made of, and has its label and its weight from.
+        The point that each copy was made from; the copy has its label and its weight.
     weights : array [n], optional
-        Of the points in what is fitted and in the target (default: 1).
+        Weights of the points in what is fitted and in the target (default: 1).
 
     Raises
     ------
     InputError
-        Shapes that do not fit, or a source that is no point.
+        The shapes do not match, or a source is not the number of a point.
     """
 
     features: np.ndarray
@@ -85,7 +87,7 @@ class Candidates:
             raise InputError(f"source must hold the numbers of points, whole and from 0 to {n - 1}.")
 
     def only(self, points: np.ndarray) -> tuple[Candidates, np.ndarray]:
-        """The same points with the copies of some of them: the candidates, and the places of their copies here."""
+        """The same points with the copies of only some of them: the candidates, and the indices of their copies."""
         kept = np.flatnonzero(np.isin(self.source, points))
         return Candidates(self.features, self.labels, self.copies[kept], self.source[kept], self.weights), kept
 
@@ -102,14 +104,14 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Selection:
-    """What was added, in that order; every first part of it is the selection of a smaller budget.
+    """Copies or points in the order in which they were added; a smaller budget selects the first of them.
 
     Attributes
     ----------
     order : int array [budget]
         Copies, or points whose copies were added together.
     scores : array [budget]
-        Of each when it was added; of 'influence' the promised reduction of the target, in nats.
+        Score of each when it was added; for 'influence' the predicted reduction of the target, in nats.
     """
 
     order: np.ndarray
@@ -133,24 +135,24 @@ def select(
     ----------
     candidates : Candidates
     score : {'influence', 'loss', 'self_influence', 'hybrid'}
-        The promised reduction of the target; the copy's loss; its leave-one-out influence g' H^-1 g (Kuchnik & Smith,
+        The predicted reduction of the target; the copy's loss; its leave-one-out influence g' H^-1 g (Kuchnik & Smith,
         2019, equation 1); influence for the first 2% and then loss.
     budget : int, optional
-        How many are chosen (default: all).
+        Number to choose (default: all).
     C : float
         Inverse regularisation strength of the head.
     batch : int, optional
-        How many are added before all are scored again (default: a sixteenth of what has been added, at least one).
-        Of copies that are equal one is chosen, and the others when all that differ have been.
+        Number to add before all are scored again (default: a sixteenth of those added so far, at least one). Only one
+        of several equal copies is chosen; the others follow when all different copies have been chosen.
     level : {'copy', 'point'}
         A point's score is the sum of its copies'.
     refit_every : int
-        Added copies after which the head is fitted exactly, at the latest; in between it follows by Newton steps.
+        Largest number of added copies between exact fits of the head; Newton steps update it in between.
     balanced : bool
-        Whether the classes take turns, so that their numbers among what is chosen differ by at most one.
+        Whether the classes take turns, so that their counts among the chosen differ by at most one.
     engine : {'numpy', 'keras'}, optional
-        Of the exact fits, see `logistic.engine_of`. They are of one model each, in which a GPU gains little: without
-        one asked for, here or by the environment, the engine is ``numpy`` on every device.
+        Engine of the exact fits, see `engines.engine_of`. Each fits one model, where a GPU saves little time, so the
+        default is ``numpy`` on every device unless the environment names an engine.
 
     Returns
     -------
@@ -159,11 +161,11 @@ def select(
     Raises
     ------
     InputError
-        An unknown score or level, a budget, batch or refit_every that is no whole number in range, or an engine that
-        `logistic.engine_of` refuses.
+        An unknown score or level; a budget, batch or refit_every that is not a whole number in range; or an engine
+        that `engines.engine_of` refuses.
     """
     _check(score, level, batch, refit_every)
-    engine = logistic.engine_of(engine, gains=False)
+    engine = engines.engine_of(engine, gains=False)
     units = candidates.source if level == "point" else np.arange(len(candidates.source))
     left = np.unique(units)
     budget = _checked_budget(budget, len(left), level)
@@ -177,6 +179,7 @@ def select(
             of_unit = np.bincount(units, head.scores(_present(score, done, len(left))), units.max() + 1)
             open_units = np.setdiff1d(left, order[:done], assume_unique=True)
             falling = open_units[np.argsort(-of_unit[open_units], kind="stable")]
+            # A stable second sort moves duplicates of chosen units behind all others and keeps the order by score.
             falling = falling[np.argsort(np.isin(equal[falling], equal[order[:done]]), kind="stable")]
             if balanced:
                 falling = in_turn(falling, classes, np.bincount(classes[order[:done]], minlength=classes.max() + 1))
@@ -190,7 +193,7 @@ def select(
 
 
 class _Head:
-    """The head that is fitted to the originals and what has been added, and the inverse of its Hessian."""
+    """The head fitted to the originals and the added copies, and the inverse of its Hessian."""
 
     if TYPE_CHECKING:
         fitted: np.ndarray | None
@@ -199,7 +202,7 @@ class _Head:
         features, self.labels = candidates.rows
         self.n, self.C, self.refit_every = len(candidates.labels), C, refit_every
         self.solver = logistic.Solver(np.asarray(features, dtype=np.float64), self.labels, engine=engine)
-        # A column of zeros has the weight zero in every fit.
+        # A column of zeros has the weight zero in every fit, so dropping it makes H smaller and changes nothing.
         self.x = np.ascontiguousarray(heads.with_intercept(features)[:, self.solver.live])
         self.used = np.arange(len(self.labels)) < self.n
         self.weights = np.append(candidates.point_weights, candidates.point_weights[candidates.source])
@@ -208,25 +211,26 @@ class _Head:
 
     @property
     def copies(self) -> slice:
-        """Rows of the candidates."""
+        """Rows of the candidate copies."""
         return slice(self.n, None)
 
     def refit(self) -> None:
-        """The minimiser, exactly, and the inverse Hessian there."""
-        # From the last exact fit: what Newton steps have come to since may lie far off.
+        """Fit the head exactly and invert its Hessian."""
+        # The warm start is the last exact fit: the parameters after later Newton steps may be far from the minimum.
         self.fitted = self.solver.fit((self.used * self.weights)[None], self.C, self.fitted, TOLERANCE).theta
         self.theta, self.since = self.fitted[0][:, self.solver.live], 0
         H = heads.hessian(self.x[self.used], self.theta, self.weights[self.used], self.C)
         self.inverse = np.linalg.inv(H)
 
     def add(self, copies: np.ndarray) -> None:
-        """Add copies, given by number, to the fitted rows."""
+        """Add copies, given by their indices, to the fitted rows."""
         rows = self.n + copies
         self.used[rows] = True
         self.since += len(rows)
         if self.since >= self.refit_every:
             self.refit()
             return
+        # Matrix inversion lemma: (H + U U')^-1 = A - A U (I + U' A U)^-1 U' A with A = H^-1.
         U = _root_curvature(self.x[rows], self.theta)
         U *= np.repeat(np.sqrt(self.weights[rows]), U.shape[1] // len(rows))
         AU = self.inverse @ U
@@ -247,7 +251,7 @@ class _Head:
         return 0.5 * np.sum(g * step), step
 
     def scores(self, name: str) -> np.ndarray:
-        """Scores of all copies, by what each adds with its weight: [m]."""
+        """Scores of all copies, each with its weight: [m]."""
         weights = self.weights[self.copies]
         if name == "influence":
             return self.influence()
@@ -258,7 +262,7 @@ class _Head:
         return weights**2 * np.concatenate([np.vecdot(g @ self.inverse, g) for g in gradients])
 
     def influence(self) -> np.ndarray:
-        """Promised reduction of the target by each copy: [m], nats."""
+        """Predicted reduction of the target by each copy: [m], nats."""
         r = heads.residuals(self.x, self.labels, self.theta)
         of_target = (r * self.weights[:, None]).T @ self.x / self.weights.sum()
         v = (self.inverse @ of_target.ravel()).reshape(of_target.shape)
@@ -279,7 +283,7 @@ def _root_curvature(x, theta):
 
 
 def _first(falling, equal, size):
-    """The first `size` of an order of units, of equal ones the first alone; fewer if there are no more that differ."""
+    """The first `size` different units of an order, with only the first of equal units; fewer if there are no more."""
     _, first = np.unique(equal[falling], return_index=True)
     return falling[np.sort(first)[:size]]
 
@@ -292,7 +296,7 @@ def _classes(candidates, units):
 
 
 def _equal(candidates, units):
-    """A number for every unit, the same for units whose copies are equal in features, labels and weights."""
+    """A number for every unit; units whose copies have equal features, labels and weights share it."""
     keys, seen = np.zeros(units.max() + 1, dtype=int), {}
     weights = candidates.point_weights[candidates.source]
     rows = np.column_stack([candidates.labels[candidates.source], weights, candidates.copies])
@@ -304,7 +308,7 @@ def _equal(candidates, units):
 
 
 def _present(score, done, total):
-    """The score that counts now."""
+    """The score to use now: 'hybrid' changes from influence to loss."""
     if score != "hybrid":
         return score
     return "influence" if done < HYBRID * total else "loss"

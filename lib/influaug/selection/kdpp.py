@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 TOLERANCE = 1e-8
-"""Asymmetry and negative eigenvalues of a kernel that pass for rounding, relative to its largest."""
+"""Largest asymmetry and negative eigenvalues of a kernel that count as rounding, relative to its largest entry or
+eigenvalue."""
 
 
 def _linear(x, bandwidth):
@@ -74,10 +75,10 @@ def kernel(features: ArrayLike, name: str, bandwidth: float | None = None) -> np
     ----------
     features : array [n, d]
     name : str
-        ``linear``: phi_i . phi_j. ``cosine``: the same of features scaled to norm 1; a row of zeros has similarity 0
+        ``linear``: phi_i . phi_j. ``cosine``: the same for features scaled to norm 1; a row of zeros has similarity 0
         even with itself and is never drawn. ``gaussian``: exp(-|phi_i - phi_j|^2 / (2 h^2)).
     bandwidth : float, optional
-        h, of the Gaussian kernel alone; by default the median distance over all pairs of points.
+        h of the Gaussian kernel (default: the median distance over all pairs of points); other kernels ignore it.
 
     Returns
     -------
@@ -86,8 +87,8 @@ def kernel(features: ArrayLike, name: str, bandwidth: float | None = None) -> np
     Raises
     ------
     InputError
-        Unknown name; features that are no finite [n, d]; a bandwidth that is not positive, as the median is where
-        most pairs coincide.
+        The name is unknown; features are not a finite [n, d] array; or the bandwidth is not positive, as the median is
+        where most pairs coincide.
     """
     if name not in KERNELS:
         raise InputError(f"Unknown kernel {name!r}; known are {', '.join(KERNELS)}.")
@@ -106,7 +107,7 @@ def with_quality(L: np.ndarray, q: ArrayLike) -> np.ndarray:
     Raises
     ------
     InputError
-        A quality of another length, negative or not finite.
+        The quality has another length, or is negative or not finite.
     """
     q = _quality(q, len(L))
     return q[:, None] * L * q
@@ -115,7 +116,7 @@ def with_quality(L: np.ndarray, q: ArrayLike) -> np.ndarray:
 def log_elementary(eigenvalues: ArrayLike, k: int) -> np.ndarray:
     """Logarithms of the elementary symmetric polynomials e_j of the first i eigenvalues: [n + 1, k + 1].
 
-    No entry overflows or underflows; those that are 0 (j > i, or more factors than positive eigenvalues) are -inf.
+    No entry overflows or underflows; logarithms of 0 (j > i, or more factors than positive eigenvalues) are -inf.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def log_elementary(eigenvalues: ArrayLike, k: int) -> np.ndarray:
     Raises
     ------
     InputError
-        Eigenvalues that are negative or not finite.
+        An eigenvalue is negative or not finite.
     """
     eigenvalues = np.asarray(eigenvalues, dtype=np.float64)
     if not np.all((eigenvalues >= 0) & (eigenvalues < np.inf)):
@@ -143,12 +144,12 @@ def log_elementary(eigenvalues: ArrayLike, k: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class KDPP:
-    """A determinantal point process over n points, to be conditioned on a number of points.
+    """A determinantal point process over n points, conditioned in each call on the number of points.
 
     Attributes
     ----------
     eigenvalues : array [r]
-        Those of L that are more than rounding, the largest first.
+        Eigenvalues of L above rounding, the largest first.
     vectors : array [n, r]
         Their eigenvectors, orthonormal columns.
     """
@@ -163,7 +164,7 @@ class KDPP:
         Parameters
         ----------
         L : array [n, n]
-            Symmetric and positive semidefinite, but for rounding (`TOLERANCE`).
+            Symmetric and positive semidefinite up to rounding (`TOLERANCE`).
 
         Raises
         ------
@@ -181,12 +182,12 @@ class KDPP:
         B : array [n, d]
             Features; scaled to norm 1 (`sklearn.preprocessing.normalize`), they give the cosine kernel.
         quality : array [n], optional
-            As in `with_quality`; the whole dual is of the weighted features.
+            As in `with_quality`; the dual is that of the weighted features.
 
         Raises
         ------
         InputError
-            Features or a quality that are not finite; a quality that is negative or of another length.
+            Features or quality are not finite, or the quality is negative or has another length.
         """
         B = as_points(B)
         if quality is not None:
@@ -194,12 +195,13 @@ class KDPP:
         if B.shape[1] >= len(B):
             return cls.from_kernel(B @ B.T)
         values, small = _spectrum(_symmetric(B.T @ B), len(B))
-        # B v loses orthogonality as its eigenvalue falls; with the largest first, QR leaves the safe ones as they are.
+        # The columns B v lose orthogonality as eigenvalues fall. QR restores it, and because the largest come first it
+        # leaves the accurate ones as they are.
         return cls(values, qr(B @ (small / np.sqrt(values)), mode="economic")[0])
 
     @property
     def rank(self) -> int:
-        """Rank of the kernel: the most points that can be drawn."""
+        """Rank of the kernel: the largest number of points that can be drawn."""
         return len(self.eigenvalues)
 
     def sample(self, k: int, rng: np.random.Generator) -> np.ndarray:
@@ -213,19 +215,19 @@ class KDPP:
         Returns
         -------
         int array [k]
-            Indices of different points, rising.
+            Indices of different points, in rising order.
 
         Raises
         ------
         InputError
-            k is negative or beyond the rank.
+            k is negative or above the rank.
         """
         self._check(k)
         chosen = _draw_eigenvectors(self.eigenvalues, k, rng)
         return np.sort(_draw_points(self.vectors.T[chosen], rng))
 
     def log_probability(self, subset: Sequence[int]) -> float:
-        """Logarithm of the probability with which `sample` draws a set among all of its size.
+        """Logarithm of the probability with which `sample` draws a set, among all sets of its size.
 
         Parameters
         ----------
@@ -240,7 +242,7 @@ class KDPP:
         Raises
         ------
         InputError
-            Indices that repeat or are out of range; more of them than the rank.
+            Indices repeat or are out of range, or are more than the rank.
         """
         n, subset = len(self.vectors), np.asarray(subset, dtype=int)
         if len(np.unique(subset)) < len(subset) or not np.all((subset >= 0) & (subset < n)):
@@ -258,30 +260,30 @@ class KDPP:
 def _quality(q, n):
     q = np.asarray(q, dtype=np.float64)
     if q.shape != (n,) or not np.all((q >= 0) & (q < np.inf)):
-        raise InputError(f"The quality must be [{n}], one finite number of at least 0 a point.")
+        raise InputError(f"The quality must be [{n}], one finite number of at least 0 for each point.")
     return q
 
 
 def _symmetric(L):
-    """A square and finite matrix without the rounding that makes it asymmetric."""
+    """Remove the asymmetry of a square and finite matrix that is due to rounding."""
     L = np.asarray(L, dtype=np.float64)
     if L.ndim != 2 or L.shape[0] != L.shape[1] or not L.size:
         raise InputError(f"A kernel must be [n, n], not {list(L.shape)}.")
     if not np.isfinite(L).all():
-        raise InputError("A kernel must be of finite numbers; this one has NaN or infinite entries.")
+        raise InputError("A kernel must have finite entries; this one has NaN or infinite entries.")
     if np.abs(L - L.T).max() > TOLERANCE * np.abs(L).max():
         raise InputError("A kernel must be symmetric; this one is not.")
     return (L + L.T) / 2
 
 
 def _spectrum(L, n):
-    """Eigenvalues above the rounding of n points, falling, and their eigenvectors: [r], [len(L), r]."""
+    """Eigenvalues above the rounding error of n points, in falling order, and eigenvectors: [r], [len(L), r]."""
     values, vectors = eigh(L)
     values, vectors = values[::-1], vectors[:, ::-1]
     if values[-1] < -TOLERANCE * np.abs(values).max():
         raise InputError(f"A kernel must be positive semidefinite; this one has the eigenvalue {values[-1]:.3g}.")
-    # Where rounding made eigenvalues negative, it made others as much larger than 0. The factor 10 is for what L itself
-    # was rounded by when it was formed.
+    # Where rounding made eigenvalues negative, it can have made others positive by as much. The factor 10 allows for
+    # the rounding of L itself when it was computed.
     kept = values > max(10 * n * np.finfo(float).eps * values[0], -values[-1])
     return values[kept], vectors[:, kept]
 
@@ -301,7 +303,7 @@ def _draw_eigenvectors(eigenvalues, k, rng):
 
 
 def _draw_points(basis, rng):
-    """A sample of the projection process of an orthonormal basis [k, n], which may be overwritten: [k]."""
+    """Draw from the projection process of an orthonormal basis [k, n], which may be overwritten: [k]."""
     left, drawn = np.ascontiguousarray(basis), []
     while len(left):
         weights = np.einsum("mn,mn->n", left, left)
@@ -317,15 +319,15 @@ def _draw_points(basis, rng):
 
 
 def _log_gram_determinant(rows, scale):
-    """Logarithm of det(A A') of A [k, r], -inf where rows are 0, by rounding of scale, or dependent."""
+    """Logarithm of det(A A') for A [k, r]; -inf if rows are dependent, or 0 up to rounding relative to scale."""
     if not len(rows):
         return 0.0
     rounding = max(rows.shape) * np.finfo(float).eps
     norms = np.linalg.norm(rows, axis=1)
     if norms.min() <= rounding * scale:
         return -np.inf
-    # Rows of norm 1 are judged by their angles alone, whatever the points' quality. The rows themselves are rounded in
-    # the scale of the largest eigenvalue, some times over, and by other kernels of BLAS otherwise.
+    # With rows of norm 1 only their angles decide on dependence, not the points' quality. The rows carry rounding
+    # errors of a few units relative to the largest eigenvalue, which differ between BLAS kernels; hence the factor 10.
     singular = svdvals(rows / norms[:, None])
     if singular[-1] <= 10 * rounding * singular[0] * max(1.0, scale / norms.min()):
         return -np.inf

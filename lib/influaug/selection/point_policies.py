@@ -1,13 +1,13 @@
-r"""Augmentation policies: from one score a point to an order of points.
+r"""Augmentation policies that turn one score for each point into an order of points.
 
 A budget of k augments the first k points of the order, so the sets of a policy are nested. The random policies sample
 without replacement, one point after another, with the probabilities of Kuchnik & Smith (2019), Table 2, over the points
-not yet drawn. Adding independent Gumbel noise to the logarithm of the probabilities and sorting draws exactly so
-(Yellott, 1977), for all points in one pass.
+not yet drawn. Adding independent Gumbel noise to the logarithms of the probabilities and sorting draws all points in
+one pass with exactly this distribution (Yellott, 1977).
 
-`Policy` says of any policy, of points or of copies, what its callers need to know. The registry of all policies is
-`set_policies.POLICIES`. The part of it that orders points by any score stands here, in `POINT_POLICIES`, so that the
-results of the sweep over points depend on no other policy's code.
+`Policy` describes any policy, of points or of copies. The registry of all policies is
+`influaug.selection.policies.POLICIES`. Policies that order points by any score are in `POINT_POLICIES` here, so that
+the results of the sweep over points do not depend on the code of other policies.
 """
 
 from __future__ import annotations
@@ -25,44 +25,45 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 ANY = "any"
-"""In place of a score's name: the policy orders points by whatever score it is given."""
+"""Stands in place of a score's name: the policy orders points by the score that it is given."""
 PAPER, RELEASED_CODE = "paper", "released code"
-"""Sources of policies: Kuchnik & Smith (2019), or the code that they released, which has more than the paper."""
+"""Sources of policies: Kuchnik & Smith (2019), or their released code, which has more policies than the paper."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What a policy does, and what it needs.
+    """A policy: its rule, its needs and its description.
 
     Attributes
     ----------
     meaning : str
-        What it adds, in words.
+        The points or copies that it adds, in words.
     unit : {'point', 'copy'}
-        What it puts in order: points, each with all its copies, or single copies.
+        The unit of its order: points, each with all its copies, or single copies.
     generates : {'chosen', 'pool', 'all'}
-        The copies that must have been generated before it can choose: none (only the chosen ones are, afterwards),
-        those of the points in `pool`, or all.
+        The copies that must exist before it can choose: none (only the chosen ones are generated, afterwards), those
+        of the points in `pool`, or all.
     choose : callable, optional
-        (set_rules.Task, numpy.random.Generator) -> set_rules.Picked. A policy without it has a `key`, and chooses the
-        points in the order that this gives.
+        (rules.Task, numpy.random.Generator) -> rules.Picked. A policy without it chooses points in the order of its
+        `key`.
     score : str, optional
-        What it orders by: a name in `scores.SCORES` if it looks at no copy, in `greedy.SCORES` if it chooses greedily,
-        the name of a method of `influence.ValidationInfluence` if it holds points out; `ANY`, or None without a score.
+        The score that it orders by: a name in `scores.SCORES` if it needs no copies, in `greedy.SCORES` if it chooses
+        greedily, the name of a method of `influaug.influence.validation.ValidationInfluence` if it holds points out;
+        `ANY`, or None without a score.
     balances : bool
         Whether the classes can take turns.
     random : bool
-        Whether it draws at random, and so deserves several rounds.
+        Whether it draws at random, so that studies repeat it in several rounds.
     draws_sets : bool
-        Whether it draws a set anew for each budget; otherwise larger budgets contain smaller ones.
+        Whether it draws a new set for each budget; otherwise the sets of larger budgets contain those of smaller ones.
     needs_clusters : bool
         Whether it clusters the points by k-means.
     source : {'paper', 'released code', ''}
         `PAPER`, `RELEASED_CODE`, or neither.
     key : callable, optional
-        Scores [n] -> logarithms of unnormalised probabilities if `random`, else what to sort by, falling: [n].
+        Scores [n] -> logarithms of unnormalised probabilities if `random`, else sort keys, the largest first: [n].
     pool : callable, optional
-        (Task, Generator) -> the points whose copies it looks at, where it generates a pool.
+        (Task, Generator) -> the points whose copies it considers, if it generates a pool.
     """
 
     meaning: str
@@ -80,7 +81,7 @@ class Policy:
 
     @property
     def needs_no_copies(self) -> bool:
-        """Whether it chooses whole points and looks at no copy, so that it can choose where there are no copies."""
+        """Whether it chooses whole points without their copies' features, so that the copies need not exist."""
         return self.unit == "point" and self.generates == "chosen"
 
 
@@ -106,7 +107,7 @@ def _negative(s):
 
 
 def by_any_score(meaning: str, key: Callable, random: bool = False, source: str = "") -> Policy:
-    """A policy that orders points by any score; see `Policy` for the parameters."""
+    """Create a policy that orders points by any score; see `Policy` for the parameters."""
     return Policy(meaning, "point", "chosen", score=ANY, random=random, source=source, key=key)
 
 
@@ -122,7 +123,7 @@ POINT_POLICIES = {
 
 
 def is_random(policy: str) -> bool:
-    """Whether one of `POINT_POLICIES` draws at random (and so deserves several rounds).
+    """Whether one of `POINT_POLICIES` draws at random, so that studies repeat it in several rounds.
 
     Raises
     ------
@@ -145,8 +146,8 @@ def order(policy: str, scores: ArrayLike, rng: np.random.Generator) -> np.ndarra
         is proportional to exp(+-s_i). ``deterministic_proportional``, ``deterministic_inverse_proportional``: by
         falling or rising score, ties in the points' own order.
     scores : array [n]
-        Non-negative. Points with probability zero come last and infinite scores first (last for the inverse
-        policies), each among themselves in random order where the policy is random.
+        Non-negative. Points with probability zero come last and infinite scores first (last for the inverse policies);
+        random policies shuffle the points within each of these groups.
     rng : numpy.random.Generator
         Unused by the deterministic policies.
 
@@ -158,14 +159,14 @@ def order(policy: str, scores: ArrayLike, rng: np.random.Generator) -> np.ndarra
     Raises
     ------
     InputError
-        Unknown policy; scores that are NaN or negative (the message names the points).
+        The policy is unknown, or scores are NaN or negative (the message names the points).
     """
     is_random(policy)
     return order_of(POINT_POLICIES[policy], scores, rng)
 
 
 def order_of(policy: Policy, scores: ArrayLike, rng: np.random.Generator) -> np.ndarray:
-    """As `order`, by a `Policy` that has a key."""
+    """Order the points as `order` does, by a `Policy` that has a key."""
     if policy.key is None:
         raise InputError(f"The policy that adds {policy.meaning} has no key to order points by; take one that has.")
     scores = np.asarray(scores, dtype=np.float64)
@@ -174,6 +175,7 @@ def order_of(policy: Policy, scores: ArrayLike, rng: np.random.Generator) -> np.
     if not policy.random:
         return np.argsort(-key, kind="stable")
     noise = rng.gumbel(size=len(scores))
+    # Keys of +-inf absorb the noise and tie; the noise itself then breaks the ties at random.
     return np.lexsort((-noise, -(key + noise)))
 
 

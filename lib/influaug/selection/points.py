@@ -1,11 +1,11 @@
-"""What `AugmentationSelector` is given: parameters and points, checked before anything costly, and made into features."""
+"""Parameters and points of `AugmentationSelector`: checked before anything costly, and made into features."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
 from numbers import Integral, Real
 from sys import modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -20,16 +20,13 @@ from ..solver.estimator import LARGEST
 if TYPE_CHECKING:
     from typing import Any
 
-    from numpy.typing import ArrayLike
-
 AT_ONCE = 1000
 """Rows that are featurized at once: it bounds the memory."""
 MOST_DENSE = 2**31
 """Bytes that a sparse matrix may take as a dense one."""
 
 
-@dataclass(frozen=True)
-class Points:
+class Points(NamedTuple):
     """The points as a policy sees them.
 
     Attributes
@@ -66,7 +63,7 @@ def count(budget: float, most: int, what: str) -> int:
 
 def check_number(name: str, value: Any, most: float = np.inf) -> None:
     """Refuse what is no finite number above 0 and at most `most`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= most or value == np.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= most or value == np.inf:
         right = "a share of the points, above 0 and at most 1" if most == 1 else "a positive number"
         raise InputError(f"{name} is {value!r}; it must be {right}.")
 
@@ -227,10 +224,8 @@ def _numbers(made, n, total):
         raise InputError(f"The featurizer gave nothing for {n} rows; it must give numbers [n, d], a row for each.")
     block = dense(made, "The featurizer's output", total) if sparse.issparse(made) else np.asarray(made)
     if block.dtype == object:
-        try:
+        with suppress(TypeError, ValueError):  # refused below
             block = block.astype(np.float64)
-        except (TypeError, ValueError):
-            pass  # refused below
     if block.ndim != 2 or len(block) != n or not block.shape[1] or block.dtype.kind not in "iufb":
         raise InputError(
             f"The featurizer gave {block.dtype} {list(block.shape)} for {n} rows; it must give numbers [n, d], a row "
@@ -239,20 +234,24 @@ def _numbers(made, n, total):
     return block if block.dtype.kind == "f" else block.astype(np.float64)
 
 
-def encoded(y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def check_labels(y: Any) -> None:
+    """Refuse labels [n] of which one is missing: None, or not a number."""
+    y = np.asarray(y)
+    if y.ndim != 1 or y.dtype.kind not in "fO":
+        return
+    missing = np.flatnonzero([value is None or value != value for value in y])
+    if missing.size:
+        raise InputError(f"y has no label for the point {missing[0]}; every point needs one.")
+
+
+def encoded(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The classes, and the number of the class of each point, by labels [n] of any type that can be put in order.
 
     Raises
     ------
     InputError
-        Missing labels, labels of several types, or fewer than two classes.
+        Labels of several types, or fewer than two classes.
     """
-    y = np.asarray(y)
-    missing = y != y if y.dtype.kind in "fO" else np.zeros(len(y), dtype=bool)
-    if y.dtype.kind == "O":
-        missing = np.array([value is None or value != value for value in y], dtype=bool)
-    if missing.any():
-        raise InputError(f"y has no label for the point {np.flatnonzero(missing)[0]}; every point needs one.")
     try:
         classes, labels = np.unique(y, return_inverse=True)
     except TypeError as error:

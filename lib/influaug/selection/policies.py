@@ -1,13 +1,13 @@
-r"""The registry of policies that choose points or copies, and the ways to let one of them choose.
+r"""The registry of policies that choose points or copies, and functions that run one of them.
 
 A policy of points (Kuchnik & Smith, 2019) orders the points and adds all copies of one after the other; a policy of
-copies adds them one by one. Generating a copy and its features is a cost too, which policies of points pay for the
-chosen points alone, and the others for all points, or for a pool of them: `generated` says how many.
+copies adds them one by one. Generating a copy and its features has a cost too. Policies of points pay it for the chosen
+points only, the others for all points or for a pool of points: `generated` counts the copies.
 
-`POLICIES` holds every policy once, and what is known of it in the fields of its `policies.Policy`. A score of one's own
-choice goes with the policies whose score is `policies.ANY`. `names` are the others, which can stand alone; "influence",
-"loss", "influence_random" and "random_points" among them are second names of the former with a fixed score. `ALIASES`
-are short names.
+`POLICIES` holds every policy once, described by the fields of its `point_policies.Policy`. Policies whose score is
+`point_policies.ANY` need a score to be named beside them. `names` lists the others, which fix their score; among them
+"influence", "loss", "influence_random" and "random_points" are second names of policies of the first kind with a fixed
+score. `ALIASES` are short names.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..solver import logistic
-from . import rules as set_rules
+from . import rules
 from .greedy import Candidates
 from .point_policies import ANY, POINT_POLICIES, RELEASED_CODE, Policy
+from .rules import SetOptions
 from .scores import SCORES
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from typing import Self
 
 BALANCED = "_balanced"
-"""Ending of the names of variants in which the classes take turns."""
+"""Suffix of the names of variants in which the classes take turns."""
 
 
 def _second_name(of, score, meaning):
-    """One of `POINT_POLICIES` with a fixed score."""
+    """Create a policy from one of `POINT_POLICIES` by fixing its score."""
     return replace(POINT_POLICIES[of], score=score, meaning=meaning)
 
 
 def _clustered(by, score, meaning):
-    rule = partial(set_rules.by_points, by=POINT_POLICIES[by], clustered=True)
+    rule = partial(rules.by_points, by=POINT_POLICIES[by], clustered=True)
     return Policy(meaning, "point", "chosen", rule, score, random=True, needs_clusters=True, source=RELEASED_CODE)
 
 
@@ -48,7 +48,7 @@ def _k_dpp(score, meaning):
         meaning,
         "point",
         "chosen",
-        set_rules.k_dpp,
+        rules.k_dpp,
         score,
         balances=False,
         random=True,
@@ -58,7 +58,7 @@ def _k_dpp(score, meaning):
 
 
 def _pooled(meaning, pool, **more):
-    return Policy(meaning, "copy", "pool", set_rules.greedily, "influence", pool=pool, **more)
+    return Policy(meaning, "copy", "pool", rules.greedily, "influence", pool=pool, **more)
 
 
 def _of_all(meaning, rule, score, **more):
@@ -66,11 +66,11 @@ def _of_all(meaning, rule, score, **more):
 
 
 ALIASES = {"deterministic": "deterministic_proportional", "random": "random_proportional"}
-"""Short names of policies that go with a score of one's own choice."""
+"""Short names of policies that order points by a score of the caller's choice."""
 POLICIES = {
     **POINT_POLICIES,
     "random_points": _second_name("baseline", None, "all copies of random points"),
-    "random_copies": Policy("copies at random", "copy", "chosen", set_rules.random_copies, random=True),
+    "random_copies": Policy("copies at random", "copy", "chosen", rules.random_copies, random=True),
     "loss": _second_name("deterministic_proportional", "loss", "points by falling loss"),
     "influence": _second_name("deterministic_proportional", "influence", "points by falling influence"),
     "influence_random": _second_name("random_proportional", "influence", "points drawn in proportion to influence"),
@@ -80,86 +80,45 @@ POLICIES = {
     ),
     "k_dpp": _k_dpp(None, "points drawn by a k-DPP"),
     "k_dpp_influence": _k_dpp("influence", "points drawn by a k-DPP weighted by influence"),
-    "held_out_up": _of_all("copies by held-out influence, once", set_rules.held_out, "up_loss", random=True),
+    "held_out_up": _of_all("copies by held-out influence, once", rules.held_out, "up_loss", random=True),
     "held_out_aug": _of_all(
-        "copies by held-out influence less their originals', once", set_rules.held_out, "aug_loss", random=True
+        "copies by held-out influence less their originals', once", rules.held_out, "aug_loss", random=True
     ),
-    "one_shot": _of_all("copies by in-sample influence, once", partial(set_rules.greedily, one_shot=True), "influence"),
-    "greedy_influence": _of_all(
-        "copies by in-sample influence, scored again and again", set_rules.greedily, "influence"
-    ),
-    "greedy_loss": _of_all("copies by loss, scored again and again", set_rules.greedily, "loss"),
+    "one_shot": _of_all("copies by in-sample influence, once", partial(rules.greedily, one_shot=True), "influence"),
+    "greedy_influence": _of_all("copies by in-sample influence, scored again and again", rules.greedily, "influence"),
+    "greedy_loss": _of_all("copies by loss, scored again and again", rules.greedily, "loss"),
     "greedy_self_influence": _of_all(
-        "copies by leave-one-out influence, scored again and again", set_rules.greedily, "self_influence"
+        "copies by leave-one-out influence, scored again and again", rules.greedily, "self_influence"
     ),
-    "greedy_hybrid": _of_all("copies by in-sample influence up to 2%, then by loss", set_rules.greedily, "hybrid"),
+    "greedy_hybrid": _of_all("copies by in-sample influence up to 2%, then by loss", rules.greedily, "hybrid"),
     "greedy_points": Policy(
         "points by their copies' in-sample influence, again and again",
         "point",
         "all",
-        set_rules.greedy_points,
+        rules.greedy_points,
         "influence",
     ),
-    "pool_influence": _pooled("greedy influence in a pool of influential points", set_rules.pool_by_influence),
+    "pool_influence": _pooled("greedy influence in a pool of influential points", rules.pool_by_influence),
     "pool_clusters": _pooled(
-        "greedy influence in a pool, a point a cluster", set_rules.pool_by_clusters, random=True, needs_clusters=True
+        "greedy influence in a pool, a point a cluster", rules.pool_by_clusters, random=True, needs_clusters=True
     ),
-    "pool_random": _pooled("greedy influence in a pool of random points", set_rules.pool_at_random, random=True),
+    "pool_random": _pooled("greedy influence in a pool of random points", rules.pool_at_random, random=True),
 }
 
 
-@dataclass(frozen=True)
-class SetOptions:
-    """What the policies need to know.
-
-    Attributes
-    ----------
-    C : float
-        Inverse regularisation strength of the head.
-    pool : float
-        Share of the points whose copies are generated for the policies of a pool.
-    clusters : int
-        k of k-means, fewer if there are not so many points.
-    folds : int
-        Of held-out influence.
-    kernel : str
-        Of the k-DPP, see `kdpp.kernel`.
-    refit_every : int
-        See `greedy.select`.
-    engine : {'numpy', 'keras'}, optional
-        Of fits and scores, see `logistic.engine_of`; greedy refits, one model at a time, are on a GPU only if asked.
-
-    Raises
-    ------
-    InputError
-        An unknown engine.
-    """
-
-    C: float = 10.0
-    pool: float = 0.25
-    clusters: int = 50
-    folds: int = 5
-    kernel: str = "cosine"
-    refit_every: int = 64
-    engine: str | None = None
-
-    def __post_init__(self) -> None:
-        logistic.check_engine(self.engine)
-
-
 def names() -> list[str]:
-    """Names of all policies that need no score to be named beside them, the balanced variants after the others."""
+    """Names of all policies that fix their score; the balanced variants come last."""
     alone = {name: policy for name, policy in POLICIES.items() if policy.score != ANY}
     return [*alone, *(f"{name}{BALANCED}" for name, policy in alone.items() if policy.balances)]
 
 
 def policy_of(name: str) -> tuple[Policy, bool]:
-    """The `policies.Policy` of one of `names`, and whether its classes take turns.
+    """The `point_policies.Policy` of one of `names`, and whether its classes take turns.
 
     Raises
     ------
     InputError
-        Another name.
+        The name is not one of `names`.
     """
     if name not in names():
         raise InputError(f"Unknown policy of copies {name!r}; known are {', '.join(names())}.")
@@ -169,7 +128,7 @@ def policy_of(name: str) -> tuple[Policy, bool]:
 def choose(
     name: str, candidates: Candidates, budgets: Sequence[int], options: SetOptions, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """The copies that a policy adds at each budget.
+    """Choose the copies that a policy adds at each budget.
 
     Parameters
     ----------
@@ -184,21 +143,21 @@ def choose(
     Returns
     -------
     list of int array
-        Of each budget the chosen copies; exactly as many, or fewer where a pool has no more.
+        The chosen copies of each budget: as many as the budget, or fewer where a pool has no more.
 
     Raises
     ------
     InputError
-        An unknown policy, budgets out of range, or what the policy itself refuses.
+        The policy is unknown, budgets are out of range, or the policy itself raises it.
     """
     policy, balanced = policy_of(name)
     m = len(candidates.source)
     if not len(budgets) or list(budgets) != sorted(set(budgets)) or budgets[0] < 0 or budgets[-1] > m:
         raise InputError(f"budgets must rise from at least 0 to at most the {m} copies, not {list(budgets)}.")
-    task = set_rules.Task(candidates, budgets, options, policy.score, balanced)
+    task = rules.Task(candidates, budgets, options, policy.score, balanced)
     if policy.pool is None:
         return _picked(policy, task, rng).sets
-    # What greedy influence reduces, the mean loss, is over what has been generated.
+    # Greedy influence reduces the mean loss over the generated copies, so the policy must see those of the pool only.
     within, places = candidates.only(policy.pool(task, rng))
     inner = [min(budget, len(places)) for budget in budgets]
     chosen = _picked(policy, replace(task, candidates=within, budgets=inner), rng).sets
@@ -206,31 +165,31 @@ def choose(
 
 
 def _picked(policy, task, rng):
-    rule = policy.choose or partial(set_rules.by_points, by=policy)
+    rule = policy.choose or partial(rules.by_points, by=policy)
     return rule(task, rng)
 
 
 def generated(name: str, candidates: Candidates, chosen: np.ndarray, options: SetOptions) -> int:
-    """How many copies had to be generated and featurized for a choice."""
+    """Number of copies that had to be generated and featurized for a choice."""
     policy, _ = policy_of(name)
     if policy.generates == "chosen":
         return len(chosen)
     m, n = len(candidates.source), len(candidates.labels)
-    return m if policy.generates == "all" else round(m * set_rules.pool_size(n, options) / n)
+    return m if policy.generates == "all" else round(m * rules.pool_size(n, options) / n)
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """What a `Chooser` chose.
+    """Points or copies that a `Chooser` chose.
 
     Attributes
     ----------
     order : int array [b]
-        Points or copies, the best first.
+        The chosen points or copies, the best first.
     ranking : int array
-        All of them where the policy ranks all, else `order`.
+        All points or copies if the policy ranks all, else `order`.
     scores : array
-        Of every point [n], or of the chosen copies [b], in their order.
+        Scores of all points [n], or of the chosen copies [b], in their order.
     """
 
     order: np.ndarray
@@ -240,15 +199,15 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Chooser:
-    """Any policy, with a score, by any of its names: what `influaug.selection.selector` is built on.
+    """A policy with its score, found by any of its names; `influaug.selection.selector` uses it.
 
     Attributes
     ----------
     name : str
         A key of `POLICIES`.
-    policy : policies.Policy
+    policy : point_policies.Policy
     score : str
-        One of `scores.SCORES`; policies whose score is `policies.ANY` order by it.
+        One of `scores.SCORES`; policies whose score is `point_policies.ANY` order by it.
     balanced : bool
         Whether the classes take turns.
     options : SetOptions
@@ -262,12 +221,13 @@ class Chooser:
 
     @classmethod
     def of(cls, policy: str, score: str, balanced: bool, options: SetOptions) -> Self:
-        """A chooser by a key of `ALIASES` or `POLICIES`, or one of `names`.
+        """Find a policy by a key of `ALIASES` or `POLICIES`, or by one of `names`.
 
         Raises
         ------
         InputError
-            An unknown policy or score, a pool beyond 0 to 1, or a policy that has no balanced variant.
+            The policy or the score is unknown, the pool is not above 0 and at most 1, or the policy has no balanced
+            variant.
         """
         name = ALIASES.get(policy, policy) if isinstance(policy, str) else None
         known = list(dict.fromkeys([*ALIASES, *POLICIES, *names()]))
@@ -297,7 +257,7 @@ class Chooser:
         features : array [n, d]
         labels : int array [n]
         budget : int
-            Points.
+            Number of points.
         rng : numpy.random.Generator
         weights : array [n], optional
             Of the points (default: 1).
@@ -305,7 +265,7 @@ class Chooser:
         Returns
         -------
         Ranked
-            With the score of every point that the policy orders by; by `score` if it orders by none.
+            With the policy's score of every point, or that named by `score` if the policy uses none.
         """
         budgets = [budget] if self.policy.draws_sets else sorted({budget, len(labels)})
         task = self._task(_without_copies(features, labels, weights), budgets)
@@ -316,7 +276,7 @@ class Chooser:
     def pool(
         self, features: np.ndarray, labels: np.ndarray, rng: np.random.Generator, weights: np.ndarray | None = None
     ) -> np.ndarray | None:
-        """The points whose copies the policy looks at, in rising order; None if it has no pool.
+        """The points whose copies the policy considers, in rising order; None if it has no pool.
 
         Parameters
         ----------
@@ -340,16 +300,16 @@ class Chooser:
         Parameters
         ----------
         candidates : greedy.Candidates
-            With the copies that the policy looks at: those of its pool alone, if it has one.
+            With the copies that the policy considers: only those of its pool, if it has one.
         budget : int
-            Copies; fewer are chosen if there are no more.
+            Number of copies; fewer are chosen if there are no more.
         rng : numpy.random.Generator
 
         Returns
         -------
         Ranked
-            By their places among the candidates; the scores are what each promised when it was added, of policies that
-            add copies by `greedy.select`, and NaN of others.
+            Copies by their indices among the candidates. If the policy uses `greedy.select`, the scores are those at
+            the time when each copy was added; for other policies they are NaN.
         """
         picked = _picked(self.policy, self._task(candidates, [min(budget, len(candidates.source))]), rng)
         order, promised = picked.sets[0], picked.promised
@@ -357,9 +317,9 @@ class Chooser:
 
     def _task(self, candidates, budgets):
         score = self.score if self.policy.score == ANY else self.policy.score
-        return set_rules.Task(candidates, budgets, self.options, score, self.balanced)
+        return rules.Task(candidates, budgets, self.options, score, self.balanced)
 
 
 def _without_copies(features, labels, weights):
-    """Candidates in which every point stands for its copies."""
+    """Candidates in which every point is its own copy."""
     return Candidates(features, labels, features, np.arange(len(labels)), weights)

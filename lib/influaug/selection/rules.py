@@ -1,7 +1,7 @@
-"""How the policies choose copies: the functions behind the registry in `influaug.selection.policies`.
+"""Rules by which policies choose copies: the functions behind the registry in `influaug.selection.policies`.
 
-Each takes a `Task` and a random generator and gives a `Picked`. Kuchnik & Smith (2019) score every point once and add
-all copies of one point after the other; other rules add single copies, or look at the whole set.
+Each rule takes a `Task` and a random generator and returns a `Picked`. Kuchnik & Smith (2019) score every point once
+and add all copies of one point after the other; other rules add single copies, or consider the whole set.
 """
 
 from __future__ import annotations
@@ -16,33 +16,70 @@ from sklearn.model_selection import StratifiedKFold
 from ..errors import InputError
 from ..influence.head_hessian import HeadHessian
 from ..influence.validation import validation_influence
-from ..solver import heads, logistic
-from . import clusters, greedy, kdpp
-from . import point_policies as policies
-from .scores import Head, ScoreOptions, compute
+from ..solver import engines, heads, logistic
+from ..solver.heads import Head
+from . import clusters, greedy, kdpp, point_policies
+from .scores import ScoreOptions, compute
 from .turns import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .policies import SetOptions
-
 RIDGE = 1e-6
-"""Added to the diagonal of a k-DPP's kernel, whose largest entry is about 1: it then has full rank, and any k."""
+"""Added to the diagonal of a k-DPP's kernel, whose largest entry is about 1, so that it has full rank for any k."""
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """Options of the policies.
+
+    Attributes
+    ----------
+    C : float
+        Inverse regularisation strength of the head.
+    pool : float
+        Share of the points whose copies policies with a pool generate.
+    clusters : int
+        Number of k-means clusters, at most the number of points.
+    folds : int
+        Number of folds of held-out influence.
+    kernel : str
+        Kernel of the k-DPP, see `kdpp.kernel`.
+    refit_every : int
+        See `greedy.select`.
+    engine : {'numpy', 'keras'}, optional
+        Engine of fits and scores, see `engines.engine_of`; greedy refits, one model at a time, use a GPU only if asked.
+
+    Raises
+    ------
+    InputError
+        The engine is unknown.
+    """
+
+    C: float = 10.0
+    pool: float = 0.25
+    clusters: int = 50
+    folds: int = 5
+    kernel: str = "cosine"
+    refit_every: int = 64
+    engine: str | None = None
+
+    def __post_init__(self) -> None:
+        engines.check_engine(self.engine)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a policy is asked for.
+    """The input of a rule: candidates, budgets and options.
 
     Attributes
     ----------
     candidates : greedy.Candidates
     budgets : sequence of int
         Numbers of copies, rising, from 0 to all.
-    options : set_policies.SetOptions
+    options : SetOptions
     score : str or None
-        What it orders by, see `policies.Policy`.
+        Name of the score, see `point_policies.Policy`.
     balanced : bool
         Whether the classes take turns.
     """
@@ -55,22 +92,22 @@ class Task:
 
     @cached_property
     def point_scores(self) -> np.ndarray:
-        """The score of every point, at the head that is fitted to the points alone: [n]."""
+        """Score of every point, at the head fitted to the points without copies: [n]."""
         if self.score is None:
-            raise InputError("This policy goes by no score, so its points have none.")
+            raise InputError("This policy uses no score, so its points have none.")
         return point_scores(self.candidates, self.score, self.options)
 
 
 @dataclass(frozen=True)
 class Picked:
-    """What a policy chose.
+    """The copies that a policy chose.
 
     Attributes
     ----------
     sets : list of int array
         The chosen copies of each budget.
     promised : array, optional
-        Of each copy of the largest set, what it promised when it was added, see `greedy.Selection`.
+        Score of each copy of the largest set at the time when it was added, see `greedy.Selection`.
     """
 
     sets: list[np.ndarray]
@@ -91,7 +128,7 @@ def copies_of(candidates: greedy.Candidates, points: np.ndarray) -> np.ndarray:
 
 
 def point_scores(candidates: greedy.Candidates, score: str, options: SetOptions) -> np.ndarray:
-    """Scores of all points by one of `scores.SCORES` times their weights, at the head fitted to the points alone: [n]."""
+    """Scores of all points, each times its weight, at the head fitted to the points without copies: [n]."""
     labels, weights = candidates.labels, candidates.point_weights
     C, engine = options.C, options.engine
     theta = logistic.fit(candidates.features, labels, weights[None], C, engine=engine).theta[0]
@@ -99,15 +136,15 @@ def point_scores(candidates: greedy.Candidates, score: str, options: SetOptions)
     return weights * compute(score, head, len(labels), ScoreOptions(C=C, engine=engine))
 
 
-def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, clustered: bool = False) -> Picked:
-    """Kuchnik & Smith's policies: points in the order of a score that is computed once.
+def by_points(task: Task, rng: np.random.Generator, by: point_policies.Policy, clustered: bool = False) -> Picked:
+    """Choose points in the order of a score that is computed once (Kuchnik & Smith, 2019).
 
     Parameters
     ----------
     task : Task
     rng : numpy.random.Generator
-    by : policies.Policy
-        With the key that makes an order of the scores.
+    by : point_policies.Policy
+        Its key turns the scores into an order.
     clustered : bool
         Whether k-means clusters of the points take turns, as in the released code.
 
@@ -116,7 +153,7 @@ def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, cluster
     Picked
     """
     candidates, n = task.candidates, len(task.candidates.labels)
-    order = policies.order_of(by, np.zeros(n) if task.score is None else task.point_scores, rng)
+    order = point_policies.order_of(by, np.zeros(n) if task.score is None else task.point_scores, rng)
     if clustered:
         found = clusters.clusters(candidates.features, min(task.options.clusters, n), _seed(rng))
         order = clusters.round_robin(order, found, rng)
@@ -126,7 +163,7 @@ def by_points(task: Task, rng: np.random.Generator, by: policies.Policy, cluster
 
 
 def random_copies(task: Task, rng: np.random.Generator) -> Picked:
-    """Copies in random order: `Picked`."""
+    """Choose copies in random order."""
     order = rng.permutation(len(task.candidates.source))
     return cut(_in_turn_of_copies(task, order), task.budgets)
 
@@ -136,7 +173,7 @@ def _in_turn_of_copies(task, order):
 
 
 def greedily(task: Task, rng: np.random.Generator, one_shot: bool = False) -> Picked:
-    """Copies by `greedy.select`, with what each promised: `Picked`. With `one_shot` all are scored only once."""
+    """Choose copies by `greedy.select`, with their scores; with `one_shot` all copies are scored only once."""
     del rng
     batch = max(task.budgets[-1], 1) if one_shot else None
     found = greedy.select(task.candidates, budget=task.budgets[-1], batch=batch, **_greedy_options(task))
@@ -144,7 +181,7 @@ def greedily(task: Task, rng: np.random.Generator, one_shot: bool = False) -> Pi
 
 
 def greedy_points(task: Task, rng: np.random.Generator) -> Picked:
-    """Points by `greedy.select`, as many as the largest budget needs: `Picked`, all copies of one after the other."""
+    """Choose as many points as the largest budget needs by `greedy.select`, and add their copies point by point."""
     del rng
     per_point = np.bincount(task.candidates.source)
     points = min(-(-task.budgets[-1] // per_point[per_point > 0].min()), np.count_nonzero(per_point))
@@ -163,24 +200,24 @@ def _greedy_options(task):
 
 
 def pool_size(n: int, options: SetOptions) -> int:
-    """How many of n points are in a pool."""
+    """Number of points in a pool, out of n."""
     return max(1, round(options.pool * n))
 
 
 def pool_by_influence(task: Task, rng: np.random.Generator) -> np.ndarray:
-    """The points of the largest influence: int array."""
-    falling = policies.order("deterministic_proportional", task.point_scores, rng)
+    """Indices of the points with the largest influence: int array."""
+    falling = point_policies.order("deterministic_proportional", task.point_scores, rng)
     return falling[: pool_size(len(falling), task.options)]
 
 
 def pool_at_random(task: Task, rng: np.random.Generator) -> np.ndarray:
-    """Random points: int array."""
+    """Indices of random points: int array."""
     n = len(task.candidates.labels)
     return rng.permutation(n)[: pool_size(n, task.options)]
 
 
 def pool_by_clusters(task: Task, rng: np.random.Generator) -> np.ndarray:
-    """One random point of each of as many clusters as the pool has points: int array."""
+    """Indices of one random point of each cluster, with as many clusters as the pool has points: int array."""
     n = len(task.candidates.labels)
     size = pool_size(n, task.options)
     found = clusters.clusters(task.candidates.features, size, _seed(rng))
@@ -188,17 +225,17 @@ def pool_by_clusters(task: Task, rng: np.random.Generator) -> np.ndarray:
 
 
 def held_out(task: Task, rng: np.random.Generator) -> Picked:
-    """Copies by influence on points that the head has not been fitted to, and on their copies; cross-fitted.
+    """Choose copies by their influence on held-out points and the copies of these, with cross-fitting.
 
-    Every fold of the points is for validation once; a copy's influence is the sum over the folds that its point is not
-    in, which are as many for every copy. Lee et al. (2020), equation 14 for the score ``up_loss``, equation 19 for
-    ``aug_loss``.
+    Every fold of the points is held out once. A copy's influence is the sum over the folds that do not contain its
+    point; their number is the same for every copy. Lee et al. (2020), equation 14 for the score ``up_loss``, equation
+    19 for ``aug_loss``.
 
     Parameters
     ----------
     task : Task
     rng : numpy.random.Generator
-        Of the folds.
+        Draws the folds.
 
     Returns
     -------
@@ -207,7 +244,7 @@ def held_out(task: Task, rng: np.random.Generator) -> Picked:
     Raises
     ------
     InputError
-        A class with fewer than two points.
+        A class has fewer than two points.
     """
     total = np.zeros(len(task.candidates.source))
     for train, of_fold in _folds(task.candidates.labels, task.options.folds, rng):
@@ -217,7 +254,7 @@ def held_out(task: Task, rng: np.random.Generator) -> Picked:
 
 
 def _influence_on_held_out(task, train, held_out, judged):
-    """Influence of the copies of the training points on the held-out points and their copies, which are `judged`."""
+    """Influence of the training points' copies on the held-out points and their copies (mask `judged`)."""
     c, of_copies = task.candidates, task.candidates.labels[task.candidates.source]
     x, weights = heads.with_intercept(c.features[train]), np.ones(len(train))
     theta = logistic.fit(
@@ -242,10 +279,10 @@ def _folds(labels, folds, rng):
 
 
 def k_dpp(task: Task, rng: np.random.Generator) -> Picked:
-    """An own draw of points for every budget, as in the released code; all copies of a point are added.
+    """Draw the points of every budget separately by a k-DPP, as the released code does, and add all their copies.
 
-    With a score, the kernel's diagonal is the score (the released code has its square). A budget that is no whole
-    number of points takes a part of the last drawn point's copies.
+    With a score, the kernel's diagonal is the score (the released code uses its square). If the budget is not a whole
+    number of points, it takes only some copies of the last drawn point.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Augmentation scores: one non-negative number a training point, larger where augmentation promises more.
+"""Augmentation scores: one non-negative number for each training point, larger for points more worth augmenting.
 
-Kuchnik & Smith (2019), section 4.1, for loss and influence; the margin score is the released code's.
+Loss and influence are from Kuchnik & Smith (2019), section 4.1; the margin score is from their released code.
 """
 
 from __future__ import annotations
@@ -13,36 +13,16 @@ from sklearn.svm import LinearSVC
 from ..errors import InputError
 from ..influence.inverse import factor
 from ..influence.leave_one_out import self_influence
-from ..solver.heads import hessian, losses
-from ..solver.logistic import check_engine, engine_of
+from ..solver.engines import check_engine, engine_of
+from ..solver.heads import Head, hessian, losses
 
 GAINS = 1e10
-"""Multiplications of an influence from which on a GPU is taken for it by default: one to three seconds of a core."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """A fitted linear head and the rows it was fitted on.
-
-    Attributes
-    ----------
-    x : array [N, d + 1]
-        Features with the constant column; the points to score come first, copies in use after them.
-    labels : int array [N]
-    weights : array [N]
-    theta : array [K, d + 1]
-        Minimiser of the weighted objective.
-    """
-
-    x: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
-    theta: np.ndarray
+"""Smallest number of multiplications for which influence uses a GPU by default: one to three seconds of one core."""
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """How scores are computed.
+    """Options of the scores.
 
     Attributes
     ----------
@@ -50,19 +30,19 @@ class ScoreOptions:
         Inverse regularisation strength of the fitted objective (and of the margin's SVM).
     hessian : str
         ``"objective"``: the Hessian of the regularised objective that was minimised. ``"loss"``: without the L2 term,
-        as the released code has it; it then needs ``damping``.
+        as in the released code; this needs ``damping``.
     damping : float
         Added to the Hessian's diagonal.
     margin : str
-        ``"hardest"``: points nearest to the boundary score highest. ``"easiest"``: |margin|, the released code's.
+        ``"hardest"``: points nearest to the boundary score highest. ``"easiest"``: |margin|, as in the released code.
     engine : {'numpy', 'keras'}, optional
-        Of influence, and of the fits of a sweep with these options, see `logistic.engine_of`; by default influence is
-        computed on a GPU only from `GAINS` on.
+        Engine of influence, and of the fits of a sweep with these options, see `engines.engine_of`; by default
+        influence uses a GPU only for at least `GAINS` multiplications.
 
     Raises
     ------
     InputError
-        An unknown engine.
+        The engine is unknown.
     """
 
     C: float = 10.0
@@ -82,11 +62,14 @@ def loss(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
 
 
 def influence(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
-    """Leave-one-out influence g' H^-1 g of each of the first n rows, sign dropped: [n]; see `influaug.influence.leave_one_out`."""
+    """Leave-one-out influence g' H^-1 g of each of the first n rows, sign dropped: [n].
+
+    `influaug.influence.leave_one_out` states the formula.
+    """
     C = options.C if options.hessian == "objective" else np.inf
     work = float(len(head.x) + n) * head.theta.size**2
     if engine_of(options.engine, gains=work >= GAINS) == "keras":
-        # It imports Keras and its backend, which take many seconds.
+        # Imported here because Keras and its backend take many seconds to import.
         from ..influence import on_device
 
         return on_device.self_influence(head, n, C, options.damping)
@@ -95,10 +78,10 @@ def influence(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
 
 
 def margin(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
-    """Nearness to a linear SVM's boundary of each of the first n rows: max |m| - |m|, [n].
+    """Closeness of each of the first n rows to a linear SVM's boundary: max |m| - |m|, [n].
 
     The order is that of -|m|; the shift makes the scores non-negative, as proportional sampling needs. With more than
-    two classes m is the lead of the true class's decision value over the best other one.
+    two classes m is the true class's decision value minus the largest one of the other classes.
     """
     svm = LinearSVC(C=options.C, random_state=0, max_iter=10_000)
     svm.fit(head.x[:, :-1], head.labels, sample_weight=head.weights)
@@ -132,7 +115,7 @@ def compute(name: str, head: Head, n: int, options: ScoreOptions) -> np.ndarray:
         A key of `SCORES`.
     head : Head
     n : int
-        Points to score, the first n rows.
+        Number of points to score: the first n rows.
     options : ScoreOptions
 
     Returns
@@ -142,7 +125,7 @@ def compute(name: str, head: Head, n: int, options: ScoreOptions) -> np.ndarray:
     Raises
     ------
     InputError
-        Unknown score.
+        The score is unknown.
     """
     if name not in SCORES:
         raise InputError(f"Unknown score {name!r}; known are {', '.join(SCORES)}.")

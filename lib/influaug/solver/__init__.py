@@ -1,1 +1,1 @@
-"""Logistic and softmax heads: the objective, the batched solver on CPU and on Keras's device, a scikit-learn estimator."""
+"""Logistic and softmax heads: objective, batched solver (on the CPU or Keras's device), scikit-learn estimator."""

@@ -1,13 +1,13 @@
 """The engine ``keras`` of `influaug.solver.logistic`: the batched solver on the device of Keras's backend.
 
-On a GPU the launching of many small kernels is what costs. So the models of all groups advance together: they lie on a
-grid, a group a line, and one inverse Hessian a line preconditions it in a single batched product. All steps are
-truncated Newton steps, the ones that `influaug.solver.logistic` takes for large softmax heads and in float64: they need a few
-large products where L-BFGS needs many small ones. Steps are taken in float32; preconditioners and Newton decrements are
-computed in float64, and models that miss their tolerance go on in float64.
+Launching many small kernels dominates the time on a GPU. So the models of all groups advance together: they form a
+grid with one line for each group, and a single batched product preconditions every line with its inverse Hessian. All
+steps are truncated Newton steps, those that `influaug.solver.logistic` takes for large softmax heads and in float64:
+they need a few large products where L-BFGS needs many small ones. Steps are taken in float32; preconditioners and
+Newton decrements are computed in float64, and models that miss their tolerance continue in float64.
 
-All points are used in every fit, so that shapes stay what they are: what runs often is compiled once for each size of
-the grid. Devices without float64, as Apple's GPUs, are refused (`influaug.solver.logistic.engine_of`).
+Every fit uses all points, so that shapes do not change and each function is compiled once for each size of the grid.
+Devices without float64, such as Apple's GPUs, are refused (`influaug.solver.engines.engine_of`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..backend import compiled, full_precision, keras
 from . import heads
-from .logistic import MOST_PRODUCTS, MOST_STEPS, REFRESH
+from .engines import MOST_PRODUCTS, MOST_STEPS, REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from .._types import Tensor
 
 ROWS = 8192
-"""Rows a block: the working memory of a step is this many numbers a model and class, a few times."""
+"""Rows in a block: a step holds a few arrays of this many numbers for each model and class."""
 LARGEST_FULL = 300
-"""Parameters of a softmax head up to which preconditioners are of full size; beyond, they have one block a class."""
+"""Largest softmax head, in parameters, with full preconditioners; larger heads get one block for each class."""
 
 _PRECISIONS = ("float32", "float64", "float64")
-# The last time, lines with different models have the Hessian of the few that are left.
+# The second pass in float64 preconditions each line with the mean Hessian of its few unconverged models only.
 _SHARE = 0.1
-# Steps end when their own estimate of the decrement is this share of what is asked: it can be too low.
+# Steps stop once their own estimate of the decrement, which can be too low, is this share of the tolerance.
 
 ops = keras.ops
 
 
 class Engine:
-    """Points, placed on the device once for any number of fits; `influaug.solver.logistic.Solver` is the way in.
+    """Points placed on the device once for any number of fits; callers use `influaug.solver.logistic.Solver`.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Engine:
         -------
         theta : array [m, K, d + 1]
         results : array [3, m]
-            J, half the squared Newton decrement, and steps taken. A decrement above the tolerance is not refused here.
+            J, half the squared Newton decrement, and steps taken. The caller checks the decrement.
         """
         grid = _grid(groups)
         with full_precision():
@@ -76,7 +76,7 @@ class Engine:
         return found[places].reshape(start.shape), np.array(results)[:, places]
 
     def _rows(self, weights, shape, C):
-        """All points with weights [M, n], by precision; shape is that of a model's parameters."""
+        """All points with weights [M, n], by precision; `shape` is the shape of one model's parameters."""
         weights, penalty = in_blocks(weights.T), heads.penalty(shape[1], shape[0], C)
         return {
             dtype: _Rows(*points, tensor(weights, dtype), tensor(penalty, dtype))
@@ -104,7 +104,7 @@ class _Rows(NamedTuple):
     penalty: Any
 
     def total(self, part: Callable[..., Tensor]) -> Tensor:
-        """Sum over the blocks of part(x, hot, weights), a tensor or some."""
+        """Sum of part(x, hot, weights), one tensor or several, over the blocks."""
 
         def block(i):
             return part(self.x[i], None if self.hot is None else self.hot[i], self.weights[i])
@@ -116,7 +116,7 @@ class _Rows(NamedTuple):
 
 
 def in_blocks(array: np.ndarray) -> np.ndarray:
-    """Rows [n, ...] in equal blocks [blocks, B, ...] of at most ROWS, filled up with zeros."""
+    """Split rows [n, ...] into equal blocks [blocks, B, ...] of at most `ROWS` rows, padded with zeros."""
     count = -(-len(array) // ROWS)
     fill = -len(array) % count
     if fill:
@@ -125,10 +125,10 @@ def in_blocks(array: np.ndarray) -> np.ndarray:
 
 
 def _grid(groups):
-    """Models laid out by group: indices [lines, s], every one there at least once.
+    """Lay out the models by group: indices [lines, s] that contain every model at least once.
 
-    A group takes as many lines as it needs, and is repeated to fill its last; s is as large as it can be with at most
-    half of the places so filled.
+    A group takes as many lines as it needs, and its models are repeated to fill the last line; s is the largest length
+    for which at most half of the places are repetitions.
     """
     numbers, sizes = np.unique(groups, return_counts=True)
     s = max(s for s in range(1, sizes.max() + 1) if s * np.ceil(sizes / s).sum() <= 2 * len(groups))
@@ -137,7 +137,7 @@ def _grid(groups):
 
 
 def tensor(array: np.ndarray, dtype: str) -> Tensor:
-    """An array on the device."""
+    """Copy an array to the device."""
     return ops.convert_to_tensor(np.asarray(array, dtype=dtype), dtype=dtype)
 
 
@@ -156,7 +156,7 @@ def _collected(x, r):
 
 
 def _probabilities(eta, hot):
-    """From scores [B, K, M]: of each class, or of the wrong one where scores are margins."""
+    """Probability of each class from scores [B, K, M]; with two classes (margins), that of the wrong class."""
     return 1.0 / (1.0 + ops.exp(eta)) if hot is None else ops.softmax(eta, axis=1)
 
 
@@ -214,7 +214,7 @@ def _inverse_blocks(rows, theta, shares):
     Parameters
     ----------
     shares : tensor [lines, s]
-        Of the models in the mean of their line.
+        Weight of each model in the mean of its line.
     """
     K, width = _classes(rows), ops.shape(rows.x)[2]
     H = _curvature(rows, theta, shares, lambda p, weights: ops.sum(weights * p * (1.0 - p), axis=3))
@@ -264,9 +264,10 @@ def _inverses(H, penalty):
     """Inverses of symmetric blocks [P, q, q] with the regulariser, by Cholesky."""
     width = ops.shape(H)[1]
     eye = ops.eye(width, dtype=H.dtype)
-    # More than rounding can take away: where a factorisation fails, some backends raise an error of their own.
+    # Larger than the rounding error of H, because some backends raise an error of their own where Cholesky fails.
     jitter = ops.cast(width, H.dtype) * np.finfo(np.float64).eps * (ops.trace(H, axis1=1, axis2=2) + 1.0)
     H = H + (penalty + jitter[:, None])[:, :, None] * eye
+    # A model that has diverged must not spoil the batched factorisation of the others.
     H = ops.where(ops.all(ops.isfinite(H), axis=(1, 2), keepdims=True), H, eye)
     root = ops.solve_triangular(ops.cholesky(H), ops.zeros_like(H) + eye, lower=True)
     return ops.transpose(root, (0, 2, 1)) @ root
@@ -280,9 +281,9 @@ def _precondition(H0, g):
 
 
 def _conjugate_gradients(rows, H0, theta, g, wanted, share):
-    """H^-1 g, H every model's own Hessian, and g' H^-1 g, for the wanted models, as in `influaug.solver.logistic`.
+    """H^-1 g with every model's own Hessian H, and g' H^-1 g, of the wanted models, as in `influaug.solver.logistic`.
 
-    The latter is infinite where r'H0 r does not come near zero. It can be negative: H0 is rounded to float32 for steps.
+    g' H^-1 g is infinite where r'H0 r does not come near zero. It can be negative: steps round H0 to float32.
     """
 
     def proceed(d, r, v, rz, reached, settled):
@@ -312,7 +313,7 @@ def _direction(rows, H0, theta, g, wanted):
 
 @compiled
 def _move(rows, theta, g, size, direction, slope, wanted):
-    """One step of the wanted models, refused where the slope has turned and grown: new theta, gradient, size."""
+    """Take one step of the wanted models, unless the slope has turned and grown: new theta, gradient, step size."""
     trial = theta + ops.where(wanted, size, 0.0)[:, None] * direction
     g_trial = _gradient(rows, trial)
     ahead = _dot(direction, g_trial)
@@ -324,21 +325,21 @@ def _move(rows, theta, g, size, direction, slope, wanted):
 
 @compiled
 def _certify(rows, H0, theta, wanted):
-    """J of every model and, for the wanted ones, half its squared Newton decrement, infinite if not to be computed."""
+    """J of every model and, for the wanted ones, half the squared Newton decrement (infinite where CG fails)."""
     J, g = _evaluate(rows, theta)
-    # A residual is judged by H0, which can be far from a model's own inverse Hessian: so little of it is let pass.
+    # H0 measures the residual and can be far from a model's own inverse Hessian, hence the small tolerance 1e-4.
     return J, 0.5 * _conjugate_gradients(rows, H0, theta, g, wanted, 1e-4)[1]
 
 
 def _classes(rows):
-    """K, the rows of parameters of each model."""
+    """K, the number of parameter rows of each model."""
     return 1 if rows.hot is None else ops.shape(rows.hot)[2]
 
 
 def _shift(rows):
-    """Direction in which all intercepts of a softmax head move together, which gets unit curvature (`heads.hessian`).
+    """Direction in which all intercepts of a softmax head move together; it gets unit curvature (`heads.hessian`).
 
-    Without it, the rounded part of a gradient along it would be divided by none.
+    Without that curvature, rounding errors of the gradient along the direction would be divided by zero.
     """
     intercepts = ops.cast(rows.penalty == 0, rows.penalty.dtype)
     return intercepts / ops.sqrt(ops.sum(intercepts))
@@ -354,12 +355,12 @@ def _ratio(a, b):
 
 
 def _solve(rows, theta, tolerance):
-    """Minimise J for the models of a grid, from theta [lines, s, p]; its new value [M, p], J, decrement and steps.
+    """Minimise J for the models of a grid, from theta [lines, s, p]: new theta [M, p], J, decrement and steps.
 
     Parameters
     ----------
     rows : dict of _Rows
-        By precision.
+        Keys are the precisions.
     """
     missed, theta = np.full(theta.shape[:2], True), tensor(theta.reshape(-1, theta.shape[2]), "float64")
     results = np.zeros((3, missed.size))
@@ -376,7 +377,7 @@ def _solve(rows, theta, tolerance):
 
 
 def _descend(rows, dtype, theta, wanted, tolerance):
-    """Minimise in lockstep for the wanted models [lines, s]: theta and the last H0 in float64, and steps taken [M]."""
+    """Minimise J of the wanted models [lines, s] in lockstep: theta and the last H0 in float64, and steps taken [M]."""
     rows, exact, theta = rows[dtype], rows["float64"], ops.cast(theta, dtype)
     H0 = _preconditioners(exact, theta, wanted)
     J, g = _evaluate(rows, theta)
@@ -395,7 +396,7 @@ def _descend(rows, dtype, theta, wanted, tolerance):
 
 
 def _preconditioners(exact, theta, wanted):
-    """Inverse of the mean Hessian of the wanted models of each line, of all where none is wanted, in float64."""
+    """Inverse mean Hessian of the wanted models of each line (of all its models if none is wanted), in float64."""
     shares = np.where(wanted.any(axis=1, keepdims=True), wanted, 1.0)
     shares = tensor(shares / shares.sum(axis=1, keepdims=True), "float64")
     full = exact.hot is not None and theta.shape[1] <= LARGEST_FULL

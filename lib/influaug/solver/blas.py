@@ -1,8 +1,8 @@
-"""One thread a matrix product, for as long as anybody wants it.
+"""Limit matrix products to one thread while at least one caller asks for it.
 
-The number of threads of a BLAS library is a property of the process. If two callers set it to one and back at the same
-time, the later puts back what the earlier had set. So callers are counted here, and the last one to leave puts back
-what the first one found.
+The number of threads of a BLAS library belongs to the process. If two callers set it to one and back at the same time,
+the later one restores the value that the earlier one had set. So this module counts the callers, and the last one to
+leave restores the number that the first one found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SingleThread:
-    """The wish for one thread, counted; one object for the process, as the libraries are."""
+    """Counter of the callers that need one thread; a single object serves the process, like the libraries."""
 
     def __init__(self) -> None:
         self._lock, self._wishes, self._found = Lock(), 0, {}
@@ -50,7 +50,7 @@ class SingleThread:
 
 
 def _set(library, threads):
-    # Since threadpoolctl 3.8 one Python thread at a time sets the number, and the calls of others do nothing.
+    # Since threadpoolctl 3.8 only one Python thread at a time may set the number; calls from others have no effect.
     release = getattr(library, "clear_controlling_thread", lambda **_: None)
     release(force=True)
     library.set_num_threads(threads)

@@ -1,8 +1,9 @@
-"""The solver as a scikit-learn classifier."""
+"""The batched solver as a scikit-learn classifier."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from ..errors import InputError
 from . import logistic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, Self
 
     from numpy.typing import ArrayLike
@@ -38,6 +40,19 @@ def replace_fitted(estimator: BaseEstimator, draft: BaseEstimator) -> None:
     of_draft = {name: value for name, value in vars(draft).items() if name not in parameters}
     kept = {name: value for name, value in vars(estimator).items() if not name.endswith("_") or name in parameters}
     estimator.__dict__ = {**kept, **of_draft}
+
+
+@contextmanager
+def refusing_what_does_not_converge() -> Iterator[None]:
+    """Turn the solver's word that a fit did not reach its tolerance into an `InputError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "did not reach the tolerance" not in str(error):
+            raise
+        raise InputError(
+            f"The logistic regression did not reach its minimum ({error}); scale the features, or take a smaller C."
+        ) from error
 
 
 def weights_of(
@@ -85,25 +100,26 @@ def _by_class(class_weight, classes):
     for name, value in class_weight.items():
         if name not in known:
             raise InputError(f"class_weight has {name!r}, which is none of the classes {', '.join(map(repr, known))}.")
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
             raise InputError(f"class_weight of {name!r} is {value!r}; it must be a positive number.")
     return np.array([float(class_weight.get(name, 1.0)) for name in known])
 
 
 class LogisticHead(ClassifierMixin, BaseEstimator):
-    """L2-regularised logistic (two classes) or softmax regression, to a certified gap, by `influaug.solver.logistic`.
+    """L2-regularised logistic (two classes) or softmax regression, solved by `influaug.solver.logistic`.
 
-    The objective is that of scikit-learn's LogisticRegression: a sum over points, the intercept not penalised.
+    The objective is that of scikit-learn's LogisticRegression: a sum over points, the intercept not penalised. The fit
+    ends with a certified bound on the distance of the objective from its minimum.
 
     Parameters
     ----------
     C : float
         Inverse regularisation strength.
     tolerance : float
-        Half the squared Newton decrement at the end is at most this share of the objective's scale, max(J, 1). Scores
-        of points are then good to about its square root.
+        Largest half squared Newton decrement at the end, as a share of the objective's scale max(J, 1). Scores of
+        points are then accurate to about its square root.
     class_weight : dict, 'balanced' or None
-        See `weights_of`.
+        Weights of classes, see `weights_of`.
 
     Attributes
     ----------
@@ -143,8 +159,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         Raises
         ------
         InputError
-            A C that is not positive, negative weights, features beyond `LARGEST`, points of a single class, or a minimum
-            that is not reached.
+            C is not positive, a weight is negative, a feature is beyond `LARGEST`, all points belong to one class, or
+            the minimum is not reached.
         """
         draft = draft_of(self)
         draft._fit(X, y, sample_weight)
@@ -163,12 +179,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise InputError(f"The points are of one class, {self.classes_[0]!r}; a classifier needs two or more.")
         weights = weights_of(sample_weight, self.class_weight, self.classes_, labels)
-        try:
+        with refusing_what_does_not_converge():
             found = logistic.fit(X, labels, weights[None], self.C, tolerance=self.tolerance)
-        except RuntimeError as error:
-            raise InputError(
-                f"The logistic regression did not reach its minimum ({error}); scale the features, or take a smaller C."
-            ) from error
         self.coef_, self.intercept_ = found.theta[0, :, :-1], found.theta[0, :, -1]
         self.objective_, self.decrement_ = float(found.objective[0]), float(found.decrement[0])
         self.n_iter_ = int(found.iterations[0])

@@ -9,10 +9,33 @@ x = [features, 1].
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 ROWS = 500
+"""Rows in a slice of `blocks`."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fitted linear head and the rows it was fitted on.
+
+    Attributes
+    ----------
+    x : array [N, d + 1]
+        Features with the constant column: first the points to score, then the copies in use.
+    labels : int array [N]
+    weights : array [N]
+    theta : array [K, d + 1]
+        Minimiser of the weighted objective.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    theta: np.ndarray
 
 
 def with_intercept(features: np.ndarray) -> np.ndarray:
@@ -22,12 +45,12 @@ def with_intercept(features: np.ndarray) -> np.ndarray:
 
 
 def blocks(n: int) -> list[slice]:
-    """Slices of n rows, few enough at a time that what is made of them stays in the cache."""
+    """Slices of n rows, small enough that arrays computed from one slice stay in the cache."""
     return [slice(start, start + ROWS) for start in range(0, n, ROWS)]
 
 
 def n_rows(n_classes: int) -> int:
-    """Rows of parameters of a head: 1 for two classes, else one a class."""
+    """Number of parameter rows of a head: 1 for two classes, else one for each class."""
     return 1 if n_classes == 2 else n_classes
 
 
@@ -53,7 +76,7 @@ def losses(x: np.ndarray, labels: np.ndarray, theta: np.ndarray) -> np.ndarray:
 
 
 def residuals(x: np.ndarray, labels: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    """Derivative of each point's loss by its linear scores: p - y, formed without cancellation, [n, K].
+    """Derivative of each point's loss by its linear scores: p - y, computed without cancellation, [n, K].
 
     Two classes: -s / (1 + exp(s eta)) with s = +-1. K classes: the entry of the true class is minus the sum of the
     other classes' probabilities, so that a confident point keeps its relative accuracy.
@@ -86,17 +109,18 @@ def penalty(width: int, n_outputs: int, C: float) -> np.ndarray:
 
 
 def hessian(x: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float) -> np.ndarray:
-    """Hessian of J by the flattened parameters [K (d + 1), K (d + 1)]; C = inf leaves the loss alone.
+    """Hessian of J by the flattened parameters [K (d + 1), K (d + 1)]; C = inf gives that of the loss alone.
 
-    The softmax loss does not change when all intercepts move together. The direction of that shift, in which every
-    gradient is zero, gets unit curvature: no solve against a gradient is changed, and the factorisation exists.
+    The softmax loss does not change when all intercepts move together, so its Hessian is singular in that direction.
+    Every gradient is zero along it. Unit curvature there makes the factorisation exist and changes no solve against a
+    gradient.
     """
     k, width = theta.shape
     D = weights[:, None, None] * curvature(x, theta)
     H = np.zeros((k, width, k, width))
     for rows in blocks(len(x)):
         for a in range(k):
-            # The product of a matrix with its own transpose costs half of any other.
+            # BLAS computes a matrix times its own transpose at half the cost of a general product.
             root = np.sqrt(D[rows, a, a, None]) * x[rows]
             H[a, :, a, :] += root.T @ root
             for b in range(a + 1, k):
@@ -105,7 +129,7 @@ def hessian(x: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float) -> 
 
 
 def completed(H: np.ndarray, C: float) -> np.ndarray:
-    """`hessian` from the loss's blocks [K, d + 1, K, d + 1], those with a <= b of [a, :, b, :]; overwrites them."""
+    """Complete `hessian` in place from the loss's blocks [a, :, b, :] with a <= b: H is [K, d + 1, K, d + 1]."""
     k, width = H.shape[:2]
     for a in range(k):
         for b in range(a):

@@ -1,25 +1,24 @@
 r"""Weighted, L2-regularised logistic regression, many models on one feature matrix at once.
 
-Every model of a policy sweep minimises, over the same rows, its own weighting of the objective J of `influaug.solver.heads`.
-They are solved together. The models of a group (the rounds of one policy, say) differ little, so the inverse of their
-mean Hessian is a good first approximation of the inverse Hessian of each, and a few L-BFGS pairs repair what is
-particular to a model (Liu & Nocedal, 1989, with that inverse as H0). A step costs two matrix products over the rows
-that the group uses, taken in blocks that stay in the cache. J is convex, so gradients alone judge a step: it is taken
-unless the slope along it has turned and grown. Steps are taken in float32. At the end each model's Newton decrement is
-computed, with the gradient in float64 and the model's own Hessian by conjugate gradients, and a model that misses its
-tolerance goes on in float64, by truncated Newton steps. The inverse for a wide softmax head is costly, so all models
-of a fit share one; heads too wide for that have one block a class and take truncated Newton steps in float32 too.
+Every model of a policy sweep minimises the objective J of `influaug.solver.heads` over the same rows, with weights of
+its own, and this module solves all models together. The models of a group (the rounds of one policy, say) differ
+little. So the inverse of their mean Hessian approximates the inverse Hessian of each, and a few L-BFGS pairs correct
+the difference for each model (Liu & Nocedal, 1989, with that inverse as H0). A step costs two matrix products over the
+rows that the group uses, computed in blocks that stay in the cache. J is convex, so gradients alone decide on a step:
+it is taken unless the slope along it has turned and grown. Steps are taken in float32. At the end each model's Newton
+decrement is computed, with the gradient in float64 and the model's own Hessian by conjugate gradients, and a model that
+misses its tolerance continues in float64 with truncated Newton steps. The inverse for a wide softmax head is costly, so
+all models of a fit share one; still wider heads have one block for each class and take truncated Newton steps in
+float32 too.
 
-That is the engine ``numpy``, the processor's. The engine ``keras`` (`influaug.solver.accelerated`) minimises the same
-objectives to the same certified gap on Keras's device, by truncated Newton steps of all models at once; which of the
-two is taken when, `engine_of` says. Two minimisers within one gap differ by about its square root: at the default
-tolerance the engines' parameters agree to 1e-5 of their size or a little worse, from 1e-20 on to 1e-8.
+This is the engine ``numpy``, on the CPU. The engine ``keras`` (`influaug.solver.accelerated`) minimises the same
+objectives to the same certified gap on Keras's device, by truncated Newton steps of all models at once;
+`influaug.solver.engines` selects one of the two. Two minimisers within one gap differ by about its square root: at the
+default tolerance the engines' parameters agree to 1e-5 of their size or slightly worse, and at 1e-20 to 1e-8.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +31,7 @@ from threadpoolctl import ThreadpoolController
 from ..errors import InputError
 from . import heads
 from .blas import single_thread
+from .engines import MOST_PRODUCTS, MOST_STEPS, REFRESH, engine_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,85 +40,31 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 ROWS = 4096
-"""Rows a block: the working memory of a step is this many numbers a model and class."""
-REFRESH = (4, 9, 15, 25, 40)
-"""Steps at which the models that are still open get the inverse of their present mean Hessian."""
-MOST_STEPS = 60
+"""Rows in a block: the working memory of a step is this many numbers for each model and class."""
 WORST_CONDITION = 1e5
-"""Of a Hessian, for products with it in float32 to tell how far a model is from its minimum."""
+"""Largest condition number of a Hessian whose products in float32 still measure a model's distance from its minimum."""
 LARGEST_OWN = 1200
-"""Parameters of a softmax head up to which every group of models has an inverse of its own; beyond, all share one."""
+"""Largest softmax head, in parameters, with one inverse Hessian for each group; beyond, all groups share one."""
 LARGEST_FULL = 6000
-"""Parameters of a softmax head up to which H0 is a full inverse; beyond, one block a class."""
-MOST_PRODUCTS = 1000
-ENGINES = ("numpy", "keras")
-ENGINE_VARIABLE = "INFLUAUG_ENGINE"
+"""Largest softmax head, in parameters, with a full inverse as H0; beyond, H0 has one block for each class."""
 _CERTIFIED = 0.3
 # Share of the tolerance that the computed decrement must meet.
 
 
-def engine_of(engine: str | None = None, gains: bool = True) -> str:
-    """The engine that is taken: what is asked for, else what the environment's INFLUAUG_ENGINE says, else a default.
-
-    The default is ``keras`` where Keras has been imported already and its default device is a GPU with float64, else
-    ``numpy``; Keras is imported for nothing but an engine ``keras`` that was asked for, here or by the variable.
-
-    Parameters
-    ----------
-    engine : {'numpy', 'keras'}, optional
-    gains : bool
-        Whether there is enough work for a GPU to save time; the default is ``numpy`` if not.
-
-    Raises
-    ------
-    InputError
-        An unknown engine, here or in the variable, or ``keras`` where Keras's device has no float64: a model could not
-        be certified there.
-    """
-    check_engine(engine)
-    asked = engine or _engine_of_environment()
-    if asked == "keras":
-        from ..backend import check_double_precision
-
-        check_double_precision()
-    return asked or ("keras" if gains and _gpu_in_use() else "numpy")
-
-
-def check_engine(engine: str | None, what: str = "engine") -> None:
-    """Refuse what is neither None nor one of `ENGINES`."""
-    if engine is not None and engine not in ENGINES:
-        raise InputError(f"{what} is {engine!r}; it must be one of {', '.join(ENGINES)}, or left out.")
-
-
-def _engine_of_environment():
-    engine = os.environ.get(ENGINE_VARIABLE) or None
-    check_engine(engine, f"The environment variable {ENGINE_VARIABLE}")
-    return engine
-
-
-def _gpu_in_use():
-    """Whether Keras has been imported and computes on a GPU that has float64."""
-    if "keras" not in sys.modules:
-        return False
-    from ..backend import has_double_precision, has_gpu
-
-    return has_gpu() and has_double_precision()
-
-
 @dataclass(frozen=True)
 class Fit:
-    """Minimisers of m weighted objectives and how well they were reached.
+    """Minimisers of m weighted objectives, and their accuracy.
 
     Attributes
     ----------
     theta : ndarray [m, K, d + 1]
-        Parameters, float64, the intercept last; K is 1 for two classes, else the K intercepts, of which J sees the
-        differences alone, sum to zero.
+        Parameters, float64, the intercept last. K is 1 for two classes. With more, J depends on the differences of the
+        K intercepts only, and they sum to zero.
     objective : ndarray [m]
         J at ``theta``, a sum over points, in float64.
     decrement : ndarray [m]
-        Half the squared Newton decrement, g' H^-1 g / 2, an estimate of J(theta) - min J: the gradient in float64, the
-        Hessian the model's own.
+        Half the squared Newton decrement, g' H^-1 g / 2, an estimate of J(theta) - min J, with the gradient in float64
+        and the model's own Hessian.
     iterations : ndarray [m]
         Steps taken.
     """
@@ -139,12 +85,12 @@ def fit(
     groups: np.ndarray | None = None,
     engine: str | None = None,
 ) -> Fit:
-    """Minimise J for every row of weights: `Solver` for a single call, with the same parameters, result and errors."""
+    """Minimise J for every row of weights, once; parameters, result and errors are those of `Solver`."""
     return Solver(features, labels, engine=engine).fit(weights, C, start, tolerance, groups)
 
 
 class Solver:
-    """Points, made ready once for any number of fits.
+    """Points prepared once for any number of fits.
 
     Parameters
     ----------
@@ -153,17 +99,17 @@ class Solver:
     labels : int array [n]
         0 .. n_classes - 1.
     threads : int
-        Groups of models that the engine ``numpy`` solves at a time; changes no result.
+        Groups of models that the engine ``numpy`` solves in parallel; results do not depend on it.
     merge_equal : bool
         Solve models with equal weights once.
     engine : {'numpy', 'keras'}, optional
-        What computes, see `engine_of`; ``keras`` places the points on its device once, and its first fit is slow where
-        functions get compiled.
+        Engine of the fits, see `engines.engine_of`. ``keras`` places the points on its device once; its first fit is
+        slow on backends that compile functions.
 
     Raises
     ------
     InputError
-        Shapes that do not fit, features that are not finite, or what `engine_of` refuses.
+        Shapes that do not match, features that are not finite, or an engine that `engines.engine_of` refuses.
     """
 
     def __init__(
@@ -179,23 +125,28 @@ class Solver:
         _check_points(features, labels)
         n_classes = max(int(labels.max()) + 1, 2)
         self.n, self.K, self.width = len(labels), heads.n_rows(n_classes), features.shape[1] + 1
-        # A column of zeros gets the weight zero, exactly; networks with rectified units have many.
+        # Dropping columns of zeros saves time and changes nothing: their weight is exactly zero at the minimum.
+        # Networks with rectified units have many.
         used = np.flatnonzero(features.any(axis=0))
         self.live = np.append(used, self.width - 1)
         self.x = np.ones((self.n, len(self.live)), features.dtype if features.dtype == np.float32 else np.float64)
         self.x[:, :-1] = features[:, used]
         self.hot = None if self.K == 1 else np.eye(self.K, dtype=np.float32)[:, labels]
+        # With margins in place of scores, the logistic loss needs no labels.
         if self.K == 1:
             self.x *= np.where(labels == 1, 1, -1)[:, None].astype(self.x.dtype)
         self.threads, self.merge_equal = threads, merge_equal
         self._minimise = self._minimiser()
 
     def _minimiser(self):
-        """(weights [m, n], C, start [m, K, live], tolerance, groups [m]) -> theta, and J, decrement, steps [3, m]."""
+        """The engine's function: weights [m, n], C, start [m, K, live], tolerance, groups [m] -> theta, results [3, m].
+
+        The rows of results are J, half the squared Newton decrement, and steps taken.
+        """
         if self.engine == "numpy":
             self._blas = ThreadpoolController()
             return self._group_by_group
-        # It imports Keras and its backend, which take many seconds.
+        # Imported here because Keras and its backend take many seconds to import.
         from .accelerated import Engine
 
         return Engine(self.x, self.hot).minimise
@@ -217,13 +168,13 @@ class Solver:
         C : float
             Inverse regularisation strength, as in scikit-learn.
         start : array [m, K, d + 1], optional
-            Where to start (default: zero).
+            Warm start (default: zero).
         tolerance : float
-            Half the squared Newton decrement is at most this share of the objective's scale, max(J, 1).
+            Largest half squared Newton decrement, as a share of the objective's scale max(J, 1).
         groups : int array [m], optional
-            Models with the same number share a Hessian; worth it where their weights are alike (default: none do).
-            The engine ``keras`` cuts a group much larger than most into several. It keeps one Hessian a group on the
-            device, five times while it is inverted; without groups, one a model.
+            Models with the same number share a preconditioner, which saves time where their weights are alike (default:
+            every model has its own). The engine ``keras`` splits a group that is much larger than most. It keeps one
+            Hessian for each group on the device, and five copies while it inverts it.
 
         Returns
         -------
@@ -232,9 +183,9 @@ class Solver:
         Raises
         ------
         InputError
-            Weights or a C that are not finite or have the wrong sign, or shapes that do not fit.
+            Weights or C are not finite or have the wrong sign, or shapes do not match.
         RuntimeError
-            A model that does not reach the tolerance, in float64 either; the message names it.
+            A model does not reach the tolerance, even in float64; the message names it.
         """
         weights = np.asarray(weights)
         self._check(weights, C, start)
@@ -244,6 +195,7 @@ class Solver:
         begin = theta if start is None else np.array(start, dtype=float)[first]
         begin = np.ascontiguousarray(begin[..., self.live])
         theta[..., self.live], results = self._minimise(weights[first], C, begin, tolerance, groups)
+        # A common shift of the intercepts does not change J; fixing their sum makes the minimiser unique.
         if self.K > 1:
             theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
         objective, decrement, iterations = results[:, inverse]
@@ -253,7 +205,7 @@ class Solver:
         return Fit(theta[inverse], objective, decrement, iterations.astype(int))
 
     def _group_by_group(self, weights, C, theta, tolerance, groups):
-        """The engine ``numpy``; overwrites theta."""
+        """Minimise by the engine ``numpy``; overwrites theta."""
         if _size(self.K, self.x) is _WIDE:
             groups = np.zeros_like(groups)
         results = np.zeros((3, len(theta)))
@@ -284,7 +236,7 @@ class Solver:
             raise InputError(f"start must be {list(shape)}, not {list(np.shape(start))}.")
 
     def _problem(self, weights, C):
-        """The rows that some of the models use; weights [m, n]."""
+        """The problem on the rows that at least one of the models uses; weights [m, n]."""
         used = np.flatnonzero((weights > 0).any(axis=0))
         hot = None if self.hot is None else self.hot[:, used]
         return _Problem(self.x[used], hot, np.ascontiguousarray(weights[:, used].T, dtype=np.float64), float(C))
@@ -300,8 +252,8 @@ def _check_points(features, labels):
 
 
 def _distinct(weights):
-    """Index of the first of each set of equal rows, and for every row the place of its set among them."""
-    # Equal sums only suggest that rows are equal, and spare the comparison of all pairs.
+    """Index of the first of each set of equal rows, and for every row the number of its set."""
+    # Equal random sums are necessary for equal rows, so only rows with equal sums are compared.
     sums = np.einsum("mn,n->m", weights, np.random.default_rng(0).random(weights.shape[1])).tolist()
     first, inverse, candidates = [], [], {}
     for row, total in enumerate(sums):
@@ -316,7 +268,7 @@ def _distinct(weights):
 
 @dataclass(frozen=True)
 class _Problem:
-    """The rows that a group of models uses. Parameters of its m models are flat, [m, K (d + 1)].
+    """Objective of a group of m models on the rows that they use; parameters are flat, [m, K (d + 1)].
 
     Attributes
     ----------
@@ -400,7 +352,7 @@ class _Problem:
         return J, g
 
     def inverse_hessian(self, theta: np.ndarray) -> _Inverse:
-        """The inverse of the models' mean Hessian; of the widest heads, of its blocks, one a class: `_Inverse`."""
+        """Inverse of the models' mean Hessian, for the widest heads of its diagonal blocks, one for each class."""
         K, width = self.K, self.x.shape[1]
         size = _size(K, self.x)
         full = size is not _WIDEST
@@ -432,13 +384,13 @@ def _gram(x, D):
     """Sum over rows of D x x', [d + 1, d + 1]."""
     if (D < 0).any():
         return x.T @ (D[:, None] * x)
-    # The product of a matrix with its own transpose costs half of any other.
+    # BLAS computes a matrix times its own transpose at half the cost of a general product.
     root = np.sqrt(D)[:, None] * x
     return root.T @ root
 
 
 def _probabilities(eta, hot):
-    """From scores [K, B, m], overwritten: of each class, or of the wrong one where scores are margins."""
+    """Probability of each class from scores [K, B, m], in place; from margins, that of the wrong class."""
     if hot is None:
         np.exp(eta, out=eta)
         eta += 1
@@ -469,7 +421,7 @@ def _losses(eta, hot):
 
 
 def _inverse(H, penalty):
-    """Inverse of one symmetric block with the regulariser, by Cholesky; of its diagonal alone if that fails."""
+    """Inverse of one symmetric block plus the regulariser by Cholesky, or of its diagonal if Cholesky fails."""
     H[np.diag_indices_from(H)] += penalty + np.finfo(H.dtype).eps * max(np.trace(H), 1)
     factorise, invert = lapack.get_lapack_funcs(("potrf", "potri"), (H,))
     factor, failed = factorise(H)
@@ -487,7 +439,7 @@ class _Inverse:
     ----------
     blocks : array [G, p / G, p / G]
     condition : float
-        An upper bound of the Hessian's condition number, the intercepts left aside.
+        An upper bound of the Hessian's condition number, apart from the intercepts.
     """
 
     blocks: np.ndarray
@@ -506,7 +458,7 @@ class _Inverse:
 
 
 def _solve(problem, start, tolerance):
-    """Minimise J for the models of one group, from start [m, K, d + 1]; its new value, J, decrement and steps."""
+    """Minimise J for the models of one group, from start [m, K, d + 1]: new theta, J, decrement and steps."""
     theta, fast = start.reshape(len(start), -1).astype(np.float64), problem.astype(np.float32)
     theta, H0, steps = _descend(fast, theta, tolerance, _size(problem.K, problem.x).descent)
     objective, decrement = _certify(problem, fast, theta, H0)
@@ -529,16 +481,17 @@ def _certify(problem, fast, theta, H0):
     dtype, share = fast.weights.dtype, 0.05 if len(H0.blocks) == 1 else 1e-4
     J, g = problem.evaluate(theta)
     size = np.maximum(np.abs(g).max(axis=1), np.finfo(float).tiny)
+    # Near the minimum the gradient is tiny; scaled to 1 its squares do not underflow in float32.
     g = (g / size[:, None]).astype(dtype)
     _, squared = _conjugate_gradients(fast, theta.astype(dtype), g, H0.astype(dtype), share)
     return J, 0.5 * size**2 * squared
 
 
 def _conjugate_gradients(problem, theta, g, H0, share):
-    """H^-1 g, H every model's own Hessian, preconditioned with H0; and g' H^-1 g, [m].
+    """H^-1 g with every model's own Hessian H, preconditioned with H0, and g' H^-1 g, [m].
 
-    With d the present solution and r the residual, g'd + r'H0 r estimates the latter; it is believed once its second
-    term is at most a share of the first, and infinite if that does not come about.
+    With the current solution d and residual r, g'd + r'H0 r estimates g' H^-1 g. The estimate is accepted once its
+    second term is at most `share` of the first; it is infinite for models where this does not happen.
     """
     d, r, z = np.zeros_like(g), g, H0.times(g)
     v, rz, reached = z, np.vecdot(g, z), np.zeros(len(g), g.dtype)
@@ -562,9 +515,9 @@ def _ratio(a, b):
 
 
 def _descend(problem, theta, tolerance, descent, H0=None):
-    """Minimise in lockstep, in the problem's precision; theta in float64, the last H0, and steps taken [m].
+    """Minimise J of all models in lockstep, in the problem's precision: theta in float64, the last H0, and steps [m].
 
-    The first H0 is the inverse of the models' mean Hessian unless one is given.
+    H0 starts as the inverse of the models' mean Hessian unless one is given.
     """
     dtype = problem.weights.dtype.type
     theta = theta.astype(dtype)
@@ -583,6 +536,8 @@ def _descend(problem, theta, tolerance, descent, H0=None):
             directions = descent.rule(problem, H0)
             direction = -directions.apply(theta, g)
             slope = np.vecdot(direction, g)
+        # J is convex: a slope at the trial point of at most 0.9 times the first one's size bounds the overshoot, so J
+        # itself, which float32 could not resolve near the minimum, need not be evaluated.
         trial = theta + np.where(open_, size, 0)[:, None] * direction
         g_trial = problem.gradient(trial)
         ahead = np.vecdot(direction, g_trial)
@@ -602,7 +557,7 @@ class _TruncatedNewton:
         self.problem, self.H0 = problem, H0.astype(problem.weights.dtype)
 
     def add(self, taken: np.ndarray, s: np.ndarray, y: np.ndarray) -> None:
-        """Learn nothing from a step."""
+        """Ignore the step: the directions use exact Hessians."""
 
     def apply(self, theta: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Inverse Hessian times g: [m, p]."""
@@ -638,16 +593,17 @@ class _LBFGS:
 
 @dataclass(frozen=True)
 class _Descent:
-    """How models are brought down.
+    """Settings of `_descend`.
 
     Attributes
     ----------
     rule : callable
         (problem, H0) -> the directions of the steps.
     share : float
-        Of the tolerance: where the steps end by their own estimate of the decrement, which a poor H0 makes far too low.
+        Steps end when their own estimate of the decrement is this share of the tolerance; a poor H0 makes the estimate
+        far too low.
     refresh : tuple of int
-        As `REFRESH`.
+        Steps at which H0 is computed anew, as `engines.REFRESH`.
     most_steps : int
     """
 
@@ -659,7 +615,7 @@ class _Descent:
 
 @dataclass(frozen=True)
 class _Size:
-    """What depends on the number of a head's parameters: the descent in float32, and the precision of the inverse."""
+    """Settings that depend on the number of a head's parameters: the float32 descent and the inverse's precision."""
 
     descent: _Descent
     inverse: type = np.float64

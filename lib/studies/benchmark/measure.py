@@ -24,12 +24,14 @@ from influaug.errors import InputError
 from influaug.influence import inverse
 from influaug.influence import leave_one_out as influence
 from influaug.selection.point_policies import order
-from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.selection.scores import ScoreOptions, compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
 
 from ..pages.escaping import styled, title_and_note
 from ..points import stages
-from ..points.sweep import FeatureSet, accuracies, alike, first_points, row_weights, scaled_budgets
+from ..points.feature_set import FeatureSet, accuracies, row_weights
+from ..points.sweep import alike, first_points, scaled_budgets
 from ..storage import provenance
 from . import competitors
 
@@ -66,7 +68,7 @@ class Sweep:
 
     Attributes
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     C : float
     weights : list of array [m, N]
         One for each budget, rising; rows are curves.
@@ -110,7 +112,7 @@ class Case:
     columns : int
         Features, those that are zero on every row left out.
     n_classes : int
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     """
 
     network: str
@@ -149,7 +151,7 @@ def sweep_of(features: FeatureSet, C: float, rounds: int = 5, seed: int = 0) -> 
 
     Parameters
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     C : float
     rounds : int
         Deterministic policies repeat theirs, as in the paper's code.

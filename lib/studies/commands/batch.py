@@ -143,7 +143,12 @@ def _check(studies, cores, outputs):
     odd = [name for name in studies if not NAME.fullmatch(name)]
     if odd:
         raise InputError(f"No study is called {odd[0]!r}: names have letters, digits, _, . and - alone.")
-    stamps.folder(outputs)
+    if not str(outputs).isprintable():
+        raise InputError(f"INFLUAUG_OUTPUTS must name a folder without unprintable characters, not {str(outputs)!r}.")
+    if {*"{}"} & {*str(paths.PROJECT)}:
+        raise InputError(
+            f"Snakemake reads braces as wildcards: move the project to a folder without, not {paths.PROJECT}."
+        )
     parameters = [paths.PARAMS / f"{name}.yaml" for name in studies]
     networks = map(_network, parameters)
     files = [*paths.NOTEBOOKS.glob("*.ipynb"), *(paths.PROJECT / "lib").rglob("*.py"), *filter(None, networks)]

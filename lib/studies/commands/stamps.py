@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 from influaug.errors import InputError
 from influaug.files.writing import replacing, writing
 
-from ..storage import paths
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,25 +22,6 @@ if TYPE_CHECKING:
 
 SKEW = 2.0
 """Seconds that a file system's clock may be ahead; the shortest notebook takes longer."""
-
-
-def folder(outputs: PathLike) -> str:
-    """Name an outputs folder as Snakemake is to be told of it: relative to the project's folder where it can be.
-
-    Raises
-    ------
-    InputError
-        The name has braces, which Snakemake reads as wildcards and gives no way to quote, or a character that cannot
-        be printed.
-    """
-    name = os.path.relpath(outputs, paths.PROJECT)
-    # Before what begins with a dash, commands would read an option.
-    name = str(Path(outputs).absolute()) if name.startswith("-") else name
-    if set("{}") & set(name) or not name.isprintable():
-        raise InputError(
-            f"INFLUAUG_OUTPUTS must name a folder for a batch without braces and unprintable characters, not {name!r}."
-        )
-    return name
 
 
 def in_future(path: PathLike) -> bool:

@@ -1,4 +1,4 @@
-"""What the page on greedy selection shows: which copies are picked, promises, and wrong labels."""
+"""Tables and pictures of the page on greedy selection: chosen copies, predicted gains, and wrong labels."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from influaug.selection.greedy import Candidates, select
 from influaug.selection.policies import choose
 from influaug.solver import heads, logistic
 
+from ..intervals import mean_interval
 from ..pages.escaping import markdown_text, title_and_note
 from ..points import stages
-from ..points.summary import mean_interval
-from ..points.sweep import FeatureSet, scaled_budgets
+from ..points.feature_set import FeatureSet, added_weights, tested
+from ..points.sweep import scaled_budgets
 from .study import SetStudy, problem
-from .sweep import added_weights, tested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BATCHES = (1, 16, 64, None)
-"""Batches that the page compares."""
+"""Batch sizes that the page compares."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Replicate:
     wrong : bool array [n]
         Points whose label is wrong.
     sample : Split
-        Images, and labels as they are in the data.
+        Images, with the labels of the data set.
     transformation : Transformation
     """
 
@@ -64,15 +64,15 @@ class Replicate:
 
 
 def replicates(study: SetStudy) -> Iterator[Replicate]:
-    """All replicates of a study, one after the other: iterator of `Replicate`.
+    """Iterate over the replicates of a study.
 
     Raises
     ------
     InputError
-        A study with a rare class, whose points have lost their places in the sample.
+        The study has a rare class. Removing its points changes the indices, so images could not be found.
     """
     if study.rare_class is not None:
-        raise InputError("Picks can be shown of studies without a rare class only; rare_class must be null.")
+        raise InputError("Chosen copies can be shown for studies without a rare class only; rare_class must be null.")
     base = study.base()
     for number, found in enumerate(stages.features(base)):
         yield _replicate(study, base, number, found.set)
@@ -86,19 +86,19 @@ def _replicate(study, base, number, found):
 
 
 def picks(r: Replicate, policy: str, number: int) -> np.ndarray:
-    """The first copies that a policy adds: int [number]."""
+    """Indices of the first copies that a policy adds: int [number]."""
     seed = r.study.seed_sequence(r.number, "policies").spawn(1)[0]
     return choose(policy, r.candidates, [number], r.study.settings().options, np.random.default_rng(seed))[0]
 
 
 def images(r: Replicate, copies: np.ndarray) -> np.ndarray:
-    """Images of copies, given by number: uint8 [b, height, width, channels]."""
+    """Images of copies, given by their indices: uint8 [b, height, width, channels]."""
     chosen = ChosenCopies(r.sample.images, r.transformation)
     return chosen.of(r.candidates.source[copies], np.asarray(copies) % r.features.k)
 
 
 def by_change(r: Replicate, policies: Iterable[str], number: int) -> pd.DataFrame:
-    """How many of the first picks each of the transformation's changes made: DataFrame, a row a change."""
+    """Number of the first chosen copies made by each change of the transformation: one row for each change."""
     counts = {
         policy: np.bincount(picks(r, policy, number) % r.features.k, minlength=r.features.k) for policy in policies
     }
@@ -106,7 +106,7 @@ def by_change(r: Replicate, policies: Iterable[str], number: int) -> pd.DataFram
 
 
 def target(r: Replicate, sets: Sequence[np.ndarray]) -> np.ndarray:
-    """The target, mean loss of all originals and copies, after fits to the originals and each of some sets: [len]."""
+    """Target (mean loss of all originals and copies) after fits to the originals and each set of copies: [sets]."""
     weights = np.zeros((len(sets), len(r.features.labels)))
     weights[:, : r.features.n] = 1.0
     for row, copies in zip(weights, sets, strict=True):
@@ -117,20 +117,20 @@ def target(r: Replicate, sets: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def promised_and_real(r: Replicate, sizes: Sequence[int], one_shot: bool) -> pd.DataFrame:
-    """Reduction of the target that was promised, added up copy by copy, and the real one, by refits.
+    """Predicted reduction of the target, summed over the copies, and the real reduction after refits.
 
     Parameters
     ----------
     r : Replicate
     sizes : sequence of int
-        Numbers of copies, rising.
+        Numbers of copies, in rising order.
     one_shot : bool
-        All copies scored once, or again and again.
+        Whether all copies are scored only once.
 
     Returns
     -------
     DataFrame
-        Columns copies, promised, real; nats.
+        Columns copies, promised (predicted) and real, in nats.
     """
     options = {"C": r.study.C, "batch": sizes[-1] if one_shot else None, "refit_every": r.study.refit_every}
     found = select(r.candidates, budget=sizes[-1], **options)  # type: ignore[arg-type]
@@ -140,7 +140,7 @@ def promised_and_real(r: Replicate, sizes: Sequence[int], one_shot: bool) -> pd.
 
 
 def likeness(r: Replicate, copies: np.ndarray) -> float:
-    """Mean cosine between the steps H^-1/2 g of pairs of copies, at the head of the originals: 1 if all pull alike."""
+    """Mean cosine of the steps H^-1/2 g of pairs of copies, at the head of the originals; 1 if all are parallel."""
     n, labels = r.features.n, r.features.labels
     x, weights = heads.with_intercept(r.features.train), np.ones(r.features.n)
     theta = logistic.fit(r.features.train[:n], labels[:n], weights[None], r.study.C).theta[0]
@@ -152,7 +152,7 @@ def likeness(r: Replicate, copies: np.ndarray) -> float:
 
 
 def redundancy(study: SetStudy, policies: Sequence[str], number: int) -> pd.DataFrame:
-    """Of the first picks in every replicate: points touched and `likeness`. DataFrame: replicate, policy, both."""
+    """Points touched and `likeness` of the first chosen copies, for every replicate and policy: DataFrame."""
     rows = []
     for r in replicates(study):
         for policy in policies:
@@ -163,7 +163,7 @@ def redundancy(study: SetStudy, policies: Sequence[str], number: int) -> pd.Data
 
 
 def rescoring(study: SetStudy, batches: Sequence[int | None], shares: Sequence[float]) -> pd.DataFrame:
-    """Test accuracy of greedy influence when all copies are scored again after batches of several sizes.
+    """Test accuracy of greedy influence for several batch sizes, after which all copies are scored again.
 
     Parameters
     ----------
@@ -171,12 +171,12 @@ def rescoring(study: SetStudy, batches: Sequence[int | None], shares: Sequence[f
     batches : sequence of int or None
         See `greedy.select`; None is its default.
     shares : sequence of float
-        Of all copies.
+        Shares of all copies.
 
     Returns
     -------
     DataFrame
-        Columns replicate, policy (the batch, in words), share, accuracy (all test rows).
+        Columns replicate, policy (the batch size in words), share, accuracy (on all test rows).
     """
     rows = []
     for r in replicates(study):
@@ -196,20 +196,20 @@ def rescoring(study: SetStudy, batches: Sequence[int | None], shares: Sequence[f
 
 
 def first_scores(r: Replicate) -> pd.DataFrame:
-    """In-sample influence of every copy before any is added, and whether its label is wrong: DataFrame."""
+    """In-sample influence of every copy before any copy is added, and whether its label is wrong: DataFrame."""
     m = len(r.candidates.source)
     found = select(r.candidates, C=r.study.C, batch=m)
     return pd.DataFrame({"influence": found.scores, "wrong": r.wrong[r.candidates.source[found.order]]})
 
 
 def cluster_sweep(study: SetStudy) -> pd.DataFrame:
-    """Inertia and silhouette of k-means on the first replicate's originals, at the released code's k: DataFrame."""
+    """Inertia and silhouette of k-means on the first replicate's originals, for the released code's k: DataFrame."""
     f = stages.features(study.base())[0].set
-    return clusters.k_sweep(f.train[: f.n], scaled_budgets(f.n), study.seed)
+    return pd.DataFrame(clusters.k_sweep(f.train[: f.n], scaled_budgets(f.n), study.seed))
 
 
 def about(r: Replicate) -> str:
-    """Which data the page has, in a sentence or two of Markdown."""
+    """Title, sizes and note of the page's data, as Markdown."""
     base, (title, note) = r.study.base(), title_and_note(r.sample.provenance)
     against = " against ".join(r.sample.class_names) if len(r.sample.class_names) == 2 else "all classes"
     return (
@@ -219,7 +219,7 @@ def about(r: Replicate) -> str:
 
 
 def redundancy_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Means with 95% intervals of `redundancy`, as text by policy."""
+    """Means of `redundancy` with 95% intervals, as text: one row for each policy."""
     rows = {}
     for policy, part in found.groupby("policy", sort=False):
         points, alike = mean_interval(part["points"]), mean_interval(part["likeness"])
@@ -232,12 +232,12 @@ def redundancy_table(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def sizes(r: Replicate) -> list[int]:
-    """Numbers of copies, evenly spaced on a logarithmic scale, up to a quarter of all."""
+    """Numbers of copies, evenly spaced on a logarithmic scale, up to a quarter of all copies."""
     return np.unique(np.geomspace(1, len(r.candidates.source) // 4, 16).round().astype(int)).tolist()
 
 
 def wrong_picks(r: Replicate, policies: Iterable[str], numbers: Sequence[int]) -> pd.DataFrame:
-    """Share of the first picks whose label is wrong: DataFrame by number of copies, a column a policy."""
+    """Share of the first chosen copies with a wrong label: rows are numbers of copies, columns policies."""
     of_copies = r.wrong[r.candidates.source]
     chosen = {policy: picks(r, policy, numbers[-1]) for policy in policies}
     shares = {
@@ -247,6 +247,6 @@ def wrong_picks(r: Replicate, policies: Iterable[str], numbers: Sequence[int]) -
 
 
 def keep(figure: Figure, study: SetStudy) -> None:
-    """Write a figure beside the study's tables, as ``curves.png``, whole or not at all."""
+    """Write a figure atomically beside the study's tables, as ``curves.png``."""
     with replacing(study.folder / "curves.png") as temporary:
         figure.savefig(temporary)

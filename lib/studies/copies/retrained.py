@@ -1,7 +1,7 @@
-"""Networks trained anew on chosen copies, to see whether a choice that was made on frozen features survives.
+"""Networks retrained on chosen copies, to test whether choices made on frozen features also help a new network.
 
-The copies are chosen on frozen features; then a fresh network is trained on the originals and those copies, and its
-features get a head of their own, as in `studies.points.retrained`.
+The copies are chosen on frozen features. Then a new network is trained on the originals and those copies, and a new
+head is fitted to its features, as in `studies.points.retrained`.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ REFERENCES = {"none": 0.0, "full": 1.0}
 
 
 def table(study: SetStudy) -> pd.DataFrame:
-    """Accuracies of retrained networks: none and full augmentation, and each policy of ``retrained`` at one share.
+    """Accuracies of retrained networks: no and full augmentation, and each policy of ``retrained`` at one share.
 
     Parameters
     ----------
-    study : set_study.SetStudy
-        With ``retrained`` and ``retrained_share``.
+    study : SetStudy
+        Its ``retrained`` and ``retrained_share`` name the policies and their share.
 
     Returns
     -------
     DataFrame
-        Columns replicate, policy, share, added, accuracy (all test rows), accuracy_original. Kept model by model in
-        ``replicates/``.
+        Columns replicate, policy, share, added, accuracy (on all test rows), accuracy_original. The result of each
+        model is stored in ``replicates/``.
 
     Raises
     ------
     InputError
-        A base study with a network that was trained beforehand, or a study with a rare class.
+        The base study's network was trained beforehand, or the study has a rare class.
     """
     base = study.base()
     if base.trained_network is not None:
         raise InputError(
-            f"The features of study {study.study} are of a network that was trained beforehand, so that none can be "
-            "trained anew; retrained must be empty."
+            f"The features of study {study.study} come from a network that was trained beforehand, so no network can "
+            "be retrained; retrained must be empty."
         )
     dataset = base.load_data()
     jobs = [*REFERENCES.items(), *((policy, study.retrained_share) for policy in study.retrained)]

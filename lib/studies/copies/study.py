@@ -1,4 +1,4 @@
-"""A study of policies that choose copies, on the features of another study, with its errors and its imbalance."""
+"""A study of policies that choose copies, on the features of another study, with wrong labels and a rare class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from influaug.errors import InputError
 from influaug.files import sealed
 from influaug.selection import kdpp
 from influaug.selection.policies import SetOptions, policy_of
-from influaug.solver import logistic
+from influaug.solver import engines
 
 from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
 from ..points import stages
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
     from influaug.data.datasets import Dataset
 
-    from ..points.sweep import FeatureSet
+    from ..points.feature_set import FeatureSet
 
 
 class SetStudy(Experiment):
-    """Parameters of a study of sets of copies, on the features of another study. See params/sets/."""
+    """Parameters of a study of sets of copies, on the features of another study; params/sets/ has examples."""
 
     kind: ClassVar[str] = "sets"
     purposes: ClassVar[tuple[str, ...]] = ("policies", "wrong labels", "rare class")
@@ -85,29 +85,31 @@ class SetStudy(Experiment):
         return name
 
     def base(self) -> Study:
-        """The study whose features are used."""
+        """Parameters of the study whose features are used."""
         return Study.read(paths.PARAMS / f"{self.study}.yaml")
 
     def settings(self) -> set_sweep.SetSweepSettings:
-        """What the sweep runs over: `set_sweep.SetSweepSettings`."""
+        """Settings of the sweep."""
         names = ("C", "pool", "clusters", "kernel", "refit_every")
         options = SetOptions(**{name: getattr(self, name) for name in names})
         return set_sweep.SetSweepSettings(tuple(self.policies), tuple(self.shares), options)
 
 
 def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[FeatureSet, np.ndarray | None]:
-    """One replicate's features with the study's imbalance and wrong labels, and which points have these.
+    """Apply the study's rare class and wrong labels to one replicate's features.
 
     Parameters
     ----------
     study : SetStudy
-    features : sweep.FeatureSet
-        Of the base study.
+    features : feature_set.FeatureSet
+        Features of the base study.
     replicate : int
 
     Returns
     -------
-    sweep.FeatureSet, bool array [n] or None
+    feature_set.FeatureSet
+    bool array [n] or None
+        Points with a wrong label.
     """
     if study.rare_class is not None:
         rng = study.rng(replicate, "rare class")
@@ -118,9 +120,10 @@ def problem(study: SetStudy, features: FeatureSet, replicate: int) -> tuple[Feat
 
 
 def table(study: SetStudy) -> pd.DataFrame:
-    """The study's table, computed where it is missing: see `set_sweep.run`, with the columns sets, replicate before.
+    """Load the study's table, computing missing replicates; written to ``sets.parquet``.
 
-    Every replicate is kept in ``replicates/`` as soon as it is there; all of them are in ``sets.parquet``.
+    The columns are sets, replicate and those of `studies.copies.sweep.sweep_copies`. Every replicate is stored in
+    ``replicates/`` as soon as it is computed.
     """
     base = study.base()
     dataset = base.load_data()
@@ -128,8 +131,8 @@ def table(study: SetStudy) -> pd.DataFrame:
     key, path = sealed.key(replicates=keys), study.folder / "sets.parquet"
     found = artifacts.read_table(path, key)
     if found is None:
-        # An engine that the environment asks for in vain is refused before networks are trained.
-        logistic.engine_of()
+        # Refuse an engine that the environment asks for and this machine lacks before any network is trained.
+        engines.engine_of()
         features = cache(lambda: stages.features(base))
         parts = [_replicate(study, features, dataset, r, keys[r]) for r in tqdm(range(base.replicates), "replicates")]
         found = pd.concat(parts, ignore_index=True)
@@ -168,7 +171,7 @@ SETS = Stage("sets", 1, ("table", "choice"), (_computed, problem, SetStudy.setti
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compute the tables of some studies; returns the exit status."""
+    """Compute the tables of some studies, and return the exit status."""
     parser = argparse.ArgumentParser(prog="influaug sets", description=__doc__)
     parser.add_argument("parameters", nargs="+", help="YAML files of params/sets/")
     given = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""What a table of `studies.copies.study` says: accuracies and paired gains with intervals, and the share that is enough.
+"""Statistics of a table of `studies.copies.study`: accuracies, paired gains and smallest sufficient shares.
 
 Every interval is a 95% Student-t interval over replicates.
 """
@@ -12,9 +12,10 @@ import pandas as pd
 
 from influaug.selection.policies import policy_of
 
+from ..intervals import by_share, mean_interval, smallest_within
 from ..pages.escaping import markdown_text, styled, title_and_note
-from ..points.report import percent
-from ..points.summary import REFERENCES, by_share, mean_interval
+from ..pages.words import percent
+from ..points.summary import REFERENCES
 from ..storage import artifacts, paths
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def gains(table: pd.DataFrame, than: str = "influence", value: str = "accuracy") -> pd.DataFrame:
-    """Gain of every policy over another at the same share, paired by replicate; as `by_share`."""
+    """Gain of every policy over another at the same share, paired by replicate; columns are those of `by_share`."""
     pair = ["replicate", "share"]
     other = table.loc[table["policy"] == than, [*pair, value]].rename(columns={value: "other"})
     joined = of_policies(table).merge(other, on=pair)
@@ -35,7 +36,7 @@ def gains(table: pd.DataFrame, than: str = "influence", value: str = "accuracy")
 
 
 def below_full(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
-    """Full augmentation's accuracy less every policy's, paired by replicate; as `by_share`."""
+    """Full augmentation's accuracy minus every policy's, paired by replicate; columns are those of `by_share`."""
     full = table[table["policy"] == "full"].set_index("replicate")[value]
     rows = of_policies(table)
     return by_share(rows.assign(gap=rows["replicate"].map(full) - rows[value]), "gap")
@@ -44,25 +45,23 @@ def below_full(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
 def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
     """Smallest share at which a policy's mean accuracy is within a margin of full augmentation's: Series by policy.
 
-    NaN where no share of the table is enough.
+    NaN where no share of the table is within the margin.
     """
-    gap = below_full(table)["mean"].reset_index()
-    reached = gap[gap["mean"] <= margin].groupby("policy")["share"].min()
-    return reached.reindex(gap["policy"].unique())
+    return smallest_within(below_full(table)["mean"], margin)
 
 
 def of_policies(table: pd.DataFrame) -> pd.DataFrame:
-    """The table without its two reference models."""
+    """Remove the rows of the two reference models, no and full augmentation."""
     return table[~table["policy"].isin(REFERENCES)]
 
 
 def in_percent(means: pd.DataFrame, digits: int = 2, signed: bool = False) -> pd.DataFrame:
-    """Policies by shares, each cell the mean and the half width in percent, as text: DataFrame.
+    """Table of text with policies as rows and shares as columns; cells have the mean and half width in percent.
 
     Parameters
     ----------
     means : DataFrame
-        Of `by_share`, `gains` or `below_full`.
+        Table from `by_share`, `gains` or `below_full`.
     """
     text = [_text(row, digits, signed) for _, row in means.iterrows()]
     wide = pd.Series(text, means.index).unstack("share", sort=False).fillna("")
@@ -70,7 +69,7 @@ def in_percent(means: pd.DataFrame, digits: int = 2, signed: bool = False) -> pd
 
 
 def costs(table: pd.DataFrame, share: float) -> pd.DataFrame:
-    """At one share: accuracy, points touched, copies added and generated, seconds of choosing; means by policy."""
+    """Means at one share, by policy: accuracy, points touched, copies added and generated, seconds of choosing."""
     rows = table[(table["share"] == share) & ~table["policy"].isin(REFERENCES)]
     if rows.empty:
         return pd.DataFrame()
@@ -90,18 +89,18 @@ def studies_found() -> dict[str, pd.DataFrame]:
 def across(
     tables: dict[str, pd.DataFrame], policy: str = "greedy_influence", than: str = "influence", share: float = 0.05
 ) -> pd.DataFrame:
-    """One row a study: what a share of copies brings by one policy and by another, beside no and full augmentation.
+    """Compare two policies at one share of copies with no and full augmentation, one row for each study.
 
     Parameters
     ----------
     tables : dict of str to DataFrame
-        Of `studies_found`.
+        Tables from `studies_found`.
 
     Returns
     -------
     DataFrame
-        Text, in percent: accuracies of none, `than`, `policy`, full; the paired gain and what is missing to full; the
-        smallest shares within 0.1 of full; replicates.
+        Text, in percent: accuracies of none, `than`, `policy`, full; the paired gain and the gap to full; the smallest
+        shares within 0.1 of full; replicates.
     """
     rows = {
         name: _row(table, policy, than, share) for name, table in tables.items() if _has(table, policy, than, share)
@@ -140,7 +139,7 @@ def _share(share):
 
 
 def about(study: SetStudy, table: pd.DataFrame) -> str:
-    """Which data a page has, in a sentence or two of Markdown."""
+    """Title, classes and note of a page's data, as Markdown."""
     base = study.base()
     errors = f", {study.wrong_labels:.0%} of the training labels wrong" if study.wrong_labels else ""
     rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
@@ -150,7 +149,7 @@ def about(study: SetStudy, table: pd.DataFrame) -> str:
 
 
 def caption(study: SetStudy, table: pd.DataFrame) -> str:
-    """What the figure of accuracies shows."""
+    """Caption of the figure of accuracies, as Markdown."""
     base, replicates = study.base(), table["replicate"].nunique()
     copies = int(table.loc[table["policy"] == "full", "added"].max())
     return (
@@ -162,7 +161,7 @@ def caption(study: SetStudy, table: pd.DataFrame) -> str:
 
 
 def meanings(policies: Iterable[str]) -> Styler:
-    """What each policy does: DataFrame of text by policy."""
+    """Table of the policies' meanings, one row for each policy."""
     rows = {name: _meaning(name) for name in policies}
     return styled(pd.DataFrame.from_dict(rows, orient="index")).set_properties(**{"text-align": "left"})  # type: ignore[arg-type]
 
@@ -179,7 +178,7 @@ def retrained(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        Of `set_retrained.table`.
+        Table from `studies.copies.retrained.retrained_table`.
     """
     wide = table.pivot(index="replicate", columns="policy", values="accuracy")
     rows = {}
@@ -199,11 +198,11 @@ def _interval(values):
 
 
 def alike(study: SetStudy) -> dict[str, pd.DataFrame]:
-    """Tables of the studies that differ from one in the transformation alone, by transformation.
+    """Tables of the studies that differ from one only in the transformation, by transformation.
 
     Parameters
     ----------
-    study : set_study.SetStudy
+    study : SetStudy
 
     Returns
     -------

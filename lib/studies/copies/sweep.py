@@ -1,4 +1,4 @@
-"""Accuracy against the share of copies that are added, for policies of points and of copies alike.
+"""Sweep of accuracy against the share of added copies, for policies of points and of copies.
 
 As in `studies.points.sweep`, all models are weighted logistic regressions on one matrix and are solved together.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,24 +14,23 @@ from tqdm.auto import tqdm
 
 from influaug.errors import InputError
 from influaug.selection.policies import SetOptions, choose, generated
-from influaug.solver import heads, logistic
+from influaug.solver import engines, logistic
 
-if TYPE_CHECKING:
-    from ..points.sweep import FeatureSet
+from ..points.feature_set import FeatureSet, added_weights, tested
 
 REFERENCES = ("none", "full")
 
 
 @dataclass(frozen=True)
 class SetSweepSettings:
-    """What a sweep over sets of copies runs over.
+    """Policies and budgets of a sweep over sets of copies.
 
     Attributes
     ----------
     policies : sequence of str
-        See `set_policies.names`.
+        Names from `influaug.selection.policies.names`.
     shares : sequence of float
-        Of all copies, rising, above 0 and at most 1.
+        Shares of all copies, rising, above 0 and at most 1.
     options : SetOptions
     """
 
@@ -41,18 +39,18 @@ class SetSweepSettings:
     options: SetOptions = field(default_factory=SetOptions)
 
     def budgets(self, m: int) -> list[int]:
-        """Numbers of copies of m.
+        """Numbers of copies, out of m, for the shares.
 
         Raises
         ------
         InputError
-            Shares that do not rise from above 0 to at most 1, or that are the same number of copies.
+            The shares do not rise from above 0 to at most 1, or two of them give the same number of copies.
         """
         if not self.shares or not 0 < min(self.shares) <= max(self.shares) <= 1:
             raise InputError(f"shares must rise from above 0 to at most 1, not {list(self.shares)}.")
         budgets = [max(1, round(share * m)) for share in self.shares]
         if budgets != sorted(set(budgets)):
-            raise InputError(f"shares {list(self.shares)} of {m} copies must be rising numbers of copies.")
+            raise InputError(f"shares {list(self.shares)} of {m} copies must give rising numbers of copies.")
         return budgets
 
 
@@ -63,27 +61,27 @@ def run(
 
     Parameters
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     settings : SetSweepSettings
     seed : numpy.random.SeedSequence
-        A child for each policy, by its place in the settings.
+        Each policy draws from the child at its position in the settings.
     wrong : bool array [n], optional
-        Points whose label is known to be wrong, to be counted.
+        Points whose label is known to be wrong, to count them among the chosen.
 
     Returns
     -------
     DataFrame
-        Columns policy, share, added (copies), touched (points of theirs), generated (copies that had to be), wrong
-        (share of added copies whose label is wrong, NaN if unknown), seconds (of choosing, all shares), accuracy (all
-        test rows), accuracy_original (test originals), and of each class accuracy_0, accuracy_1, ... (all test rows);
-        policy ``none`` is no augmentation and ``full`` all copies.
+        Columns policy, share, added (copies), touched (points with added copies), generated (copies that had to be
+        generated), wrong (share of added copies with a wrong label, NaN if unknown), seconds (of choosing, all shares),
+        accuracy (on all test rows), accuracy_original (on test originals), and accuracy_0, accuracy_1, ... for each
+        class (on all test rows). Policy ``none`` means no augmentation and ``full`` all copies.
 
     Raises
     ------
     InputError
-        Shares out of range, what a policy refuses, or an engine that `logistic.engine_of` refuses.
+        Shares are out of range, or a policy or `engines.engine_of` raises it.
     """
-    engine = logistic.engine_of(settings.options.engine)
+    engine = engines.engine_of(settings.options.engine)
     candidates = features.candidates
     choices = [_Choice("none", 0.0, np.arange(0), 0.0), _Choice("full", 1.0, np.arange(len(candidates.source)), 0.0)]
     children = seed.spawn(len(settings.policies))
@@ -112,23 +110,6 @@ def _chosen(name, candidates, settings, rng):
     return [_Choice(name, share, copies, seconds) for share, copies in zip(settings.shares, sets, strict=True)]
 
 
-def added_weights(features: FeatureSet, chosen: np.ndarray) -> np.ndarray:
-    """Weights of all rows of a `sweep.FeatureSet`, 1 for originals and chosen copies, else 0: [n + n k]."""
-    weights = np.zeros(len(features.labels))
-    weights[: features.n] = 1.0
-    weights[features.n + chosen] = 1.0
-    return weights
-
-
-def tested(features: FeatureSet, theta: np.ndarray) -> pd.DataFrame:
-    """Accuracies of models [m, K, d + 1], a row each: of all test rows, of the originals, of each class."""
-    hits = heads.predict(features.x_test, theta) == features.test_labels
-    found = {"accuracy": hits.mean(axis=1), "accuracy_original": hits[:, : features.n_test].mean(axis=1)}
-    for label in np.unique(features.test_labels):
-        found[f"accuracy_{label}"] = hits[:, features.test_labels == label].mean(axis=1)
-    return pd.DataFrame(found)
-
-
 def _about(choice, candidates, options, wrong):
     points, added = candidates.source[choice.copies], len(choice.copies)
     reference = choice.policy in REFERENCES
@@ -144,9 +125,9 @@ def _about(choice, candidates, options, wrong):
 
 
 def mislabelled(features: FeatureSet, share: float, rng: np.random.Generator) -> tuple[FeatureSet, np.ndarray]:
-    """The same features with a share of the points given another label, their copies with them: set, bool array [n].
+    """Give a share of the points and their copies another label: the feature set, and the changed points [n].
 
-    The labels of test rows stay.
+    The labels of test rows do not change.
     """
     n = features.n
     labels = features.labels[:n].copy()
@@ -158,7 +139,7 @@ def mislabelled(features: FeatureSet, share: float, rng: np.random.Generator) ->
 
 
 def with_rare_class(features: FeatureSet, label: int, share: float, rng: np.random.Generator) -> FeatureSet:
-    """The same features with only a share of the points of one class, drawn at random, and their copies."""
+    """Keep only a share of the points of one class, drawn at random, and their copies."""
     labels = features.labels[: features.n]
     members = np.flatnonzero(labels == label)
     if not len(members):
@@ -169,7 +150,7 @@ def with_rare_class(features: FeatureSet, label: int, share: float, rng: np.rand
 
 
 def _replaced(features, points, labels):
-    """Some of the points, with these labels, and their copies."""
+    """Feature set of some points with new labels, and their copies."""
     copies = features.n + (features.k * points[:, None] + np.arange(features.k)).ravel()
     return type(features)(
         features.train[np.append(points, copies)],

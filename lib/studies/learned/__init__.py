@@ -1,1 +1,1 @@
-"""Learned augmentation compared with augmentations that nobody learned."""
+"""Comparisons of learned augmentation with augmentations that are fixed by hand."""

@@ -1,8 +1,8 @@
-"""Ablations: arms that are the arm 'network' with one thing changed, to see what that thing is worth.
+"""Ablations: arms that differ from the arm 'network' in one part, to measure the effect of that part.
 
-Whatever is not named stays as it is, the seeds too. An ablation of the learning alone goes on from the weights of the
-arm 'pretrained', as 'network' does; one of the design or the game is first pretrained itself, with that arm's seed. On
-colour images 'network' has warps and colours in parallel.
+Everything else stays the same, including the seeds. An ablation of the learning starts from the weights of the arm
+'pretrained', as 'network' does; an ablation of the design or the game is first pretrained itself, with the seed of
+'pretrained'. On colour images 'network' has warps and colour changes in parallel.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class Ablation:
     Attributes
     ----------
     meaning : str
-        A line for a table of arms, short enough for a page to show it whole.
+        A line for a table of arms, short enough for a page to show it in full.
     design, learning, pretraining : dict
-        What differs from the fields of its `models.Design`, `learning.Learning` and `pretraining.Pretraining`.
+        Changed fields of `models.Design`, `learning.Learning` and `pretraining.Pretraining`.
     series : bool
-        Whether its model is a `series.Series`.
+        Whether the model is a `series.Series`.
     """
 
     meaning: str
@@ -36,17 +36,17 @@ class Ablation:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """All but the meaning, ready for JSON: what a result depends on."""
+        """All fields except the meaning, for JSON: a result depends on these."""
         return {name: value for name, value in vars(self).items() if name != "meaning"}
 
     @property
     def anew(self) -> bool:
-        """Whether the weights of the arm 'pretrained' do not fit it, so that it is pretrained itself."""
+        """Whether the ablation must be pretrained itself, because the weights of the arm 'pretrained' do not fit."""
         return bool(self.design or self.pretraining or self.series)
 
     @property
     def colours(self) -> bool:
-        """Whether it is of colour images alone."""
+        """Whether the ablation applies to colour images only."""
         return self.series or "parts" in self.design
 
 
@@ -66,4 +66,4 @@ ABLATIONS = {
     "appearance": Ablation("changes of colours alone (colour images)", design={"parts": "appearance"}),
     "series": Ablation("warps and then colours, a tau each (colour images)", series=True),
 }
-"""By the name of the arm."""
+"""Ablations by the name of their arm."""

@@ -1,4 +1,4 @@
-"""The arms of a comparison: which augmentation each trains its classifier with."""
+"""The arms of a comparison: their augmentations, and the classifiers trained with them."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def trained_classifier(
     points: Split,
     learned: PathLike | None = None,
 ) -> keras.Model:
-    """An arm's classifier, trained from scratch.
+    """Train an arm's classifier from scratch.
 
     Parameters
     ----------
-    comparison : comparison.Comparison
+    comparison : parameters.Comparison
     replicate : int
     arm : str
         One of `parameters.ARMS`.
-    points : data.Split
+    points : influaug.data.datasets.Split
     learned : path, optional
-        File of what was learned for the arm, see `parameters.learned_for`.
+        File of the augmentation that was learned for the arm, see `parameters.learned_for`.
     """
     layer = augmentation_of(comparison, replicate, arm, points.images.shape[1:], learned)
     schedule = Schedule(comparison.steps, comparison.batch_size, comparison.rate)
@@ -74,7 +74,7 @@ def trained_classifier(
 def augmentation_of(
     comparison: Comparison, replicate: int, arm: str, shape: Shape, learned: PathLike | None = None
 ) -> Any:
-    """The augmentation of an arm, a layer with fresh draws; None for the arm 'none'."""
+    """Augmentation of an arm, as a layer with new random draws; None for the arm 'none'."""
     seed, family = comparison.seed_of(replicate, "augmentation"), family_of(comparison)
     if arm == "none":
         return None
@@ -101,14 +101,14 @@ def learn_form(
     path: PathLike,
     start_file: PathLike | None = None,
 ) -> list[dict[str, Any]]:
-    """Learn one of `parameters.LEARNED`, and save it at a path; its trajectory.
+    """Learn one of `parameters.LEARNED`, save it at a path, and return its trajectory.
 
-    With a `start_file`, that of `parameters.start_of`, learning goes on from what was learned there.
+    With a `start_file`, that of `parameters.start_of`, learning starts from the augmentation in that file.
 
     Raises
     ------
     InputError
-        An ablation that is of colour images alone, and grey images.
+        The form is an ablation for colour images, and the images are grey.
     """
     ablation = ABLATIONS.get(form)
     if ablation is not None and ablation.colours and points.images.shape[-1] == 1:
@@ -129,12 +129,12 @@ def learn_form(
 
 
 def _seed(comparison, replicate, form):
-    """Of the learning of a form; an ablation has the seed of what it is compared with."""
+    """Seed of the learning of a form; an ablation has the seed of the form that it is compared with."""
     return comparison.seed_of(replicate, "network" if form in ABLATIONS else form)
 
 
 def _options(c, form):
-    """Parameters of `AugmentationNetwork` for a form of a comparison c."""
+    """Parameters of `AugmentationNetwork` for one form of a comparison."""
     if form in ABLATIONS:
         return _changed(_options(c, "network"), ABLATIONS[form])
     schedule = Schedule(c.fold_steps, c.batch_size, c.rate)
@@ -149,11 +149,11 @@ def _options(c, form):
 
 
 def _changed(options, ablation):
-    """Options of the arm 'network' as an ablation changes them."""
+    """Options of the arm 'network' with the changes of an ablation."""
     changed = {name: replace(options[name], **getattr(ablation, name)) for name in ("learning", "pretraining")}
     return {**options, **changed, "design": replace(SAFE, **ablation.design), "series": ablation.series}
 
 
 def family_of(comparison: Comparison) -> Family:
-    """The base augmentation, and the family of warps."""
+    """Family of warps, with the base augmentation."""
     return Family(base_shift=comparison.base_shift, flips=comparison.flips, start=comparison.start)

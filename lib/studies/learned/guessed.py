@@ -1,4 +1,4 @@
-"""Augmentations that nobody learned: what learned ones are compared with."""
+"""Augmentations with ranges set by hand, to compare with learned ones."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 BY_HAND = {"vertical shift": 0.3, "horizontal shift": 0.3, "rotation": 1.5, "scale": 0.8, "aspect": 0.4, "shear": 0.8}
 ELASTIC_BY_HAND = 0.4
-"""Ranges guessed by hand for images of 28 pixels a side, in px: 7.5 degrees, 7% of scale; of each elastic band."""
+"""Ranges guessed by hand for images of 28 x 28 pixels, in pixels (rotation 7.5 degrees, scale 7%), and the range of
+each elastic band."""
 HEURISTIC = {"rotation": 15 / 360, "shift": 0.1, "zoom": 0.1, "shear": 0.1}
-"""Of Keras's own layers: parts of a turn, of the side, of the size; shear as a slope."""
+"""Ranges of Keras's own layers: fractions of a full turn, of the side and of the size; shear as a slope."""
 
 
 def ranges_by_hand(shape: Shape, family: Family, arm: str, seed: int) -> GlobalRanges:
-    """Random warps with ranges of 0 ('control'), those that learning starts from ('untrained'), or guessed ('hand')."""
+    """Random warps with ranges 0 ('control'), the initial ranges of learning ('untrained') or guessed ones ('hand')."""
     if arm == "control":
         return base_augmentation(shape, family, seed)
     layer = GlobalRanges(shape, family, seed)
@@ -34,7 +35,7 @@ def ranges_by_hand(shape: Shape, family: Family, arm: str, seed: int) -> GlobalR
 
 
 def heuristic(shape: Shape, family: Family, seed: int) -> keras.Sequential:
-    """Random compositions of predefined transformations by Keras's preprocessing layers, zero outside."""
+    """Random compositions of transformations by Keras's preprocessing layers; pixels outside the image are zero."""
     seeds, zero = _seeds(seed, 5), {"fill_mode": "constant", "fill_value": 0.0}
     flips = [keras.layers.RandomFlip("horizontal", seed=next(seeds))] if family.flips else []
     shift, slope = HEURISTIC["shift"], HEURISTIC["shear"]

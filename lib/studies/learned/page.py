@@ -1,4 +1,4 @@
-"""What a comparison's page shows: tables and pictures of `studies.learned.results`."""
+"""Tables and pictures of a comparison's page, from `studies.learned.results`."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 COLOURS = {"better": "#009E73", "open": "#777777", "worse": "#D55E00"}
 PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
-"""Which published row an arm stands beside."""
+"""Published row to show beside an arm."""
 
 
 def about(comparison: Comparison) -> str:
-    """Which data a page has, in a sentence or two of Markdown."""
+    """Title, sizes and note of a page's data, as Markdown."""
     points, data = comparison.split(0), comparison.load_data()
     title, note = title_and_note(data.provenance)
     return (
@@ -49,15 +49,15 @@ def about(comparison: Comparison) -> str:
 
 
 def table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.DataFrame:
-    """A summary as text, mean and half width in one column, beside the published error where there is one.
+    """Table of text with means and half widths of the arms, beside published errors where they exist.
 
     Parameters
     ----------
     means : DataFrame
-        Of `comparison.summary`.
-    comparison : comparison.Comparison
+        Table from `studies.learned.results.summary`.
+    comparison : parameters.Comparison
     digits : int
-        Behind the point; two for errors in percent, more for losses.
+        Digits after the decimal point; two for errors in percent, more for losses.
     """
     rows = {
         arm: {
@@ -79,7 +79,7 @@ def table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.Da
 
 
 def caption(comparison: Comparison, means: pd.DataFrame) -> str:
-    """What the table of errors shows."""
+    """Caption of the table of errors, as Markdown."""
     return (
         f"*Test errors in percent, means over {int(means['seeds'].max())} replicates with 95% intervals; differences "
         f"are paired. Classifier {markdown_text(comparison.classifier)}, {comparison.steps} steps of "
@@ -89,9 +89,9 @@ def caption(comparison: Comparison, means: pd.DataFrame) -> str:
 
 
 def differences(ax: Axes, means: pd.DataFrame, against: str) -> Axes:
-    """Each arm's paired difference with its 95% interval; filled where the interval excludes zero.
+    """Paired difference of each arm with its 95% interval; filled markers where the interval excludes zero.
 
-    Ablations of the arm 'network' stand below a line.
+    A line separates the ablations of the arm 'network' below it.
     """
     rows = means.drop(index=against).iloc[::-1]
     for y, (mean, half) in enumerate(rows[["difference", "difference_half_width"]].to_numpy()):
@@ -108,7 +108,7 @@ def differences(ax: Axes, means: pd.DataFrame, against: str) -> Axes:
 
 
 def ranges(axes: Sequence[Axes], comparison: Comparison, form: str = "ranges") -> Sequence[Axes]:
-    """Ranges of each group by step (mean over replicates), and what came out, beside those guessed by hand."""
+    """Ranges of each group by step (mean over replicates), and the learned ranges beside those guessed by hand."""
     runs = [trajectory(comparison, replicate, form)[0] for replicate in range(comparison.replicates)]
     sigma = np.array([run["sigma"].tolist() for run in runs])
     layer = augmentation_of(comparison, 0, form, comparison.split(0).images.shape[1:], file_for(comparison, 0, form))
@@ -136,14 +136,14 @@ def _outcomes(ax, comparison, form, groups):
 
 
 def copies(comparison: Comparison, replicate: int, arm: str, images: np.ndarray) -> np.ndarray:
-    """One copy of each image under an arm: array of uint8."""
+    """One copy of each image by an arm's augmentation: array of uint8."""
     layer = augmentation_of(comparison, replicate, arm, images.shape[1:], file_for(comparison, replicate, arm))
     made = layer(images.astype("float32"), **({"training": True} if arm == "heuristic" else {"seed": 0}))
     return _as_pixels(made)
 
 
 def costs(comparison: Comparison, found: pd.DataFrame) -> pd.DataFrame:
-    """Seconds a replicate: of learning each form, and of an arm's own training; and the papers' GPU hours."""
+    """Mean seconds, over replicates, of learning each form and of training a classifier; the papers' GPU hours."""
     rows = {}
     for form in [arm for arm in LEARNED if arm in comparison.arms]:
         spent = [trajectory(comparison, replicate, form)[1] for replicate in range(comparison.replicates)]
@@ -157,12 +157,12 @@ def costs(comparison: Comparison, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def loaded(comparison: Comparison, replicate: int, form: str) -> AugmentationNetwork:
-    """The `AugmentationNetwork` of a form, learned if need be."""
+    """Load the `AugmentationNetwork` of a form, and learn it first if it is missing."""
     return AugmentationNetwork.load(learned_file(comparison, replicate, form))
 
 
 def warps(comparison: Comparison, replicate: int, forms: Iterable[str], images: np.ndarray) -> pd.DataFrame:
-    """How strong and how diverse the learned warps of some forms are: DataFrame, in pixels."""
+    """Strength and diversity of the learned warps of some forms, in pixels: one row for each form."""
     rows = {}
     for form in forms:
         model = loaded(comparison, replicate, form).layer_.learned
@@ -184,7 +184,8 @@ def walk(
     Returns
     -------
     dict of str to array [steps, height, width, channels]
-        'displacement' as colours, 'warped'; for a model of colours too 'appearance' (the change alone) and 'copies'.
+        'displacement' as colours, and 'warped'; models that also change colours add 'appearance' (the change only) and
+        'copies'.
     """
     images = np.repeat(image[None].astype("float32"), steps, axis=0)
     ends = [keras.ops.convert_to_numpy(model.encode(images[:1], drop=True, seed=seed + k)) for k in (0, 1)]
@@ -202,7 +203,7 @@ def walk(
 
 
 def _as_colours(displacement):
-    """Direction of a displacement as hue, length (up to the longest) as saturation: uint8 [n, h, w, 3]."""
+    """Displacements as colours, direction as hue and length (relative to the longest) as saturation: [n, h, w, 3]."""
     down, right = np.moveaxis(displacement, -1, 0)
     length = np.hypot(down, right)
     hue = (np.arctan2(down, right) / (2 * np.pi)) % 1
@@ -223,9 +224,9 @@ def corrected(
     -------
     images : array of uint8 [m, height, width, channels]
     labels, before : int array [m]
-        The true classes, and what the first classifier took them for.
+        The true classes, and the wrong predictions of the first classifier.
     lost : int
-        Test images with which it is the other way round.
+        Number of test images that only the first classifier gets right.
     """
     points, classes = comparison.split(replicate), []
     for name in (against, arm):
@@ -237,7 +238,7 @@ def corrected(
 
 
 def game(ax: Axes, trajectory: list[dict[str, Any]], window: int = 20) -> Axes:
-    """Losses of both sides of a pretraining, as running means."""
+    """Running means of the losses of both players of a pretraining."""
     table = pd.DataFrame(trajectory).rolling(min(window, len(trajectory)), min_periods=1).mean()
     for side, colour in (("critics", "#0072B2"), ("generator", "#D55E00")):
         ax.plot(np.arange(1, len(table) + 1), table[side], color=colour, label=side)
@@ -247,7 +248,7 @@ def game(ax: Axes, trajectory: list[dict[str, Any]], window: int = 20) -> Axes:
 
 
 def promise(axes: Sequence[Axes], trajectory: list[dict[str, Any]], label: str) -> Sequence[Axes]:
-    """The objective and the validation loss of an influence training by step: two Axes."""
+    """Objective and validation loss of an influence training by step: two Axes."""
     table = pd.DataFrame(trajectory)
     x = np.arange(1, len(table) + 1)
     axes[0].plot(x, table["influence"], label=label)
@@ -258,7 +259,7 @@ def promise(axes: Sequence[Axes], trajectory: list[dict[str, Any]], label: str) 
 
 
 def sides(arm: str, labels: np.ndarray, before: np.ndarray, lost: int) -> str:
-    """What the row of `corrected` test images shows, the first ten of them."""
+    """Caption of the row of the first ten `corrected` test images, as Markdown."""
     names = [f"{label} for {taken}" for label, taken in zip(labels[:10], before[:10], strict=True)]
     return (
         f"*{len(labels)} test images are right with {arm} and wrong with the control, {lost} the other way round. "
@@ -267,7 +268,7 @@ def sides(arm: str, labels: np.ndarray, before: np.ndarray, lost: int) -> str:
 
 
 def against_others(found: pd.DataFrame, arm: str = "ranges") -> pd.DataFrame:
-    """Paired differences in test error of one arm from every other, with 95% intervals: DataFrame of text."""
+    """Paired differences in test error of one arm from every other arm, with 95% intervals: DataFrame of text."""
     others = [name for name in dict.fromkeys(found["arm"]) if name != arm]
     rows = {}
     for other in others:
@@ -278,17 +279,17 @@ def against_others(found: pd.DataFrame, arm: str = "ranges") -> pd.DataFrame:
 
 
 def ablations(found: pd.DataFrame) -> pd.DataFrame:
-    """What each ablation changes and, if 'network' is an arm, its paired difference in test error from that: text.
+    """Table of text with the change of each ablation and, if 'network' is an arm, the paired difference from it.
 
     Parameters
     ----------
     found : DataFrame
-        Of `comparison.results`.
+        Table from `studies.learned.results.results`.
 
     Returns
     -------
     DataFrame
-        A row an ablation that was compared, in their own order.
+        One row for each ablation that was compared, in the order of `ABLATIONS`; differences are of test errors.
     """
     arms = [arm for arm in ABLATIONS if arm in set(found["arm"])]
     rows = {arm: {"what is changed": ABLATIONS[arm].meaning} for arm in arms}

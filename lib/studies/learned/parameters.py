@@ -1,4 +1,4 @@
-"""Parameters of a comparison of augmentations, its arms, and what each arm has to learn beforehand."""
+"""Parameters of a comparison of augmentations, its arms, and the forms that arms must learn beforehand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEARNED = ("ranges", "image-ranges", *OF_NETWORKS)
 
 
 class Comparison(Experiment):
-    """Parameters of a comparison; the defaults are the small embedded case. See params/learned/."""
+    """Parameters of a comparison; the defaults describe the small embedded case, params/learned/ has the full ones."""
 
     kind: ClassVar[str] = "learned"
     purposes: ClassVar[tuple[str, ...]] = (
@@ -47,7 +47,7 @@ class Comparison(Experiment):
         "network",
         "as_published",
     )
-    """Ablations have the seeds of 'pretrained' and 'network'."""
+    """Ablations share the seeds of 'pretrained' and 'network'."""
 
     comparison: str = name_parameter("digits-100", "comparison")
     dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "arms")
@@ -82,18 +82,18 @@ class Comparison(Experiment):
         return arms
 
     def split(self, replicate: int) -> Split:
-        """The labelled images of a replicate and the test set: `data.Split`."""
+        """Labelled images of a replicate, and the test set."""
         seed = self.seed_of(replicate, "sample")
         return split(self.load_data(), self.classes, self.n_train, "stratified", seed)
 
 
 def learned_for(arm: str) -> str | None:
-    """What has to be learned for an arm, one of `LEARNED`; None if nothing has to."""
+    """The form (one of `LEARNED`) that an arm needs; None if the arm learns nothing."""
     return "ranges" if arm == "permuted" else arm if arm in LEARNED else None
 
 
 def start_of(form: str) -> str | None:
-    """The one of `LEARNED` that the learning of another goes on from; None if it starts by itself."""
+    """The form (one of `LEARNED`) from which learning another form starts; None if it starts from scratch."""
     ablation = ABLATIONS.get(form)
     goes_on = form == "network" if ablation is None else not ablation.anew
     return "pretrained" if goes_on else None

@@ -1,7 +1,8 @@
-"""A comparison: classifiers trained from scratch on few labelled images, each arm with an augmentation of its own.
+"""A comparison: classifiers trained from scratch on few labelled images, each arm with its own augmentation.
 
-Every replicate draws its own labelled images; its arms share them, and the seed of the classifier's weights and order.
-What an arm makes is written as soon as it is there, so that a comparison goes on where it was interrupted.
+Every replicate draws its own labelled images. Its arms share them, and the seed of the classifier's weights and order
+of points. The result of an arm is written as soon as it is computed, so that an interrupted comparison continues where
+it stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tqdm.auto import tqdm
 from influaug.errors import InputError
 from influaug.files import sealed, writing
 
-from ..points.summary import mean_interval
+from ..intervals import mean_interval
 from ..storage import artifacts
 from ..storage.keys import Stage
 from .ablations import ABLATIONS
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
 
 
 def result(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any]:
-    """One arm of one replicate, from its file if that is of these parameters, data and code, else computed.
+    """Result of one arm in one replicate, from its file if parameters, data and code are the same, else computed.
 
     Returns
     -------
     dict
-        error (percent of the test images), loss (mean over the test images, nats), seconds (of everything that the arm
-        needed and had to compute), and the manifest.
+        error (percent of the test images), loss (mean over the test images, nats), seconds (of all computations that
+        the arm needed), and the manifest.
     """
     points = comparison.split(replicate)
     wanted, path = arm_key(comparison, replicate, arm, points), _folder(comparison, replicate) / f"{arm}.json"
@@ -55,13 +56,13 @@ def result(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any]:
 
 
 def file_for(comparison: Comparison, replicate: int, arm: str) -> Path | None:
-    """Path of what an arm has to have learned, as `learned_file`; None if it learns nothing."""
+    """Path of the `learned_file` of an arm; None if the arm learns nothing."""
     form = learned_for(arm)
     return None if form is None else learned_file(comparison, replicate, form)
 
 
 def learned_file(comparison: Comparison, replicate: int, form: str) -> Path:
-    """Path of what was learned; it is learned if there is no file of these parameters, data and code."""
+    """Path of a learned form; it is learned first unless a file with the same parameters, data and code exists."""
     points = comparison.split(replicate)
     wanted, folder = arm_key(comparison, replicate, form, points), _folder(comparison, replicate)
     path, about = folder / f"learned-{form}.keras", folder / f"learned-{form}.json"
@@ -78,7 +79,7 @@ def learned_file(comparison: Comparison, replicate: int, form: str) -> Path:
 
 
 def results(comparison: Comparison) -> pd.DataFrame:
-    """All arms of all replicates, computed where they are missing.
+    """Results of all arms in all replicates; missing ones are computed.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def results(comparison: Comparison) -> pd.DataFrame:
 
 
 def trajectory(comparison: Comparison, replicate: int, form: str) -> tuple[pd.DataFrame, float]:
-    """What the learning of a form recorded, step by step: DataFrame, and its seconds."""
+    """Record of the learning of a form, one row for each step, and its seconds."""
     learned_file(comparison, replicate, form)
     found = sealed.read_json(_folder(comparison, replicate) / f"learned-{form}.json")
     return pd.DataFrame(found["trajectory"]), found["seconds"]
@@ -106,15 +107,15 @@ def summary(table: pd.DataFrame, against: str = "control", measure: str = "error
     Parameters
     ----------
     table : DataFrame
-        Of `results`.
+        Table from `results`.
     against : str
-        The arm that the others are compared with.
+        Arm to compare the others with.
     measure : {'error', 'loss'}
 
     Returns
     -------
     DataFrame
-        A row an arm, ablations last: mean, half_width, difference, difference_half_width, seeds.
+        One row for each arm, ablations last: mean, half_width, difference, difference_half_width, seeds.
     """
     arms = sorted(dict.fromkeys(table["arm"]), key=lambda arm: arm in ABLATIONS)
     wide = table.pivot(index="replicate", columns="arm", values=measure)[arms]
@@ -143,7 +144,7 @@ def _folder(comparison, replicate):
 
 
 def arm_key(comparison: Comparison, replicate: int, arm: str, points: Split) -> str:
-    """Key of everything that an arm depends on."""
+    """Key of an arm's result, made from everything that it depends on."""
     changes = {"changes": ABLATIONS[arm].changes} if arm in ABLATIONS else {}
     stage = NETWORK_ARMS if arm in OF_NETWORKS else ARMS_WITHOUT_NETWORKS
     return stage.key(comparison, arm=arm, replicate=replicate, data=points.provenance["sha256"], **changes)
@@ -155,7 +156,7 @@ NETWORK_ARMS = Stage("learned networks", 1, ("arms", "networks"), (accuracy_of, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compute some replicates of a comparison; returns the exit status."""
+    """Compute some replicates of a comparison, and return the exit status."""
     parser = argparse.ArgumentParser(prog="influaug compare", description=__doc__.splitlines()[0])
     parser.add_argument("parameters", help="a comparison's YAML file")
     parser.add_argument("replicates", nargs="*", type=int, help="which ones (default: all)")

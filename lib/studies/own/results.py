@@ -29,15 +29,16 @@ from influaug.data.transformations import Transformation, expand
 from influaug.errors import InputError
 from influaug.files import writing
 from influaug.selection.policies import SetOptions, policy_of
+from influaug.selection.copies import copies_by_point
 from influaug.selection.selector import AugmentationSelector
 
 from ..copies import sweep as set_sweep
+from ..intervals import mean_interval
+from ..pages import looks
 from ..pages.escaping import title_and_note
 from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
-from ..points import figures
+from ..points.feature_set import FeatureSet
 from ..points.study import EVEN_AND_ODD, Study
-from ..points.summary import mean_interval
-from ..points.sweep import FeatureSet
 from ..storage import artifacts
 from ..storage.keys import Stage
 
@@ -315,7 +316,7 @@ def chosen(own: OwnData, share: float) -> Chosen:
     network = own.featurizer(ALL_POINTS).fit(points.images, points.labels)
     x, _, source = _features(own, network, points.images, points.labels)
     n, seed = len(points.labels), own.seed_of(ALL_POINTS, "policies")
-    given = {"copies": x[n:], "source": source}
+    given = {"copies": copies_by_point(x[n:], source, n)}
     selector = AugmentationSelector(own.policy, share, C=own.C, random_state=seed).fit(x[:n], points.labels, **given)
     ranked = selector
     if not selector.of_points_:
@@ -393,7 +394,7 @@ def curves(ax: Axes, table: pd.DataFrame, own: OwnData) -> Axes:
     ax.set(xscale="log", xlabel="added copies (% of all)", ylabel="held-out accuracy (%)")
     ax.set_xticks(100 * np.array(own.shares), [f"{100 * share:g}" for share in own.shares])
     ax.minorticks_off()
-    return figures.outside_legend(ax)
+    return looks.outside_legend(ax)
 
 
 def differences(ax: Axes, found: pd.DataFrame) -> Axes:
@@ -437,7 +438,7 @@ def faces(axes: Sequence[Axes], found: Chosen, most: int = 12) -> Sequence[Axes]
     first = found.selector.ranking_[:most]
     last = found.ranked.ranking_[::-1][:most]
     k = 1 if found.of == "points" else len(found.transformation)
-    figures.image_row(axes[0], found.images(first), f"{found.of}, the first chosen")
-    figures.image_row(axes[1], found.points.images[first // k], "the points of these")
-    figures.image_row(axes[2], found.images(last), f"{found.of}, those that promise least")
+    looks.image_row(axes[0], found.images(first), f"{found.of}, the first chosen")
+    looks.image_row(axes[1], found.points.images[first // k], "the points of these")
+    looks.image_row(axes[2], found.images(last), f"{found.of}, those that promise least")
     return axes

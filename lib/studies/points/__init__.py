@@ -1,1 +1,1 @@
-"""Kuchnik & Smith (2019): features, scores, the policy sweep, support vectors, and what their pages show."""
+"""Kuchnik & Smith (2019): features, scores, the policy sweep, support vectors, and their pages."""

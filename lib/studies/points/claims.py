@@ -1,7 +1,7 @@
-"""The claims of Kuchnik & Smith (2019), each put to the test on one study's sweep.
+"""Tests of the claims of Kuchnik & Smith (2019) on the sweep of one study.
 
-A claim is that the mean of a paired difference, over seeds, lies within bounds. It *holds* if the whole 95% interval
-does, *fails* if none of the interval does, and is *open* otherwise.
+A claim says that the mean over seeds of a paired difference lies within bounds. It *holds* if the whole 95% interval
+lies within them, *fails* if no part of the interval does, and is *open* otherwise.
 """
 
 from __future__ import annotations
@@ -15,32 +15,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ..intervals import mean_interval
 from ..pages.escaping import styled
-from .summary import area_under_curve, by_seed, mean_interval
+from .summary import area_under_curve, by_seed
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 MARGIN = 0.1
-"""Percentage points of accuracy below which a difference is held to be none: the paper's 'maintains 99.86% or more'."""
+"""Percentage points of accuracy below which a difference counts as none: the paper's 'maintains 99.86% or more'."""
 SCORES = ("influence", "loss")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim.
+    """One claim about a paired difference.
 
     Attributes
     ----------
     name : str
     statement : str
-        In a sentence.
+        The claim in a sentence.
     difference : callable
-        (sweep table, score) -> Series of one difference a seed, in percentage points; None where the table has not what
-        it takes.
+        (sweep table, score) -> Series of one difference for each seed, in percentage points; None if the table lacks
+        one of the curves.
     bounds : tuple of float
+        Bounds of the mean difference, in percentage points.
     scores : tuple of str
-        That it is made for.
+        Scores for which the claim is made.
     """
 
     name: str
@@ -51,13 +53,13 @@ class Claim:
 
 
 def evaluate(table: pd.DataFrame) -> pd.DataFrame:
-    """Every claim on one study's sweep table.
+    """Test every claim on one study's sweep table.
 
     Returns
     -------
     DataFrame
-        A row a claim and score: claim, score, mean and half_width (of the 95% interval) in percentage points, seeds,
-        low and high (the claim's bounds), verdict ('holds', 'open', 'fails').
+        One row for each claim and score: claim, score, mean and half_width (of the 95% interval) in percentage points,
+        seeds, low and high (the claim's bounds), verdict ('holds', 'open', 'fails').
     """
     rows = []
     for claim in CLAIMS:
@@ -71,7 +73,7 @@ def evaluate(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(mean: float, half_width: float, low: float, high: float) -> str:
-    """'holds' if the interval lies within the bounds, 'fails' if it lies without, else 'open'."""
+    """Compare an interval with bounds: 'holds' if it lies within them, 'fails' if it lies outside, else 'open'."""
     left, right = mean - half_width, mean + half_width
     if low < left and right < high:
         return "holds"
@@ -79,14 +81,14 @@ def verdict(mean: float, half_width: float, low: float, high: float) -> str:
 
 
 def _over_the_curve(table, score, curve, than):
-    """Area under one curve less that under another, divided by the number of points: a mean accuracy."""
+    """Area under one curve minus that under another, divided by the number of points: a difference in mean accuracy."""
     areas = area_under_curve(table)
     n = table["budget"].max()
     return _difference(areas.assign(value=100 * areas["auc"] / n), (score, *curve), (score, *than))
 
 
 def _at(table, score, curve, than, share):
-    """Accuracy of a curve less that of another, at a share of the points."""
+    """Accuracy of one curve minus that of another, at a share of the points."""
     rows = table[(table["budget"] == share * table["budget"].max()) | (table["policy"] == "full")]
     return _difference(rows.assign(value=100 * rows["accuracy"]), (score, *curve), (score, *than))
 
@@ -102,12 +104,12 @@ def _difference(rows, curve, than):
     ours, other = (_of(rows, *key) for key in (curve, than))
     if ours is None or other is None:
         return None
-    # Of a single replicate, whose seeds are rounds, there is one fully augmented model.
+    # With a single replicate seeds are rounds, and the fully augmented model is fitted only once.
     return ours - (other.iloc[0] if len(other) == 1 else other)
 
 
 def _of(rows, score, policy, update, downweight):
-    """The value of one curve for each seed, None if it is not there."""
+    """The value of one curve for each seed; None if the table lacks the curve."""
     wanted = {"policy": policy, "update": update, "downweight": downweight}
     if policy != "full":
         wanted["score"] = score
@@ -170,7 +172,7 @@ CLAIMS = (
 
 
 def shown(found: pd.DataFrame) -> Styler:
-    """Verdicts as a page shows them: a row a study and score, a column a claim."""
+    """Table of verdicts for a page: one row for each study and score, one column for each claim."""
     cells = found.assign(
         cell=[
             f"{verdict}: {mean:+.2f}" + ("" if np.isnan(half) else f" ± {half:.2f}")

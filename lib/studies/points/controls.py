@@ -1,6 +1,6 @@
-"""Controls for a notebook that is open in JupyterLab: choose, and the curve is fitted and drawn anew.
+"""Controls for a notebook that is open in JupyterLab: every new choice fits and draws the curve again.
 
-In an executed notebook and on its page there is the figure of the first choice.
+An executed notebook and its page show the figure of the first choice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 
-from . import figures, sweep
+from ..pages import looks
+from . import feature_set, figures, sweep
 from .summary import with_intervals
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the controls choose.
+    """One setting of the controls.
 
     Attributes
     ----------
     score, policy : str
         Keys of `scores.SCORES` and `policies.POINT_POLICIES`.
     budget : int
-        Augmented points that the figure marks.
+        Number of augmented points that the figure marks.
     C : float
         Inverse regularisation strength of the logistic regression.
     """
@@ -47,21 +48,23 @@ class Explorer:
 
     Parameters
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     settings : sweep.SweepSettings
-        Its scores and policies can be chosen; its budgets are those of the curves, its rounds those of the policies.
+        The scores and policies to choose from, and the budgets and rounds of every curve.
     seed : numpy.random.SeedSequence
-        As of `sweep.run`; the same for every choice, so that choices are paired.
+        Seed of `sweep_points`; the same for every choice, so that choices are paired.
     """
 
-    def __init__(self, features: sweep.FeatureSet, settings: sweep.SweepSettings, seed: np.random.SeedSequence) -> None:
+    def __init__(
+        self, features: feature_set.FeatureSet, settings: sweep.SweepSettings, seed: np.random.SeedSequence
+    ) -> None:
         self.features, self.settings, self.seed = features, settings, seed
         self.policies = [policy for policy in settings.policies if policy != "baseline"] or ["baseline"]
         budget = min(settings.budgets, key=lambda b: abs(b - features.n / 20))
         self.first = Choice(settings.scores[-1], self.policies[0], budget, settings.options.C)
 
     def table(self, choice: Choice) -> pd.DataFrame:
-        """The sweep of the chosen policy, and of random points beside it: as `sweep.run`."""
+        """Table of `sweep_points` with the chosen policy and random points."""
         chosen = replace(
             self.settings,
             scores=(choice.score,),
@@ -85,7 +88,7 @@ class Explorer:
             f"{choice.budget} points by {choice.score}: {100 * at[choice.policy]:.2f}%, "
             f"random points {100 * at['baseline']:.2f}% (C = {choice.C:g})"
         )
-        figures.outside_legend(ax)
+        looks.outside_legend(ax)
         plt.close(fig)
         return fig
 
@@ -95,13 +98,13 @@ class Explorer:
         Parameters
         ----------
         show : callable
-            Gets the figure.
+            Called with the figure.
 
         Returns
         -------
         ipywidgets.VBox
         """
-        policies = [(figures.LOOK[policy][2], policy) for policy in self.policies]
+        policies = [(looks.LOOK[policy].label, policy) for policy in self.policies]
         later = {"continuous_update": False}
         parts = {
             "score": widgets.Dropdown(options=self.settings.scores, value=self.first.score, description="score"),

@@ -1,4 +1,4 @@
-"""The headline of a study: its numbers in words, and its curve, for the index page."""
+"""The headline of a study for the index page: its numbers in words, and its curve."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import pandas as pd
 
 from influaug.files import sealed, writing
 
-from ..pages.escaping import markdown_text, styled
+from ..intervals import mean_interval
+from ..pages import looks
+from ..pages.escaping import markdown_text
+from ..pages.words import percent, signed
 from ..storage import artifacts, provenance
 from . import figures
 from .study import NOTEBOOKS
-from .summary import CURVE, enough, mean_interval, paired_gain, with_intervals
+from .summary import CURVE, enough, paired_gain, with_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
-
-    from pandas.io.formats.style import Styler
 
     from .study import Study
 
@@ -28,65 +29,43 @@ HEADLINE = ["baseline", "random_proportional", "deterministic_proportional"]
 
 
 def title(study: Study, data: str, class_names: Sequence[str]) -> str:
-    """A study in words, as 'MNIST (original), 3 against 8, translate'."""
+    """Title of a study, such as 'MNIST (original), 3 against 8, translate'."""
     against = " against ".join(class_names) if len(class_names) == 2 else f"{len(class_names)} classes"
     retrained = ", network retrained" if study.featurizer == "retrained" else ""
     return f"{data}, {against}, {study.transformation}{retrained}"
 
 
 def about(study: Study) -> str:
-    """What a page of a study is about and which data it has, in a sentence or two of Markdown."""
+    """Title of a study and a note on its data, as Markdown, for the beginning of a page."""
     dataset = study.load_data()
     name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
     return f"**{markdown_text(name)}.** {markdown_text(dataset.provenance['note'])}"
 
 
 def settings(study: Study) -> str:
-    """The choices that matter most, in one line."""
+    """The most important parameters of a study, in one line."""
     seeds = f"{study.replicates} replicates x {study.rounds} rounds"
     network = study.trained_network.stem if study.trained_network else study.network
     return f"{network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
 
 
-def percent(mean: float, half_width: float, digits: int = 2) -> str:
-    """A share and its half width as percent: '97.91 ± 0.12'."""
-    interval = "" if pd.isna(half_width) else f" ± {100 * half_width:.{digits}f}"
-    return f"{100 * mean:.{digits}f}{interval}"
-
-
-def signed(gain: pd.Series) -> str:
-    """A gain (a row of `summary.with_intervals`) in percentage points: '+0.85 ± 0.34'."""
-    return f"{'+' if gain['mean'] >= 0 else ''}{percent(gain['mean'], gain['half_width'])}"
-
-
-def sortable(table: pd.DataFrame, formats: dict[str, Any]) -> Styler:
-    """A table whose rows a page sorts and filters: Styler, without the index.
-
-    Parameters
-    ----------
-    table : DataFrame
-    formats : dict of str to str
-        A format by column; missing numbers are shown empty.
-    """
-    return styled(table, formats).hide(axis="index").set_table_attributes('class="sortable"')
-
-
 def main_score(study: Study) -> str:
-    """The score that headlines use: influence if the study has it."""
+    """The score of the headline numbers: influence if the study has it, else its first score."""
     return "influence" if "influence" in study.scores else study.scores[0]
 
 
 def headline_rows(study: Study, sweep: pd.DataFrame) -> list[dict[str, str]]:
-    """The headline numbers: list of {what, value}, in words, with 95% intervals where there are several seeds."""
+    """Headline numbers for a study's section: list of {what, value}, with 95% intervals if there are several seeds."""
     rows = _references(sweep) | _gains(study, sweep) | _reached(study, sweep)
     return [{"what": what, "value": value} for what, value in rows.items()]
 
 
 def headline(study: Study, sweep: pd.DataFrame) -> dict[str, str]:
-    """The same for the index's table of studies: dict of text; in percent, the gain in percentage points.
+    """Headline numbers for the index's table of studies: dict of text, in percent (the gain in percentage points).
 
-    none, full, gain (of the policy that is fixed beforehand, random in proportion to the score, over random points at
-    the budget nearest to 5%) and enough (the share of the points at which it is within 0.1 of full augmentation).
+    Keys are none, full, gain and enough. The policy is fixed beforehand: random in proportion to the score. ``gain`` is
+    its gain over random points at the budget nearest to 5%, and ``enough`` the share of the points at which it is
+    within 0.1 of full augmentation.
     """
     policy, n = HEADLINE[1], sweep["budget"].max()
     cells = {name: percent(*mean_interval(_accuracy(sweep, name))) for name in REFERENCE_WORDS}
@@ -114,7 +93,7 @@ def _gains(study, sweep):
 
 
 def _gain(study, sweep, policy):
-    """A policy's gain over random points at the budget nearest to 5%; None where the sweep lacks one of them."""
+    """Gain of a policy over random points at the budget nearest to 5%; None if the sweep lacks one of the two."""
     if (budget := _twentieth(sweep)) is None:
         return None
     gains, key = paired_gain(sweep, [*CURVE, "budget"]), (*_plain(study, policy), budget)
@@ -140,12 +119,12 @@ def _plain(study, policy):
 
 
 def _words(study, policy):
-    name = figures.LOOK[policy][2]
+    name = looks.LOOK[policy].label
     return name if policy == "baseline" else f"{main_score(study)}, {name}"
 
 
 def caption(study: Study, sweep: pd.DataFrame) -> str:
-    """What the headline figure shows, over how many seeds, and what the band means: Markdown."""
+    """Caption of the headline figure, with its number of seeds and the meaning of lines and bands: Markdown."""
     return markdown_text(_caption(study, sweep))
 
 
@@ -193,8 +172,8 @@ def publish(study: Study, sweep: pd.DataFrame) -> dict[str, Any]:
 
 
 def _write_curve(study, sweep):
-    with plt.style.context(figures.STYLE), writing.replacing(study.folder / "curve.png") as temporary:
+    with plt.style.context(looks.STYLE), writing.replacing(study.folder / "curve.png") as temporary:
         fig, ax = plt.subplots(figsize=(7.2, 3.8))
-        figures.outside_legend(figures.policy_curves(ax, sweep, main_score(study), HEADLINE))
+        looks.outside_legend(figures.policy_curves(ax, sweep, main_score(study), HEADLINE))
         fig.savefig(temporary)
         plt.close(fig)

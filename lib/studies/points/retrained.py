@@ -1,8 +1,8 @@
-"""The sweep with the network trained anew at every budget (Kuchnik & Smith, 2019, section 5: the MNIST study).
+"""The sweep with a network retrained at every budget (Kuchnik & Smith, 2019, section 5: the MNIST study).
 
-Policy effect and feature drift are one here: at each budget a fresh network is trained on the originals and the chosen
-points' copies, and originals, copies and test points are featurized with it. Each trained model's result is kept in a
-small file, so an interrupted run goes on where it was.
+At each budget a new network is trained on the originals and the chosen points' copies, and originals, copies and test
+points are featurized with it. So the effects of the policy and of changed features are not separated here. The result
+of each trained model is stored in a small file, so that an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from influaug.data.datasets import Split
 from influaug.data.transformations import Transformation, expand
 from influaug.files import sealed
 from influaug.selection.point_policies import order
-from influaug.selection.scores import Head, compute
+from influaug.selection.scores import compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
 
-from .sweep import Curve, FeatureSet, check_budgets, curves
+from .feature_set import FeatureSet
+from .sweep import Curve, check_budgets, curves
 
 if TYPE_CHECKING:
     from influaug.networks.featurizer import KerasFeaturizer
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Problem:
-    """What one replicate of a retrained sweep works on.
+    """Data, network and folder of one replicate of a retrained sweep.
 
     Attributes
     ----------
@@ -42,9 +44,9 @@ class Problem:
     initial : FeatureSet
         Features of the network trained on the originals; they give the scores.
     new_featurizer : callable
-        Makes an unfitted `featurizers.KerasFeaturizer`, always with the same seed.
+        Makes an unfitted `influaug.networks.featurizer.KerasFeaturizer`, always with the same seed.
     folder : Path
-        Where each model's result is kept.
+        Folder of the models' results.
     """
 
     sample: Split
@@ -55,7 +57,7 @@ class Problem:
 
 
 def run(problem: Problem, settings: SweepSettings, seed: np.random.SeedSequence, key: str) -> pd.DataFrame:
-    """Sweep one replicate, training a network for every distinct set of augmented points.
+    """Sweep one replicate and train a network for every distinct set of augmented points.
 
     Parameters
     ----------
@@ -65,12 +67,12 @@ def run(problem: Problem, settings: SweepSettings, seed: np.random.SeedSequence,
     seed : numpy.random.SeedSequence
         Round r of every curve draws from child r.
     key : str
-        Of everything the results depend on, apart from the chosen points.
+        Key of everything that the results depend on, apart from the chosen points.
 
     Returns
     -------
     DataFrame
-        As `sweep.run`.
+        Table as in `sweep_points`.
     """
     n = len(problem.sample.labels)
     check_budgets(settings.budgets, n)
@@ -130,12 +132,12 @@ def train_and_test(
 
     Parameters
     ----------
-    featurizer : featurizers.KerasFeaturizer
+    featurizer : influaug.networks.featurizer.KerasFeaturizer
         Not fitted.
     images : uint8 [n, height, width, channels]
     labels : int [n]
     sample : Split
-        With the test images.
+        Its test images are used.
     transformation : Transformation
     C : float
         Inverse regularisation strength of the head.
@@ -143,7 +145,7 @@ def train_and_test(
     Returns
     -------
     dict
-        accuracy (of all test rows) and accuracy_original.
+        accuracy (on all test rows) and accuracy_original.
     """
     network = featurizer.fit(images, labels)
     theta = logistic.fit(network.transform(images), labels, np.ones((1, len(labels))), C).theta

@@ -1,7 +1,7 @@
-"""The stages of a study: what each computes from a `Study`, and where it is kept.
+"""The stages of a study: functions that compute results from a `Study` and store them.
 
-Each function returns what is on disk if everything it depends on is unchanged, and computes and writes it otherwise; so
-a notebook opened alone computes what it lacks from upstream, and in the batch it finds it.
+Each function returns the stored result if everything that it depends on is unchanged, and otherwise computes and
+writes it. So a notebook that is opened alone computes missing upstream results, and in the batch it finds them.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from tqdm.auto import tqdm
 
 from influaug.errors import InputError
 from influaug.files import sealed, writing
-from influaug.selection.scores import Head, ScoreOptions, compute
-from influaug.solver import heads, logistic
+from influaug.selection.scores import ScoreOptions, compute
+from influaug.solver import engines, heads, logistic
+from influaug.solver.heads import Head
 
 from ..pages.escaping import markdown_text
 from ..storage import artifacts, paths
 from ..storage.keys import Stage
 from . import retrained
 from . import support_vectors as vsv
+from .feature_set import FeatureSet, row_weights
 from .study import Study
-from .sweep import FeatureSet, row_weights
 from .sweep import run as run_sweep
 
 if TYPE_CHECKING:
@@ -42,16 +43,16 @@ BLOCK = 500
 
 @dataclass(frozen=True)
 class Features:
-    """One replicate's features and what is needed to show its points.
+    """Features of one replicate, and the data needed to show its points.
 
     Attributes
     ----------
     set : FeatureSet
     indices : int array [n]
-        The sampled points' places in the data set's training part.
+        Indices of the sampled points in the data set's training part.
     accuracy : float
-        Accuracy of the network's own head on the test originals; for a network that was trained beforehand what its
-        file says, on the data that it was trained for, or NaN.
+        Accuracy of the network's own head on the test originals. For a network trained beforehand it is the accuracy
+        recorded in its file, on the data of its training, or NaN.
     history : dict of str to array [epochs]
         The network's training curves.
     """
@@ -71,8 +72,8 @@ def _stored_table(study, dataset, name, key, compute):
     path = study.folder / name
     table = artifacts.read_table(path, key)
     if table is None:
-        # An engine that the environment asks for in vain is refused before networks are trained.
-        logistic.engine_of()
+        # Refuse an engine that the environment asks for and this machine lacks before any network is trained.
+        engines.engine_of()
         started = perf_counter()
         table = compute()
         artifacts.write_table(path, _about(study, key, dataset, started), table)
@@ -80,8 +81,8 @@ def _stored_table(study, dataset, name, key, compute):
 
 
 def new_featurizer(study: Study, replicate: int) -> KerasFeaturizer:
-    """An unfitted featurizer with the study's training parameters and the replicate's seed, or the trained network."""
-    # Keras takes many seconds to import, and a stage that finds its features on disk does not need it.
+    """The study's trained network, or an unfitted featurizer with its training parameters and the replicate's seed."""
+    # Imported here because Keras takes many seconds to import, and stages that find their features do not need it.
     from influaug.networks.featurizer import KerasFeaturizer
 
     if study.trained_network:
@@ -91,11 +92,11 @@ def new_featurizer(study: Study, replicate: int) -> KerasFeaturizer:
 
 
 def features(study: Study) -> list[Features]:
-    """Features of every replicate: list of `Features`; ``features.json`` says that all are there.
+    """Features of every replicate: list of `Features`; ``features.json`` marks them as complete.
 
-    Each replicate's network is trained on its own sample of originals and kept (``features/replicate-NN.keras``) beside
-    its features (``replicate-NN.npz``). A network that is trained already gives the features of all points that some
-    replicate samples at once (``features/shared.npz``).
+    Each replicate's network is trained on its own sample of originals and stored (``features/replicate-NN.keras``)
+    beside its features (``replicate-NN.npz``). A network trained beforehand computes the features of all points that
+    any replicate samples in one pass (``features/shared.npz``).
     """
     dataset = study.load_data()
     if study.trained_network:
@@ -122,7 +123,7 @@ def features_key(study: Study, dataset: Dataset, replicate: int) -> str:
 
 
 def upstream(study: Study, dataset: Dataset, purpose: str | None = None) -> dict[str, list]:
-    """Part of a key: keys of every replicate's features and, with a purpose, every replicate's seed for it."""
+    """Keys of every replicate's features and, given a purpose, its seeds: the part of a key for upstream results."""
     replicates = range(study.replicates)
     keys = {"upstream": [features_key(study, dataset, r) for r in replicates]}
     return keys if purpose is None else {**keys, "seeds": [study.seed_of(r, purpose) for r in replicates]}
@@ -144,7 +145,7 @@ def _shared_features(study, dataset):
 
 
 def _of_points(shared, points):
-    """The features of some of the training points."""
+    """Features of a replicate's training points, taken from the shared ones."""
     f = shared.set
     rows = np.append(points, f.n + (f.k * points[:, None] + np.arange(f.k)).ravel())
     return replace(
@@ -176,13 +177,13 @@ def _featurize(study, dataset, replicate, path):
 
 
 def _featurize_shared(study, dataset, path):
-    """Features of all points that some replicate samples."""
+    """Compute and write the features of all points that any replicate samples."""
     del path
     samples = [study.split_of(dataset, r) for r in range(study.replicates)]
     indices, first = np.unique(np.concatenate([s.indices for s in samples]), return_index=True)
     labels = np.concatenate([s.labels for s in samples])[first]
     points = replace(samples[0], images=dataset.images_train[indices], labels=labels, indices=indices)
-    # It comes with Keras.
+    # Imported here because it imports Keras.
     from influaug.networks.training import read_record
 
     record = read_record(study.trained_network) or {}
@@ -200,7 +201,7 @@ def _arrays(study, network, sample, accuracy):
 
 
 def feature_set(network: KerasFeaturizer, sample: Split, transformation: Transformation) -> FeatureSet:
-    """Features of a sample's training and test images and of all their copies: `sweep.FeatureSet`."""
+    """Features of a sample's training and test images and of all their copies."""
     k = len(transformation)
     return FeatureSet(
         originals_and_copies(network, sample.images, transformation),
@@ -215,7 +216,7 @@ def feature_set(network: KerasFeaturizer, sample: Split, transformation: Transfo
 def originals_and_copies(network: KerasFeaturizer, images: np.ndarray, transformation: Transformation) -> np.ndarray:
     """Features of the images, then of all their copies, point by point: [n + n k, d].
 
-    Copies are made and featurized a block of points at a time, so that all copies of a set never stand in memory.
+    Copies are made and featurized for one block of points at a time, so that memory never holds all copies.
     """
     blocks = []
     for start in range(0, len(images), BLOCK):
@@ -235,8 +236,8 @@ def scores(study: Study) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns replicate, point (its place in the replicate's sample), index (in the data set), label, score,
-        initial (under the model of the originals), final (under the model of originals and all copies).
+        Columns replicate, point (index in the replicate's sample), index (in the data set), label, score, initial
+        (under the model of the originals), final (under the model of originals and all copies).
         Written to ``scores.parquet``.
     """
     dataset = study.load_data()
@@ -271,10 +272,10 @@ def _scores(study, replicate, replicate_features):
 
 
 def sweep(study: Study) -> pd.DataFrame:
-    """The study's policy sweep: tidy table, written to ``sweep.parquet``.
+    """Tidy table of the study's policy sweep, written to ``sweep.parquet``.
 
     Columns study, dataset, transformation, replicate, score, policy, update, downweight, round, budget, rows, accuracy,
-    accuracy_original; see `sweep.run` and, for ``featurizer: retrained``, `retrained.run`.
+    accuracy_original; see `sweep_points` and, for ``featurizer: retrained``, `sweep_retrained`.
     """
     if study.featurizer == "retrained" and set(study.refinements) != {"plain"}:
         raise InputError("A study with featurizer: retrained takes refinements: [plain] only.")
@@ -310,7 +311,7 @@ def _swept(study, replicate, features):
 
 def _retrained(study, dataset):
     for r, replicate in enumerate(features(study)):
-        # Of one set of points, whatever is swept over: results of a sweep serve another one that meets the same set.
+        # The key is that of one set of points and leaves out the sweep's settings, so that sweeps share results.
         key = RETRAINED_SET.key(study, features=features_key(study, dataset, r))
         yield _retrained_sweep(study, study.split_of(dataset, r), replicate.set, r, key)
 
@@ -332,7 +333,7 @@ RETRAINED_SET = Stage("retrained set", 1, ("head",), (new_featurizer, retrained.
 
 
 def virtual_support_vectors(study: Study) -> pd.DataFrame:
-    """The VSV baseline of every replicate: a row each, in the sweep's columns, written to ``vsv.parquet``."""
+    """VSV baseline, one row for each replicate in the sweep's columns, written to ``vsv.parquet``."""
     dataset = study.load_data()
     key = SUPPORT_VECTORS.key(study, **upstream(study, dataset, "vsv"))
 
@@ -347,7 +348,7 @@ SUPPORT_VECTORS = Stage("support vectors", 1, ("head",), (vsv.run,))
 
 
 def data_of(studies: Iterable[str]) -> str:
-    """Which data the sweeps of some studies are of, as a list in Markdown: an item a data set, with its sentence."""
+    """Data sets of the sweeps of some studies, as a Markdown list of titles, notes and studies."""
     of_data = {}
     for name in studies:
         folder = next(f for f in (paths.outputs() / name, paths.outputs() / "variations" / name) if f.exists())

@@ -1,4 +1,4 @@
-"""A study: one data set, one transformation and every choice of the experiment, validated before anything runs."""
+"""A study: parameters of an experiment on one data set with one transformation, validated before anything runs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ NOTEBOOKS = {
     "04_refinements": "Refinements",
     "05_vsv": "Virtual support vectors",
 }
-"""Notebooks of a study's stages, and what they are called."""
+"""Notebooks of a study's stages, with their titles."""
 NETWORKS = ("lenet", "released-cnn", "resnet20", "resnet56")
 TRAINED = ".keras"
 
 
 class Study(Experiment):
-    """Parameters of a study; the defaults are the small embedded case. See params/ for the full ones."""
+    """Parameters of a study; the defaults describe the small embedded case, params/ has the full ones."""
 
     kind: ClassVar[str] = ""
     purposes: ClassVar[tuple[str, ...]] = ("sample", "network", "policies", "vsv")
@@ -114,7 +114,7 @@ class Study(Experiment):
     @classmethod
     def _featurizer(cls, featurizer, info):
         if featurizer == "retrained" and info.data.get("network", "").endswith(TRAINED):
-            raise ValueError("retrained takes a network by name, not one that is trained already")
+            raise ValueError("retrained takes the name of a network, not a network that is trained already")
         return featurizer
 
     @field_validator("magnitudes")
@@ -139,9 +139,12 @@ class Study(Experiment):
 
     @property
     def trained_network(self) -> Path | None:
-        """Path of the trained network that all replicates share; None if each trains its own.
+        """Path of the trained network that all replicates share; None if each replicate trains its own.
 
-        Raises InputError if there is no such file.
+        Raises
+        ------
+        InputError
+            The file does not exist.
         """
         if not self.network.endswith(TRAINED):
             return None
@@ -152,16 +155,16 @@ class Study(Experiment):
 
     @property
     def feature_files(self) -> list[str]:
-        """Paths of the files of features, within the study's folder."""
+        """Paths of the feature files, relative to the study's folder."""
         names = ["shared"] if self.trained_network else [f"replicate-{r:02d}" for r in range(self.replicates)]
         return [f"features/{name}.npz" for name in names]
 
     def split(self, replicate: int) -> Split:
-        """The training sample of a replicate and the test set: `data.Split`."""
+        """Training sample of a replicate, and the test set."""
         return self.split_of(self.load_data(), replicate)
 
     def split_of(self, dataset: Dataset, replicate: int) -> Split:
-        """As `split`, of a data set that is already loaded."""
+        """Training sample of a replicate, and the test set, from a data set that is already loaded."""
         sample: Split = split(dataset, self.classes, self.n_train, self.sample, self.seed_of(replicate, "sample"))
         if self.budgets and self.budgets[-1] > len(sample.labels):
             n = len(sample.labels)
@@ -169,7 +172,7 @@ class Study(Experiment):
         return sample
 
     def augmentation(self) -> Transformation:
-        """The study's `transformations.Transformation`."""
+        """The transformation that makes the copies."""
         if self.magnitudes is None:
             options = dict(APPENDIX_B.get(self.dataset, APPENDIX_B["mnist"]).get(self.transformation, {}))
         else:
@@ -179,7 +182,7 @@ class Study(Experiment):
         return BUILDERS[self.transformation](**options)
 
     def sweep_settings(self, n: int) -> SweepSettings:
-        """What the sweep runs over, for n training points: `sweep.SweepSettings`."""
+        """Settings of the sweep for n training points."""
         return SweepSettings(
             scores=tuple(self.scores),
             policies=tuple(self.policies),

@@ -1,8 +1,8 @@
-"""What a sweep's table says: areas under curves, intervals, paired gains, the budget that is enough.
+"""Statistics of a sweep's table: areas under curves, intervals, paired gains, smallest sufficient budgets.
 
-Every interval is a Student-t interval over independent seeds. Where a table has several replicates (each its own
-sample and its own network) a seed is a replicate and rounds are averaged within it; with one replicate a seed is a
-round, and the interval speaks only of the policy's own randomness.
+Every interval is a Student-t interval over independent seeds. If a table has several replicates (each with its own
+sample and network), a seed is a replicate, and rounds are averaged within it. With one replicate a seed is a round, and
+the interval covers only the randomness of the policy.
 """
 
 from __future__ import annotations
@@ -11,34 +11,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 from sklearn.metrics import auc as trapezoid
+
+from ..intervals import mean_interval, smallest_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
 
 CURVE = ["score", "policy", "update", "downweight"]
 REFERENCES = ["none", "full"]
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Mean of independent values and the half width of its Student-t interval (NaN for a single value)."""
-    values = np.asarray(values, dtype=np.float64)
-    m = len(values)
-    half = student.ppf(0.5 + level / 2, m - 1) * values.std(ddof=1) / np.sqrt(m) if m > 1 else np.nan
-    return values.mean(), half
-
-
 def by_seed(table: pd.DataFrame, value: str, keys: Sequence[str]) -> pd.Series:
-    """One value a seed (see above) for each combination of keys: Series indexed by keys and ``seed``."""
+    """One value for each combination of keys and each seed (see the module): Series indexed by keys and ``seed``."""
     unit = "replicate" if table["replicate"].nunique() > 1 else "round"
     return table.groupby([*keys, unit], observed=True)[value].mean().rename_axis(index={unit: "seed"})
 
 
 def with_intervals(table: pd.DataFrame, value: str, keys: list[str]) -> pd.DataFrame:
-    """Mean, 95% half width, standard deviation and number of seeds of a value, a row a combination of keys.
+    """Mean, 95% half width, standard deviation and number of seeds of a value, for each combination of keys.
 
     Parameters
     ----------
@@ -58,16 +50,16 @@ def with_intervals(table: pd.DataFrame, value: str, keys: list[str]) -> pd.DataF
 
 
 def curves_only(table: pd.DataFrame) -> pd.DataFrame:
-    """The table without its two reference models."""
+    """Remove the rows of the two reference models, no and full augmentation."""
     return table[~table["policy"].isin(REFERENCES)]
 
 
 def area_under_curve(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
-    """Area under accuracy against the number of augmented points, a row a curve, round and replicate.
+    """Area under accuracy against the number of augmented points, for each curve, round and replicate.
 
-    The trapezoidal rule over 0 (no augmentation) and the sweep's budgets, in accuracy times points: with 1000 points
-    and accuracies near 1 just below 1000, as in Kuchnik & Smith (2019), appendix D. Curves that stop before all points
-    have no such area and are left out.
+    The trapezoidal rule is applied over 0 (no augmentation) and the sweep's budgets. The unit is accuracy times points:
+    with 1000 points and accuracies near 1 the area is just below 1000, as in Kuchnik & Smith (2019), appendix D. Curves
+    that end before all points are augmented are left out.
     """
     n = table["budget"].max()
     start = table[table["policy"] == "none"].set_index("replicate")[value]
@@ -85,7 +77,7 @@ def area_under_curve(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFra
 def paired(table: pd.DataFrame, than: str, value: str = "accuracy") -> pd.DataFrame:
     """Gain of every curve over a plain policy at the same score, budget, replicate and round: column ``gain``.
 
-    A deterministic curve, which has one round, is set against every round of a random ``than``.
+    A deterministic curve has one round; it is compared with every round of a random policy ``than``.
     """
     pair = ["replicate", "score", "budget"]
     other = table[(table["policy"] == than) & ~table["update"] & ~table["downweight"]]
@@ -99,31 +91,30 @@ def paired(table: pd.DataFrame, than: str, value: str = "accuracy") -> pd.DataFr
 
 
 def paired_gain(table: pd.DataFrame, keys: list[str], than: str = "baseline", value: str = "accuracy") -> pd.DataFrame:
-    """Mean paired gain over a policy with its interval; columns and index as `with_intervals`."""
+    """Mean paired gain over a policy with its interval; columns and index are those of `with_intervals`."""
     return with_intervals(paired(table, than, value), "gain", keys)
 
 
 def enough(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
-    """Smallest budget at which a curve's mean accuracy is within a margin of full augmentation's, a row a curve.
+    """Smallest budget at which the mean accuracy is within a margin of full augmentation's, for each curve.
 
     Returns
     -------
     Series
-        Number of augmented points, indexed by `CURVE`; NaN where no budget is enough.
+        Number of augmented points, indexed by `CURVE`; NaN where no budget is within the margin.
     """
     full = table.loc[table["policy"] == "full", "accuracy"].mean()
-    means = curves_only(table).groupby([*CURVE, "budget"], observed=True)["accuracy"].mean().reset_index()
-    reached = means[means["accuracy"] >= full - margin].groupby(CURVE, observed=True)["budget"].min()
-    return reached.reindex(means.set_index(CURVE).index.unique())
+    means = curves_only(table).groupby([*CURVE, "budget"], observed=True)["accuracy"].mean()
+    return smallest_within(full - means, margin)
 
 
 def refinement_gain(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
-    """Gain of every refined curve over its own plain one, paired by replicate, round and budget.
+    """Gain of every refined curve over the plain curve of its policy, paired by replicate, round and budget.
 
     Returns
     -------
     DataFrame
-        As `with_intervals`, indexed by `CURVE` and budget; refined curves only.
+        Columns of `with_intervals`, indexed by `CURVE` and budget; refined curves only.
     """
     pair = ["replicate", "score", "policy", "round", "budget"]
     curves = curves_only(table)
@@ -131,15 +122,3 @@ def refinement_gain(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFram
     plain = curves[~refined][[*pair, value]].rename(columns={value: "plain"})
     joined = curves[refined].merge(plain, on=pair)
     return with_intervals(joined.assign(gain=joined[value] - joined["plain"]), "gain", [*CURVE, "budget"])
-
-
-def by_share(table: pd.DataFrame, value: str = "accuracy", keys: Sequence[str] = ("policy", "share")) -> pd.DataFrame:
-    """Mean over replicates of a column: DataFrame of mean, half_width, seeds by policy and share, in its order."""
-    groups = table.groupby(list(keys), sort=False)[value]
-    return pd.DataFrame(
-        {
-            "mean": groups.mean(),
-            "half_width": groups.agg(lambda values: mean_interval(values)[1]),
-            "seeds": groups.count(),
-        }
-    )

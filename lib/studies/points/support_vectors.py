@@ -1,7 +1,7 @@
 """The virtual-support-vector baseline (Burges & Schoelkopf, 1997; Decoste & Schoelkopf, 2002).
 
-As Kuchnik & Smith (2019), section 5.1, transfer it: a linear SVM is tuned on the features of the original points, its
-support vectors are the points to augment, and the logistic regression is fitted on originals and their copies.
+The method follows Kuchnik & Smith (2019), section 5.1: a linear SVM is tuned on the features of the original points,
+its support vectors are augmented, and the logistic regression is fitted on the originals and these copies.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sklearn.svm import SVC
 
 from influaug.solver import logistic
 
-from .sweep import accuracies, row_weights
+from .feature_set import accuracies, row_weights
 
 if TYPE_CHECKING:
-    from .sweep import FeatureSet
+    from .feature_set import FeatureSet
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 FOLDS = 4
@@ -37,7 +37,7 @@ def support_vectors(features: np.ndarray, labels: np.ndarray, seed: int) -> tupl
     Returns
     -------
     indices : int array
-        The support vectors, rising.
+        Indices of the support vectors, in rising order.
     C : float
         The chosen C.
     """
@@ -48,13 +48,13 @@ def support_vectors(features: np.ndarray, labels: np.ndarray, seed: int) -> tupl
 
 
 def run(features: FeatureSet, C: float, seed: int) -> pd.DataFrame:
-    """Fit and test with exactly the support vectors augmented; one row in the sweep's columns, plus ``svm_C``.
+    """Fit and test with exactly the support vectors augmented: one row in the sweep's columns, plus ``svm_C``.
 
     Parameters
     ----------
-    features : sweep.FeatureSet
+    features : feature_set.FeatureSet
     C : float
-        Of the logistic regression.
+        Inverse regularisation strength of the logistic regression.
     seed : int
     """
     n, k = features.n, features.k

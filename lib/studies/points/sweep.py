@@ -1,24 +1,25 @@
 """The policy sweep: policies x refinements x rounds x budgets -> one tidy table of test accuracies.
 
 Every model of a sweep is a weighted logistic regression on one fixed matrix, the original points followed by all their
-copies; a policy, a round and a budget only choose the weights (0, 1 or 1 / (k + 1)). All curves advance together,
-budget by budget, each from its own optimum at the budget before. Kuchnik & Smith (2019), section 5 and appendices B-D.
+copies; policy, round and budget decide only the weights (0, 1 or 1 / (k + 1)). All curves advance together, budget by
+budget, with a warm start at their previous budget's optimum. Kuchnik & Smith (2019), section 5 and appendices B-D.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from influaug.errors import InputError
-from influaug.selection.greedy import Candidates
 from influaug.selection.point_policies import is_random, order
-from influaug.selection.scores import Head, ScoreOptions, compute
+from influaug.selection.scores import ScoreOptions, compute
 from influaug.solver import heads, logistic
+from influaug.solver.heads import Head
+
+from .feature_set import FeatureSet, accuracies, row_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,64 +34,22 @@ REFINEMENTS = {
 
 
 @dataclass(frozen=True)
-class FeatureSet:
-    """What the models of a sweep are fitted and tested on.
-
-    Attributes
-    ----------
-    train : array [n + n k, d]
-        Features of the n originals, then of their copies, point by point.
-    labels : int array [n + n k]
-    n : int
-        Training points (originals).
-    test : array [T + T k, d]
-        Features of the test originals, then of all their copies.
-    test_labels : int array [T + T k]
-    n_test : int
-        Test originals.
-    """
-
-    train: np.ndarray
-    labels: np.ndarray
-    n: int
-    test: np.ndarray
-    test_labels: np.ndarray
-    n_test: int
-
-    @property
-    def k(self) -> int:
-        """Copies a point."""
-        return len(self.train) // self.n - 1
-
-    @cached_property
-    def candidates(self) -> Candidates:
-        """All points and copies, for policies of copies."""
-        source = np.repeat(np.arange(self.n), self.k)
-        return Candidates(self.train[: self.n], self.labels[: self.n], self.train[self.n :], source)
-
-    @cached_property
-    def x_test(self) -> np.ndarray:
-        """Test features with the constant column: [T + T k, d + 1]."""
-        return heads.with_intercept(self.test)
-
-
-@dataclass(frozen=True)
 class SweepSettings:
-    """What a sweep runs over.
+    """Curves and budgets of a sweep.
 
     Attributes
     ----------
     scores, policies, refinements : sequence of str
-        Keys of `scores.SCORES`, `policies.POINT_POLICIES` and `REFINEMENTS`; the curves are their product, except that
-        the baseline, which looks at no score, has no updates.
+        Keys of `scores.SCORES`, `point_policies.POINT_POLICIES` and `REFINEMENTS`; the curves are their product, except
+        that the baseline uses no score and so has no updates.
     budgets : sequence of int
-        Numbers of augmented points at which accuracy is measured, rising.
+        Numbers of augmented points at which accuracy is measured, in rising order.
     rounds : int
-        Draws of each random policy; a deterministic policy has one.
+        Number of draws of each random policy; a deterministic policy has one.
     update_every : int, optional
-        Points between two score updates; by default scores are refreshed at the budgets only.
+        Number of points between two score updates (default: scores are updated at the budgets only).
     options : ScoreOptions
-        Its C and its engine are the fits' too.
+        Its C and engine are also those of the fits.
     """
 
     scores: tuple = ("loss", "influence")
@@ -131,49 +90,24 @@ def curves(settings: SweepSettings) -> list[Curve]:
 
 
 def alike(policies: Sequence[str], downweight: Iterable[bool]) -> np.ndarray:
-    """A number for each curve, the same for curves that tend to choose the same points: groups for `logistic.fit`."""
+    """Groups for `logistic.fit`: a number for each curve, shared by curves that tend to choose the same points."""
     kinds = [(_tendency(policy), bool(down)) for policy, down in zip(policies, downweight, strict=True)]
     return np.unique(kinds, axis=0, return_inverse=True)[1]
 
 
 def _tendency(policy):
-    # The softmax of scores that are small is nearly uniform.
+    # The softmax of small scores is nearly uniform, so these policies choose almost as the baseline does.
     if policy == "baseline" or "softmax" in policy:
         return "any"
     return "low" if "inverse" in policy else "high"
 
 
 def first_points(orders: Sequence[np.ndarray], budget: int) -> np.ndarray:
-    """Whether each of n points is among the first of each of m orders: bool [m, n]."""
+    """Whether each of n points is among the first `budget` points of each of m orders: bool [m, n]."""
     chosen = np.zeros((len(orders), len(orders[0])), dtype=bool)
     for row, points in zip(chosen, orders, strict=True):
         row[points[:budget]] = True
     return chosen
-
-
-def row_weights(selected: np.ndarray, downweight: np.ndarray, k: int) -> np.ndarray:
-    """Weights of all rows: 1 for originals and for the copies of selected points, 0 for other copies.
-
-    With downweighting a selected point and its k copies get 1 / (k + 1) each (Kuchnik & Smith, 2019, section 4.2).
-
-    Parameters
-    ----------
-    selected : bool array [m, n]
-    downweight : bool array [m]
-    k : int
-
-    Returns
-    -------
-    array [m, n + n k]
-    """
-    share = np.where(downweight[:, None] & selected, 1.0 / (k + 1), 1.0)
-    return np.hstack([share, np.repeat(share * selected, k, axis=1)])
-
-
-def accuracies(features: FeatureSet, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy of every model on all test rows and on the test originals alone: [m], [m]."""
-    hits = heads.predict(features.x_test, theta) == features.test_labels
-    return hits.mean(axis=1), hits[:, : features.n_test].mean(axis=1)
 
 
 def run(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> pd.DataFrame:
@@ -196,7 +130,7 @@ def run(features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSeque
 
 
 class Sweep:
-    """The state of a sweep as its curves advance; `run` is the way in."""
+    """State of a sweep as its curves advance; callers use `sweep_points`."""
 
     def __init__(self, features: FeatureSet, settings: SweepSettings, seed: np.random.SeedSequence) -> None:
         self.features, self.settings = features, settings
@@ -210,7 +144,7 @@ class Sweep:
         self.groups = alike([c.policy for c in self.curves], self.downweight)
 
     def run(self) -> pd.DataFrame:
-        """Fit and test every model; the tidy table."""
+        """Fit and test every model, and return the tidy table."""
         none, full = self.references()
         self.theta = np.repeat(none[None], len(self.curves), axis=0)
         initial = {s: self.score(s, self.reference_weights(0)[0], none) for s in self.settings.scores}
@@ -230,7 +164,7 @@ class Sweep:
         return sorted({*self.settings.budgets, *extra})
 
     def reference_weights(self, budget: int) -> np.ndarray:
-        """Weights of no augmentation (0) or full augmentation (n): [1, n + n k]."""
+        """Weights of no augmentation (budget 0) or full augmentation (budget n): [1, n + n k]."""
         return row_weights(np.full((1, self.features.n), budget > 0), np.zeros(1, bool), self.features.k)
 
     def references(self) -> np.ndarray:
@@ -254,7 +188,7 @@ class Sweep:
         return compute(name, head, self.features.n, self.settings.options)
 
     def update(self, budget: int) -> None:
-        """Redraw what remains of the order of every updating curve from scores under its current model."""
+        """Redraw the rest of the order of every updating curve, from scores under its current model."""
         for i, curve in enumerate(self.curves):
             if curve.update and budget < self.features.n:
                 rest = self.orders[i][budget:]
@@ -277,6 +211,6 @@ class Sweep:
 
 
 def check_budgets(budgets: Sequence[int], n: int) -> None:
-    """Refuse budgets that are not rising whole numbers from 1 to n."""
+    """Raise an `InputError` unless budgets are rising whole numbers from 1 to n."""
     if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] < 1 or budgets[-1] > n:
         raise InputError(f"budgets must rise from at least 1 to at most the {n} training points, not {list(budgets)}.")

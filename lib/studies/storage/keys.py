@@ -13,7 +13,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from influaug.files.sealed import key
 
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..parameters import Experiment
-
 ACCEPTED = Path(__file__).with_name("accepted.json")
 """Fingerprints of the code of every stage, by its name, with the version that they are of."""
+
+
+class Parameters(Protocol):
+    """Parameters that know what they decide: `studies.parameters.Experiment`."""
+
+    def deciding(self, *parts: str) -> dict[str, Any]:
+        """Those that decide some parts of the computation, by name."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Stage:
     decided_by: tuple[str, ...]
     code: tuple[Callable, ...]
 
-    def key(self, experiment: Experiment, **depends_on: Any) -> str:
+    def key(self, experiment: Parameters, **depends_on: Any) -> str:
         """Key of a result of this stage; `depends_on` is JSON-able: data, seeds, keys of upstream results."""
         parameters = experiment.deciding(*self.decided_by)
         return key(stage=self.name, version=self.version, parameters=parameters, **self.edits, **depends_on)

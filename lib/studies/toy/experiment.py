@@ -36,8 +36,8 @@ from influaug.influence.inverse import factor
 from influaug.influence.validation import ValidationInfluence
 from influaug.solver import heads
 
+from ..intervals import mean_interval
 from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
-from ..points.summary import mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

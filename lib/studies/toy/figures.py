@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..points.summary import mean_interval
+from ..intervals import mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,0 +1,184 @@
+"""Other libraries' transformations: the same copies in every batch and order, and nothing left changed behind."""
+
+import imgaug.augmenters as iaa
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from influaug.backend import keras
+from influaug.data.adapters import as_transformation
+from influaug.data.image_form import ImageForm
+from influaug.data.transformations import from_augmenter, rotate, translate
+from influaug.errors import InputError
+
+
+def images(n=6, size=10, channels=1, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size, channels), dtype=np.uint8)
+
+
+class ByName:
+    """What an albumentations transform is to its caller: images by name, one at a time, and a seed."""
+
+    available_keys = frozenset({"image"})
+
+    def __init__(self, keeps=True, axis=True):
+        self.keeps, self.axis, self.rng = keeps, axis, np.random.default_rng(0)
+
+    def set_random_seed(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, *args, **data):
+        if args:
+            raise KeyError("You have to pass data to augmentations as named arguments.")
+        made = np.roll(data["image"], self.rng.integers(1, 9), axis=1)
+        made = made if self.axis else made[..., 0]
+        return {"image": made if self.keeps else made[:-1]}
+
+
+class Noise(keras.layers.Layer):
+    """Leaves grey values between the whole numbers and beyond their range."""
+
+    def __init__(self):
+        super().__init__()
+        self.seed_generator = keras.random.SeedGenerator(1)
+
+    def call(self, x, training=False):
+        return x + 99 * keras.random.normal(x.shape, seed=self.seed_generator) if training else x
+
+
+def mirrored(batch):
+    return batch[:, :, ::-1]
+
+
+DRAWN = {
+    "imgaug": lambda: iaa.Affine(rotate=(-30, 30)),
+    "albumentations": ByName,
+    "keras": Noise,
+    "keras-rotation": lambda: keras.layers.RandomRotation(0.2, fill_mode="nearest"),
+}
+
+
+@pytest.mark.parametrize("library", DRAWN)
+def test_a_copy_depends_on_seed_number_and_content_alone(library):
+    x, make = images(), as_transformation(DRAWN[library](), n_copies=2, seed=3)
+    copies = make(x)
+    assert copies.shape == (2, *x.shape) and copies.dtype == np.uint8
+    np.testing.assert_array_equal(make(x[[4, 1]]), copies[:, [4, 1]])
+    np.testing.assert_array_equal(as_transformation(DRAWN[library](), 2, 3)(x[:2]), copies[:, :2])
+    other = as_transformation(DRAWN[library](), 1, 4)(x)
+    assert not np.array_equal(copies[0], copies[1]) and not np.array_equal(copies[0], other[0])
+    assert make(x[:0]).shape == (2, 0, 10, 10, 1)
+
+
+def test_a_transformation_stays_what_it_is_and_an_augmenter_is_drawn_from():
+    shift = translate(1)
+    assert as_transformation(shift) is shift
+    augmenter = iaa.Affine(rotate=(-30, 30), name="turn")
+    np.testing.assert_array_equal(
+        as_transformation(augmenter, 2, 5)(images()), from_augmenter(augmenter, 2, 5)(images())
+    )
+
+
+def test_a_keras_layer_is_rounded_clipped_and_left_as_it_was():
+    layer, x = Noise(), images(4)
+    before = np.array(layer.seed_generator.state)
+    copies = as_transformation(layer)(x)
+    np.testing.assert_array_equal(np.array(layer.seed_generator.state), before)
+    assert {0, 255} <= set(copies.ravel().tolist())
+    bright = as_transformation(keras.layers.Rescaling(1.3))(x)[0]
+    np.testing.assert_array_equal(bright, np.minimum(np.rint(np.float32(1.3) * x), 255).astype(np.uint8))
+
+
+def test_what_is_called_by_name_is_copied_and_may_drop_a_grey_channel():
+    transform = ByName(axis=False)
+    state = transform.rng.bit_generator.state
+    copies = as_transformation(transform)(images())[0]
+    assert transform.rng.bit_generator.state == state
+    for copy, image in zip(copies, images(), strict=True):
+        assert any(np.array_equal(copy, np.roll(image, shift, axis=1)) for shift in range(1, 9))
+
+
+def test_the_copies_of_a_list_come_one_member_after_the_other():
+    x, parts = images(), [translate(1), mirrored, rotate([10.0])]
+    both = as_transformation(parts)
+    np.testing.assert_array_equal(both(x), np.concatenate([as_transformation(part)(x) for part in parts]))
+    assert both.labels == (*translate(1).labels, "mirrored", "rotate +10.0 deg") and len(both) == 6
+    twice = as_transformation([ByName(), ByName()])(x)
+    assert not np.array_equal(twice[0], twice[1])
+    with pytest.raises(InputError, match="at least 2 pixels"):
+        both(images(size=1))
+
+
+def test_a_function_cannot_change_what_it_is_given():
+    def blacken(batch):
+        batch[:] = 0
+        return batch
+
+    x = images()
+    assert not as_transformation(blacken)(x).any() and x.any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("shear", "is 'shear'; by name it must be one of translate, rotate, crop"),
+        (None, "is a NoneType; it must be"),
+        ([], "must hold one or more"),
+        ([translate(1), 3], "is a int; it must be"),
+    ],
+)
+def test_what_makes_no_copies_is_refused(wrong, right):
+    with pytest.raises(InputError, match=right):
+        as_transformation(wrong)
+
+
+@pytest.mark.parametrize("changing", [ByName(keeps=False), lambda x: x[:, :-1], lambda x: x / 255])
+def test_another_shape_or_type_is_refused(changing):
+    with pytest.raises(InputError, match="must keep both"):
+        as_transformation(changing)(images())
+
+
+@pytest.mark.parametrize("numbers", [{"n_copies": 0}, {"n_copies": True}, {"seed": -1}, {"seed": 0.5}])
+def test_wrong_numbers_are_refused(numbers):
+    with pytest.raises(InputError, match=f"{next(iter(numbers))} is .*; it must be a whole number"):
+        as_transformation(mirrored, **numbers)
+
+
+@given(st.sampled_from([1, 3]), st.booleans(), st.sampled_from(["u1", "i8", "f4", "f8", "unit f4", "unit f8"]))
+def test_images_go_there_and_back(channels, missing, kind):
+    x = images(channels=1 if missing else channels)
+    x[0, 0, 0] = 255
+    given_ = x[..., 0] if missing else x
+    given_ = (given_ / 255).astype(kind[5:]) if kind.startswith("unit") else given_.astype(kind)
+    form = ImageForm.of(given_)
+    np.testing.assert_array_equal(form.standard(given_), x)
+    back = form.back(x)
+    assert back.dtype == given_.dtype and back.shape == given_.shape
+    np.testing.assert_allclose(back, given_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        (np.zeros((3, 4)), r"must be \[n, height, width\]"),
+        (np.zeros((3, 3, 8, 8)), "with 1, 3 or 4 channels"),
+        (np.zeros((0, 8, 8)), r"not \[0, 8, 8\]"),
+        (np.full((2, 8, 8), -1), "go from -1 to -1"),
+        (np.full((2, 8, 8), 300.0), "0 to 255, or floats from 0 to 1"),
+        (np.full((2, 8, 8), np.nan), "without NaN"),
+        (np.full((2, 8, 8), "a"), "whole numbers or floats"),
+    ],
+)
+def test_what_are_no_images_is_refused(wrong, right):
+    with pytest.raises(InputError, match=right):
+        ImageForm.of(wrong)
+
+
+def test_more_images_have_the_scale_of_the_first():
+    unit, wide = ImageForm.of(np.linspace(0, 1, 64).reshape(1, 8, 8)), ImageForm.of(np.full((1, 8, 8), 200.0))
+    dark = np.full((1, 8, 8), 1.0)
+    assert wide.like(dark).standard(dark).max() == 1 and unit.like(dark).standard(dark).min() == 255
+    assert unit.like(np.full((1, 8, 8), 200, np.uint8)).standard(np.full((1, 8, 8), 200, np.uint8)).max() == 200
+    with pytest.raises(InputError, match="from 0 to 1 before"):
+        unit.like(np.full((1, 8, 8), 200.0))

@@ -1,0 +1,204 @@
+"""Keys of results: what changes them and what does not, tried by mutation of the code and of the parameters."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import canaries
+from studies import parameters
+from studies.parameters import KINDS, NOTHING, kind_of
+from studies.storage import keys
+from studies.storage.fingerprints import LIB, Place, fingerprint, modules_below
+
+STAGES = {stage.name: stage for stage in canaries.CANARIES}
+FROM_FEATURES = {"scores", "sweep", "retrained sweep", "support vectors", "sets", "retrained sets"}
+FEATURIZED = {"features", "shared features", "own data", "retrained set", "retrained sets", "retrained sweep"}
+LEARNED = {"learned ranges", "learned networks"}
+ALL = set(STAGES)
+# File, text there, what it becomes, and the stages that then give other numbers.
+ARITHMETIC = [
+    ("influaug/solver/logistic.py", "0.5", "0.25", ALL - {"features", "shared features"}),
+    ("influaug/solver/heads.py", "1.0 / C", "2.0 / C", ALL - {"features", "shared features"}),
+    (
+        "influaug/influence/inverse.py",
+        "damping * np.eye",
+        "2 * damping * np.eye",
+        {"scores", "sweep", "sets", "learned ranges"},
+    ),
+    ("influaug/influence/leave_one_out.py", "[:, 0] ** 2", "[:, 0] ** 4", {"scores", "sweep", "sets"}),
+    ("influaug/networks/featurizer.py", "255", "254", FEATURIZED | LEARNED),
+    ("influaug/backend/derivatives.py", "](function, [_t", "](lambda v: -function(v), [_t", {"learned networks"}),
+    ("studies/learned/arms.py", "flips=comparison.flips", "flips=True", LEARNED),
+    ("influaug/augnet/classifiers.py", "0.9", "0.8", LEARNED),
+    ("studies/learned/guessed.py", '"rotation": 1.5', '"rotation": 1.6', LEARNED),
+    ("influaug/selection/greedy.py", "argsort(-", "argsort(", {"sets", "own data", "retrained sets"}),
+    ("influaug/selection/point_policies.py", "return -s", "return s", {"sweep", "sets"}),
+    ("studies/points/support_vectors.py", "FOLDS = 4", "FOLDS = 5", {"support vectors"}),
+    ("influaug/data/transformations.py", "order=1", "order=0", {"features", "own data"}),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_computes_what_its_version_computed(name):
+    kept, (_, tolerance) = json.loads(canaries.KEPT.read_text())[name], canaries.CANARIES[STAGES[name]]
+    stage = STAGES[name]
+    assert kept["version"] == stage.version, f"The version of stage {name!r} was raised: run make canaries."
+    wrong = canaries.difference(kept["numbers"], canaries.computed(stage), tolerance)
+    assert wrong is None, f"Stage {name!r} gives other numbers ({wrong}): raise its version, then run make canaries."
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_code_of_a_stage_is_the_accepted_one(name):
+    changed = f"Code below stage {name!r} was edited: run make canaries, which says whether its numbers are the same."
+    assert STAGES[name].edits == {}, changed
+
+
+@pytest.fixture
+def lib(tmp_path):
+    """A copy of the code, to be edited."""
+    shutil.copytree(LIB, tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__", "templates"))
+    return tmp_path / "lib"
+
+
+def edit(lib, file, old, new):
+    path = lib / file
+    text = path.read_text()
+    assert old in text, f"{file} has no {old!r} to be changed"
+    path.write_text(text.replace(old, new))
+
+
+def changed(lib):
+    """Names of the stages whose code is not the accepted one any more."""
+    return {name for name, stage in STAGES.items() if not stage.fingerprint(lib).covers(stage.fingerprint())}
+
+
+@pytest.mark.parametrize(("file", "old", "new", "stages"), ARITHMETIC, ids=[row[0] for row in ARITHMETIC])
+def test_other_arithmetic_gives_other_keys(lib, file, old, new, stages):
+    edit(lib, file, old, new)
+    assert stages <= changed(lib)
+
+
+def test_edited_code_is_in_the_key_until_it_is_accepted(lib, monkeypatch):
+    stage = keys.Stage("sweep", 1, ("head",), STAGES["sweep"].code)
+    edit(lib, "influaug/solver/heads.py", "1.0 / C", "2.0 / C")
+    study = kind_of({"study": "a"})()
+    before = stage.key(study)
+    edited = keys.Stage("sweep", 1, ("head",), STAGES["sweep"].code)
+    found = stage.fingerprint(lib)
+    monkeypatch.setattr(keys.Stage, "fingerprint", lambda self: found)
+    assert edited.key(study) != before
+    monkeypatch.setattr(keys, "_accepted", lambda path: {"sweep": (1, found)})
+    assert keys.Stage("sweep", 1, ("head",), STAGES["sweep"].code).key(study) == before
+    assert keys.Stage("sweep", 2, ("head",), STAGES["sweep"].code).key(study) != before
+
+
+def test_words_about_code_are_in_no_key(lib):
+    for path in lib.rglob("*.py"):
+        text = re.sub(r'(:\n +)"""', r'\1"""More words. ', path.read_text())
+        path.write_text("# A comment.\n" + text.replace("-> np.ndarray", "-> object"))
+    edit(lib, "studies/points/sweep.py", "must rise from at least 1", "must be right")
+    assert changed(lib) == set()
+
+
+def test_code_can_be_renamed(lib):
+    for path in lib.rglob("*.py"):
+        text = re.sub(r"\brow_weights\b", "weights_of_rows", path.read_text())
+        path.write_text(re.sub(r"\bin_turn\b", "taking_turns", text))
+    edit(lib, "influaug/selection/point_policies.py", "noise", "gumbel_noise")
+    assert changed(lib) == set()
+
+
+ADDITIONS = [
+    (
+        "influaug/selection/point_policies.py",
+        "POINT_POLICIES = {\n",
+        '"squared": by_any_score("squared", lambda s: 2 * _log(s), True),',
+    ),
+    ("influaug/selection/scores.py", "SCORES = {\n", '"doubt": margin,'),
+    ("influaug/data/transformations.py", "BUILDERS = {\n", '"mirror": rotate,'),
+    ("influaug/data/sources.py", "READERS = {\n", '"small-digits": None,'),
+    (
+        "influaug/selection/policies.py",
+        "POLICIES = {\n",
+        '"first": Policy("first copies", "copy", "chosen", rules.random_copies),',
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "registry", "entry"), ADDITIONS, ids=[row[0] for row in ADDITIONS])
+def test_entries_can_be_added_to_registries(lib, file, registry, entry):
+    edit(lib, file, registry, f"{registry}    {entry}\n")
+    assert changed(lib) == set()
+
+
+def test_every_parameter_says_what_it_decides_and_some_stage_depends_on_it():
+    for name in KINDS:
+        decisions = kind_of({name: "a"}).decisions()
+        known = {part for stage in STAGES.values() for part in stage.decided_by} | {NOTHING, "network"}
+        assert set(decisions.values()) <= known, name
+
+
+def test_a_parameter_that_does_not_say_what_it_decides_is_refused():
+    class Silent(parameters.Experiment):
+        kind = "silent"
+        silent: str = parameters.name_parameter("a", "silence")
+        C: float = 1.0
+
+    with pytest.raises(TypeError, match=r"Silent\.C"):
+        Silent.decisions()
+
+
+PACKAGE = {
+    "__init__": "",
+    "top": "from .middle import f\nfrom . import absolute, __doc__\n\n\ndef g():\n    return f(1)\n",
+    "middle": "from .bottom import f\n",
+    "bottom": "def f(x):\n    from .top import g\n\n    return x if x else g()\n",
+    "absolute": "import json, package.by_name\nfrom package.from_name import x\nfrom package import sibling\n",
+    "by_name": "",
+    "from_name": "x = 1\n",
+    "sibling": "",
+    "other": "y = 1\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A folder with a package whose functions call each other in a circle."""
+    (tmp_path / "package").mkdir()
+    for name, text in PACKAGE.items():
+        (tmp_path / "package" / f"{name}.py").write_text(text)
+    return tmp_path
+
+
+def test_imports_are_followed(package):
+    def found(*modules):
+        return {path.stem for path in modules_below(*(f"package.{module}" for module in modules), lib=package)}
+
+    assert found("top") == set(PACKAGE) - {"other"}
+    assert found("absolute") == {"__init__", "absolute", "by_name", "from_name", "sibling"}
+    assert found("other", "from_name") == {"other", "from_name"}
+
+
+def test_a_circle_of_functions_has_a_fingerprint(package, tmp_path_factory):
+    first = fingerprint([Place("package.top", "g")], package)
+    other = tmp_path_factory.mktemp("other")
+    shutil.copytree(package / "package", other / "package")
+    assert fingerprint([Place("package.top", "g")], other) == first
+    bottom = other / "package" / "bottom.py"
+    bottom.write_text(bottom.read_text().replace("x if x", "-x if x"))
+    third = Path(shutil.copytree(other, tmp_path_factory.mktemp("third") / "lib"))
+    assert fingerprint([Place("package.top", "g")], third) != first
+
+
+def test_code_can_be_moved(package, tmp_path_factory):
+    first = fingerprint([Place("package.top", "g")], package)
+    moved = tmp_path_factory.mktemp("moved")
+    (moved / "another").mkdir()
+    (moved / "another" / "__init__.py").write_text("")
+    text = "def start():\n    return inner(1)\n\n\ndef inner(y):\n    return y if y else start()\n"
+    (moved / "another" / "all_in_one.py").write_text(text.replace("start", "g"))
+    assert fingerprint([Place("another.all_in_one", "g")], moved) == first
