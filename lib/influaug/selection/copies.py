@@ -90,7 +90,7 @@ def flattened(copies: Any, n: int, n_dim: int, names: np.ndarray | None = None) 
     if axes is not None and axes != n_dim + 1:
         raise InputError(
             f"copies have {axes} axes and X has {n_dim}; {RIGHT}, and "
-            "influaug.selection.copies.copies_by_point(copies, source, len(X)) makes that of flat ones."
+            "influaug.copies_by_point(copies, source, len(X)) makes that of flat ones."
         )
     if _num_samples(copies) != n:
         raise InputError(f"There are {_num_samples(copies)} entries of copies for {n} points; {RIGHT}.")

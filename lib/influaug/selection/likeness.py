@@ -1,8 +1,8 @@
 """Signs that copies do not belong to the points that they are given for: another scale, or other points.
 
-A scaler in a Pipeline before the selector changes X and not the copies. Columns of the copies then follow those of their
-points, as copies do, but at another scale or place, as copies rarely are. And copies of other points are as near to the
-points that they are given for as to any.
+A scaler in a Pipeline before the selector changes X and not the copies. Columns of the copies then follow those of
+their points, as copies do, but at another scale or place, as copies rarely are. And copies of other points are as near
+to the points that they are given for as to any.
 """
 
 from __future__ import annotations

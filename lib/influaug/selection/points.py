@@ -222,7 +222,12 @@ def _numbers(made, n, total):
     """A block of features, as an array."""
     if made is None:
         raise InputError(f"The featurizer gave nothing for {n} rows; it must give numbers [n, d], a row for each.")
-    block = dense(made, "The featurizer's output", total) if sparse.issparse(made) else np.asarray(made)
+    try:
+        block = dense(made, "The featurizer's output", total) if sparse.issparse(made) else np.asarray(made)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError("The featurizer gave rows of different lengths; it must give numbers [n, d].") from error
     if block.dtype == object:
         with suppress(TypeError, ValueError):  # refused below
             block = block.astype(np.float64)
@@ -258,5 +263,5 @@ def encoded(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         kinds = ", ".join(sorted({type(value).__name__ for value in y}))
         raise InputError(f"y has labels of the types {kinds}; all must be of one type.") from error
     if len(classes) < 2:
-        raise InputError(f"The points are of one class, {classes[0]!r}; a classifier needs two or more.")
+        raise InputError(f"The points are of one class, {classes.tolist()[0]!r}; a classifier needs two or more.")
     return classes, labels

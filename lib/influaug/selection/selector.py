@@ -173,6 +173,8 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         ------
         InputError
             In a sentence, whatever of this is not as it should be, if possible before anything is trained.
+        ValueError
+            Scikit-learn's, if X or y has not the axes or the type that it wants.
         """
         draft = draft_of(self)
         draft._fit(X, y, (transformation, copies, source), sample_weight)
@@ -223,8 +225,8 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
             rows, y = validate_data(self, X, y, accept_sparse="csr", dtype=NUMBERS, ensure_all_finite=False)
             given.finite(rows, "X")
         given.check_labels(y)
-        check_classification_targets(y)
         self.classes_, labels = given.encoded(y)
+        check_classification_targets(y)
         self.n_points_ = len(labels)
         return rows, labels
 
@@ -241,7 +243,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         if source is not None:
             raise InputError(
                 "source numbers the points of X, which has other rows in a fold: give copies with an entry for each "
-                "point and no source, copies=influaug.selection.copies.copies_by_point(copies, source, len(X))."
+                "point and no source, copies=influaug.copies_by_point(copies, source, len(X))."
             )
         if copies is not None and transformation is not None:
             raise InputError("Copies were given, and a transformation to make them; give one of the two.")

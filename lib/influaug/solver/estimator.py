@@ -76,16 +76,18 @@ def weights_of(
     Raises
     ------
     InputError
-        Negative or not finite weights, another class_weight, or a class whose points all have the weight 0.
-    ValueError
-        Scikit-learn's, for a sample_weight that is not [n].
+        Weights that are not [n], finite and at least 0, another class_weight, or a class whose points all have the
+        weight 0.
     """
-    weights = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=False)
+    try:
+        weights = _check_sample_weight(sample_weight, labels, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"sample_weight must be {len(labels)} finite numbers of at least 0 ({error}).") from error
     if (weights < 0).any():
         raise InputError(f"sample_weight of the point {np.argmin(weights)} is {weights.min()}; it must be at least 0.")
     totals = np.bincount(labels, weights, len(classes))
     if (totals == 0).any():
-        raise InputError(f"All points of the class {classes[totals == 0][0]!r} have the weight 0; one needs more.")
+        raise InputError(f"All points of the class {classes[totals == 0].tolist()[0]!r} have weight 0; one needs more.")
     if class_weight is None:
         return weights
     if isinstance(class_weight, str) and class_weight == "balanced":
@@ -177,7 +179,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InputError(f"The points are of one class, {self.classes_[0]!r}; a classifier needs two or more.")
+            only = self.classes_.tolist()[0]
+            raise InputError(f"The points are of one class, {only!r}; a classifier needs two or more.")
         weights = weights_of(sample_weight, self.class_weight, self.classes_, labels)
         with refusing_what_does_not_converge():
             found = logistic.fit(X, labels, weights[None], self.C, tolerance=self.tolerance)

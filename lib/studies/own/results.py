@@ -28,8 +28,8 @@ from influaug.data.lazy_copies import ChosenCopies
 from influaug.data.transformations import Transformation, expand
 from influaug.errors import InputError
 from influaug.files import writing
-from influaug.selection.policies import SetOptions, policy_of
 from influaug.selection.copies import copies_by_point
+from influaug.selection.policies import SetOptions, policy_of
 from influaug.selection.selector import AugmentationSelector
 
 from ..copies import sweep as set_sweep
