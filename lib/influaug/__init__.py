@@ -28,6 +28,7 @@ _PUBLIC = {
     "AugmentationNetwork": ".augnet.network",
     "AugmentationSelector": ".selection.selector",
     "InputError": ".errors",
+    "copies_by_point": ".selection.copies",
     "LogisticHead": ".solver.estimator",
     "transformations": ".data.transformations",
 }

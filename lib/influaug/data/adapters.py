@@ -1,14 +1,16 @@
-"""Other libraries' transformations and other people's images, in the form that `influaug.data.transformations` works on.
+"""Other libraries' transformations, in the form that `influaug.data.transformations` works on.
 
 A copy depends on the seed, its number and the content of its image alone wherever the library lets itself be seeded:
 the copies that were scored are then those that come out when the chosen ones are made again, in any batch and order.
+What cannot be seeded `repeatable.check_repeatable` finds.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 from sys import modules
@@ -17,14 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from .transformations import Transformation, from_augmenter
+from .randomness import Randomness, argument, parameter_of
+from .transformations import APPENDIX_B, BUILDERS, Transformation, from_augmenter
 
 if TYPE_CHECKING:
-    from typing import Any, Self
-
-    from numpy.typing import ArrayLike
-
-CHANNELS = (1, 3, 4)
+    from typing import Any
 
 
 def as_transformation(given: Any, n_copies: int = 1, seed: int = 0) -> Transformation:
@@ -32,17 +31,22 @@ def as_transformation(given: Any, n_copies: int = 1, seed: int = 0) -> Transform
 
     Parameters
     ----------
-    given : Transformation, imgaug augmenter, albumentations transform, Keras layer, callable, or a list of these
-        A `Transformation` stays what it is. An albumentations transform, known by its module or by ``available_keys``,
-        is called as ``t(image=image)["image"]``. A Keras layer gets float32 images 0 to 255 and ``training=True``; what
-        it gives is rounded and clipped, and its seeds are as before afterwards. Any other callable takes uint8 images
-        [n, height, width, channels] and gives as many, of the same shape and dtype; it should give equal images equal
-        copies. The copies of a list come one member after the other.
+    given : Transformation, str, dict, augmenter, callable, or a list of these
+        An augmenter is one of imgaug, a transform of albumentations or a Keras layer. A `Transformation` stays what it
+        is. A name of `transformations.BUILDERS`, 'translate', 'rotate' or 'crop', has the parameters of the paper's
+        appendix B for MNIST, as in a study; ``{"translate": {"pixels": 3}}`` has its own, and ``{"rotate": [-10, 10]}``
+        those that a study calls magnitudes. A transform of albumentations, known by its module or by
+        ``available_keys``, is called as ``t(image=image)["image"]``. A Keras layer gets float32 images 0 to 255 and
+        ``training=True``; what it gives is rounded and clipped, and its seeds are as before afterwards. Any other
+        callable takes uint8 images [n, height, width, channels] and gives as many, of the same shape and dtype. If it
+        has a parameter ``rng`` (a `numpy.random.Generator`), ``random_state`` or ``seed`` (whole numbers), or draws
+        from the generators of `random`, NumPy or PyTorch, or from one that it holds, it gets the images one by one,
+        each with a seed of its own; the generators are as before afterwards. The copies of a list come one member after
+        the other.
     n_copies : int
-        Draws of all but a `Transformation`, at least 1.
+        Draws of all but a `Transformation`, a name and a dict, at least 1.
     seed : int
-        At least 0. An albumentations transform without ``set_random_seed``, as in versions before 1.4, and a callable
-        that draws by itself cannot be seeded.
+        At least 0.
 
     Returns
     -------
@@ -59,18 +63,53 @@ def as_transformation(given: Any, n_copies: int = 1, seed: int = 0) -> Transform
             raise InputError(f"{name} is {value!r}; it must be a whole number of at least {least}.")
     if isinstance(given, Transformation):
         return given
+    if isinstance(given, str):
+        return _built(given, None)
+    if isinstance(given, Mapping):
+        return _joined([_built(name, options) for name, options in given.items()])
     if isinstance(given, list | tuple):
-        return _one_after_the_other(given, n_copies, seed)
+        seeds = np.random.SeedSequence(seed).generate_state(len(given))
+        return _joined([as_transformation(each, n_copies, int(own)) for each, own in zip(given, seeds, strict=True)])
     if _is_of("imgaug", given):
         return from_augmenter(given, n_copies, seed, _name(given))
     return Transformation(_name(given), *_draws(given, n_copies, seed))
 
 
-def _one_after_the_other(given, n_copies, seed):
-    if not given:
+def is_seeded(augmenter: Any) -> bool:
+    """Whether one of a `Transformation`'s augmenters is of a library, or a function, that was given its seed here."""
+    made_by = getattr(augmenter, "func", None)
+    return made_by in (_by_parameter, _by_name, _by_layer) or _is_of("imgaug", augmenter)
+
+
+def _built(name, options):
+    """One of `BUILDERS` with keyword arguments, magnitudes as in a study, or, for None, those of appendix B."""
+    if name not in BUILDERS:
+        raise InputError(f"transformation is {name!r}; by name it must be one of {', '.join(BUILDERS)}.")
+    build = BUILDERS[name]
+    if options is None:
+        options = APPENDIX_B["mnist"].get(name, {})
+    elif not isinstance(options, Mapping):
+        options = {next(iter(inspect.signature(build).parameters)): _magnitudes(name, options)}
+    try:
+        inspect.signature(build).bind(**options)
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(build).parameters)
+        raise InputError(f"The transformation {name} takes {takes}, but was given {dict(options)}.") from error
+    return build(**options)
+
+
+def _magnitudes(name, given):
+    """A study's list; of 'translate' its only number."""
+    if name != "translate" or isinstance(given, str) or not hasattr(given, "__len__"):
+        return given
+    if len(given) != 1:
+        raise InputError(f"The transformation translate takes one magnitude, its pixels, not {given!r}.")
+    return given[0]
+
+
+def _joined(parts):
+    if not parts:
         raise InputError("The list of transformations is empty; it must hold one or more.")
-    seeds = np.random.SeedSequence(seed).generate_state(len(given))
-    parts = [as_transformation(each, n_copies, int(own)) for each, own in zip(given, seeds, strict=True)]
     return Transformation(
         " + ".join(dict.fromkeys(part.name for part in parts)),
         tuple(label for part in parts for label in part.labels),
@@ -81,19 +120,34 @@ def _one_after_the_other(given, n_copies, seed):
 
 def _draws(given, n_copies, seed):
     """Labels and functions of n_copies draws."""
+    _check_usable(given)
     if _is_of("albumentations", given) or hasattr(given, "available_keys"):
-        draw = partial(_by_name, deepcopy(given))
+        own = deepcopy(given)
+        draw = partial(_by_name, own, Randomness(own))
     elif _is_layer(given):
-        draw = partial(_by_layer, given)
-    elif callable(given):
-        draw = partial(_by_call, given)
+        draw = partial(_by_layer, given, Randomness(None))
+    elif parameter_of(given) is not None:
+        draw = partial(_by_parameter, given, Randomness(given))
     else:
-        raise InputError(
-            f"transformation is a {type(given).__name__}; it must be a Transformation, an imgaug augmenter, an "
-            "albumentations transform, a Keras layer, a function from images to images, or a list of these."
-        )
+        draw = partial(_by_call, given, Randomness(given))
     labels = [_name(given)] if n_copies == 1 else [f"{_name(given)} draw {copy + 1}" for copy in range(n_copies)]
     return tuple(labels), tuple(partial(draw, (int(seed), copy)) for copy in range(n_copies))
+
+
+def _check_usable(given):
+    right = (
+        "a Transformation, a name such as 'translate', an imgaug augmenter, an albumentations transform, a Keras "
+        "layer, a function from images to images, or a list of these."
+    )
+    if isinstance(given, type):
+        raise InputError(f"transformation is the class {given.__name__}; it must be {right}")
+    if not (callable(given) or hasattr(given, "available_keys")):
+        raise InputError(f"transformation is a {type(given).__name__}; it must be {right}")
+    if _is_of("torch", given) or _is_of("torchvision", given):
+        raise InputError(
+            f"transformation is {_name(given)}, which takes tensors of PyTorch; wrap it in a function that takes and "
+            "gives uint8 images [n, height, width, channels]."
+        )
 
 
 def _is_of(library, given):
@@ -111,16 +165,59 @@ def _name(given):
     return own if isinstance(own, str) else type(given).__name__
 
 
-def _by_call(given, seeds, images):
-    return given(images.copy()) if len(images) else images
+def _by_call(given, randomness, seeds, images):
+    if not len(images):
+        return images
+    return _watched(lambda batch: given(batch.copy()), randomness, seeds, images)
 
 
-def _by_name(transform, seeds, images):
+def _watched(make, randomness, seeds, images):
+    """All images at once, unless that draws at random: then one by one, each with its seeds."""
+    before = randomness.states()
+    try:
+        made = make(images)
+        drawn = randomness.drawn_since(before)
+    finally:
+        randomness.restore(before)
+    if not drawn:
+        return made
+    return np.concatenate([_seeded(make, randomness, _content_seed(seeds, image), image) for image in images])
+
+
+def _seeded(make, randomness, seed, image):
+    """A batch of one."""
+    with randomness.seeded(seed):
+        return _of_one(make(image[np.newaxis]), image)
+
+
+def _of_one(made, image):
+    made = np.asarray(made)
+    if made.shape != (1, *image.shape) or made.dtype != image.dtype:
+        raise InputError(
+            f"The transformation turned {image.dtype} {(1, *image.shape)} into {made.dtype} {made.shape}; it must keep "
+            "both."
+        )
+    return made
+
+
+def _by_parameter(given, randomness, seeds, images):
+    name = parameter_of(given) or ""
+    made = [
+        _seeded(partial(given, **{name: argument(name, seed)}), randomness, seed, image.copy())
+        for image, seed in ((image, _content_seed(seeds, image)) for image in images)
+    ]
+    return np.concatenate(made) if made else images
+
+
+def _by_name(transform, randomness, seeds, images):
     copies = np.empty_like(images)
     for out, image in zip(copies, images, strict=True):
+        seed = _content_seed(seeds, image)
         if hasattr(transform, "set_random_seed"):
-            transform.set_random_seed(_content_seed(seeds, image))
-        made = np.asarray(transform(image=image.copy())["image"])
+            transform.set_random_seed(seed)
+        # Versions before 1.4 draw from the global generators.
+        with randomness.seeded(seed):
+            made = np.asarray(transform(image=image.copy())["image"])
         made = made[..., np.newaxis] if made.ndim == 2 and image.shape[-1] == 1 else made
         if made.shape != image.shape or made.dtype != image.dtype:
             raise InputError(
@@ -131,23 +228,28 @@ def _by_name(transform, seeds, images):
     return copies
 
 
-def _by_layer(layer, seeds, images):
+def _by_layer(layer, randomness, seeds, images):
+    if not len(images):
+        return images
     states = [variable for variable in layer.variables if variable.name == "seed_generator_state"]
     if not states:
-        return _whole(layer(images.astype(np.float32), training=True)) if len(images) else images
+        make = lambda batch: _whole(layer(batch.astype(np.float32), training=True))  # noqa: E731
+        return _watched(make, randomness, seeds, images)
     before = [modules["keras"].ops.convert_to_numpy(state) for state in states]
     try:
-        copies = [_seeded_layer(layer, states, _content_seed(seeds, image), image) for image in images]
+        copies = [_seeded_layer(layer, randomness, states, _content_seed(seeds, image), image) for image in images]
     finally:
         for state, value in zip(states, before, strict=True):
             state.assign(value)
-    return np.stack(copies) if copies else images
+    return np.stack(copies)
 
 
-def _seeded_layer(layer, states, seed, image):
+def _seeded_layer(layer, randomness, states, seed, image):
     for state, value in zip(states, np.random.SeedSequence(seed).generate_state(len(states)) >> 1, strict=True):
         state.assign(np.array([value, 0], dtype=str(state.dtype)))
-    return _whole(layer(image[np.newaxis].astype(np.float32), training=True))[0]
+    # Some layers, AugMix for one, choose what they do by Python's generator.
+    with randomness.seeded(seed):
+        return _whole(layer(image[np.newaxis].astype(np.float32), training=True))[0]
 
 
 def _whole(made):
@@ -159,73 +261,3 @@ def _content_seed(seeds, image):
     """A number below 2^31 of the seeds and the image's content."""
     content = int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=16).digest())
     return int(np.random.SeedSequence([*seeds, content]).generate_state(1)[0] >> 1)
-
-
-@dataclass(frozen=True)
-class ImageForm:
-    """How images came: their type, their scale, and whether they had a channel axis.
-
-    Attributes
-    ----------
-    dtype : numpy.dtype
-    unit : bool
-        Floats from 0 to 1.
-    grey : bool
-        [n, height, width].
-    """
-
-    dtype: np.dtype
-    unit: bool
-    grey: bool
-
-    @classmethod
-    def of(cls, images: ArrayLike) -> Self:
-        """The form of images, which are looked at as a whole: floats of which none is above 1 are taken for 0 to 1.
-
-        Raises
-        ------
-        InputError
-            No images [n, height, width] or [n, height, width, 1, 3 or 4 channels], or no grey values.
-        """
-        images = np.asarray(images)
-        if images.ndim not in (3, 4) or 0 in images.shape or images.shape[3:] not in ((), *((c,) for c in CHANNELS)):
-            raise InputError(
-                "images must be [n, height, width] or [n, height, width, channels] with 1, 3 or 4 channels, not "
-                f"{list(images.shape)}."
-            )
-        if images.dtype.kind not in "uif":
-            raise InputError(f"images must be whole numbers or floats, not {images.dtype}.")
-        low, high = images.min(), images.max()
-        if not 0 <= low <= high <= 255:
-            raise InputError(
-                f"grey values must be 0 to 255, or floats from 0 to 1, without NaN; these go from {low} to {high}."
-            )
-        return cls(images.dtype, bool(images.dtype.kind == "f" and high <= 1), images.ndim == 3)
-
-    def like(self, images: ArrayLike) -> ImageForm:
-        """The form of more images, which have the scale of these if both are floats.
-
-        Raises
-        ------
-        InputError
-            As `of`; floats beyond 1 where these were 0 to 1.
-        """
-        other = ImageForm.of(images)
-        if self.dtype.kind != "f" or other.dtype.kind != "f":
-            return other
-        if self.unit and not other.unit:
-            raise InputError(f"images were floats from 0 to 1 before, but now go up to {np.max(images)}.")
-        return replace(other, unit=self.unit)
-
-    def standard(self, images: ArrayLike) -> np.ndarray:
-        """Images of this form as uint8 [n, height, width, channels]."""
-        images = np.asarray(images)
-        images = images[..., np.newaxis] if self.grey else images
-        if images.dtype == np.uint8:
-            return images
-        return np.rint(images * (255.0 if self.unit else 1.0)).astype(np.uint8)
-
-    def back(self, images: np.ndarray) -> np.ndarray:
-        """The way back, for copies; floats keep 256 levels of grey."""
-        images = images[..., 0] if self.grey else images
-        return (images / 255.0).astype(self.dtype) if self.unit else images.astype(self.dtype)

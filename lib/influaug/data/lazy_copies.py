@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .adapters import ImageForm
+from ..errors import InputError
+from .image_form import ImageForm
+from .repeatable import digests, one_change
 from .transformations import Transformation
 
 if TYPE_CHECKING:
@@ -30,11 +32,9 @@ class ChosenCopies:
     def of(self, source: np.ndarray, which: np.ndarray) -> np.ndarray:
         """The copies that the changes `which` make of the points `source`: [m, height, width, channels]."""
         copies = np.empty((len(source), *self.images.shape[1:]), np.uint8)
-        t = self.transformation
         for change in np.unique(which):
-            one = replace(t, labels=t.labels[change : change + 1], augmenters=t.augmenters[change : change + 1])
             places = np.flatnonzero(which == change)
-            copies[places] = one(self.images[source[places]])[0]
+            copies[places] = one_change(self.transformation, change)(self.images[source[places]])[0]
         return copies
 
 
@@ -51,6 +51,8 @@ class Training:
     transformation : transformations.Transformation
     chosen, which : int array [m]
         Of each copy, its point and its change.
+    expected : array of uint64 [m], optional
+        `repeatable.digests` of the copies, which those that are made must have.
     """
 
     images: np.ndarray
@@ -59,6 +61,7 @@ class Training:
     transformation: Transformation
     chosen: np.ndarray
     which: np.ndarray
+    expected: np.ndarray | None = None
 
     @property
     def source(self) -> np.ndarray:
@@ -76,10 +79,22 @@ class Training:
         images = self.images[points]
         copied = np.flatnonzero(places >= len(self.images))
         if len(copied):
-            touched, own = np.unique(points[copied], return_inverse=True)
-            making = ChosenCopies(self.form.standard(self.images[touched]), self.transformation)
-            images[copied] = self.form.back(making.of(own, self.which[places[copied] - len(self.images)]))
+            images[copied] = self.form.back(self._copies(points[copied], places[copied] - len(self.images)))
         return images, self.labels[points], np.ones(len(places), np.float32)
+
+    def _copies(self, points, numbers):
+        """Some of the copies, by number, and their points."""
+        touched, own = np.unique(points, return_inverse=True)
+        making = ChosenCopies(self.form.standard(self.images[touched]), self.transformation)
+        copies = making.of(own, self.which[numbers])
+        if self.expected is not None:
+            other = np.flatnonzero(digests(copies) != self.expected[numbers])
+            if other.size:
+                raise InputError(
+                    f"The transformation makes another copy of the point {points[other[0]]} than it did in fit; give "
+                    "the one of fit, which must make the same copies again."
+                )
+        return copies
 
     def batches(
         self, size: int, epochs: int, seeds: np.random.SeedSequence

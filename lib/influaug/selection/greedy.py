@@ -59,7 +59,9 @@ class Candidates:
     copies : array [m, d]
         Features of the copies.
     source : int array [m]
-        The point that each copy was made from; the copy has its label.
+        The point that each copy was made from; the copy has its label and its weight.
+    weights : array [n], optional
+        Weights of the points in what is fitted and in the target (default: 1).
 
     Raises
     ------
@@ -71,6 +73,7 @@ class Candidates:
     labels: np.ndarray
     copies: np.ndarray
     source: np.ndarray
+    weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n, d = np.shape(self.features)
@@ -86,7 +89,12 @@ class Candidates:
     def only(self, points: np.ndarray) -> tuple[Candidates, np.ndarray]:
         """The same points with the copies of only some of them: the candidates, and the indices of their copies."""
         kept = np.flatnonzero(np.isin(self.source, points))
-        return Candidates(self.features, self.labels, self.copies[kept], self.source[kept]), kept
+        return Candidates(self.features, self.labels, self.copies[kept], self.source[kept], self.weights), kept
+
+    @property
+    def point_weights(self) -> np.ndarray:
+        """Weights of the points: [n]."""
+        return np.ones(len(self.labels)) if self.weights is None else self.weights
 
     @property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -197,6 +205,7 @@ class _Head:
         # A column of zeros has the weight zero in every fit, so dropping it makes H smaller and changes nothing.
         self.x = np.ascontiguousarray(heads.with_intercept(features)[:, self.solver.live])
         self.used = np.arange(len(self.labels)) < self.n
+        self.weights = np.append(candidates.point_weights, candidates.point_weights[candidates.source])
         self.fitted = None
         self.refit()
 
@@ -208,9 +217,9 @@ class _Head:
     def refit(self) -> None:
         """Fit the head exactly and invert its Hessian."""
         # The warm start is the last exact fit: the parameters after later Newton steps may be far from the minimum.
-        self.fitted = self.solver.fit(self.used[None].astype(float), self.C, self.fitted, TOLERANCE).theta
+        self.fitted = self.solver.fit((self.used * self.weights)[None], self.C, self.fitted, TOLERANCE).theta
         self.theta, self.since = self.fitted[0][:, self.solver.live], 0
-        H = heads.hessian(self.x[self.used], self.theta, np.ones(self.used.sum()), self.C)
+        H = heads.hessian(self.x[self.used], self.theta, self.weights[self.used], self.C)
         self.inverse = np.linalg.inv(H)
 
     def add(self, copies: np.ndarray) -> None:
@@ -223,6 +232,7 @@ class _Head:
             return
         # Matrix inversion lemma: (H + U U')^-1 = A - A U (I + U' A U)^-1 U' A with A = H^-1.
         U = _root_curvature(self.x[rows], self.theta)
+        U *= np.repeat(np.sqrt(self.weights[rows]), U.shape[1] // len(rows))
         AU = self.inverse @ U
         self.inverse -= AU @ np.linalg.solve(np.eye(U.shape[1]) + U.T @ AU, AU.T)
         first, step = self.newton()
@@ -236,27 +246,28 @@ class _Head:
     def newton(self) -> tuple[float, np.ndarray]:
         """Half the squared Newton decrement, and the Newton step, [K, d + 1]."""
         x, labels = self.x[self.used], self.labels[self.used]
-        g = heads.gradient(x, labels, self.theta, np.ones(len(x)), self.C)
+        g = heads.gradient(x, labels, self.theta, self.weights[self.used], self.C)
         step = (self.inverse @ g.ravel()).reshape(g.shape)
         return 0.5 * np.sum(g * step), step
 
     def scores(self, name: str) -> np.ndarray:
-        """Scores of all copies: [m]."""
+        """Scores of all copies, each with its weight: [m]."""
+        weights = self.weights[self.copies]
         if name == "influence":
             return self.influence()
         x, labels = self.x[self.copies], self.labels[self.copies]
         if name == "loss":
-            return heads.losses(x, labels, self.theta)
+            return weights * heads.losses(x, labels, self.theta)
         gradients = (point_gradients(x[rows], labels[rows], self.theta) for rows in heads.blocks(len(x)))
-        return np.concatenate([np.vecdot(g @ self.inverse, g) for g in gradients])
+        return weights**2 * np.concatenate([np.vecdot(g @ self.inverse, g) for g in gradients])
 
     def influence(self) -> np.ndarray:
         """Predicted reduction of the target by each copy: [m], nats."""
         # With gradients r (x) x, one solve for the target's gradient serves all copies: s_c = r_c . V x_c.
         r = heads.residuals(self.x, self.labels, self.theta)
-        of_target = r.T @ self.x / len(r)
+        of_target = (r * self.weights[:, None]).T @ self.x / self.weights.sum()
         v = (self.inverse @ of_target.ravel()).reshape(of_target.shape)
-        return np.vecdot(r[self.copies], self.x[self.copies] @ v.T)
+        return self.weights[self.copies] * np.vecdot(r[self.copies], self.x[self.copies] @ v.T)
 
 
 def _root_curvature(x, theta):
@@ -286,9 +297,10 @@ def _classes(candidates, units):
 
 
 def _equal(candidates, units):
-    """A number for every unit; units whose copies have equal features and labels share it."""
+    """A number for every unit; units whose copies have equal features, labels and weights share it."""
     keys, seen = np.zeros(units.max() + 1, dtype=int), {}
-    rows = np.column_stack([candidates.labels[candidates.source], candidates.copies])
+    weights = candidates.point_weights[candidates.source]
+    rows = np.column_stack([candidates.labels[candidates.source], weights, candidates.copies])
     order = np.argsort(units, kind="stable")
     starts = np.flatnonzero(np.diff(units[order], prepend=-1))
     for group in np.split(order, starts[1:]):

@@ -242,7 +242,14 @@ class Chooser:
             raise InputError(f"The policy {name} has no balanced variant; take balanced=False or another policy.")
         return cls(name.removesuffix(BALANCED), found, score, bool(balanced or variant), options)
 
-    def points(self, features: np.ndarray, labels: np.ndarray, budget: int, rng: np.random.Generator) -> Ranked:
+    def points(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        budget: int,
+        rng: np.random.Generator,
+        weights: np.ndarray | None = None,
+    ) -> Ranked:
         """Choose points by a policy that needs no copies.
 
         Parameters
@@ -252,6 +259,8 @@ class Chooser:
         budget : int
             Number of points.
         rng : numpy.random.Generator
+        weights : array [n], optional
+            Of the points (default: 1).
 
         Returns
         -------
@@ -259,12 +268,14 @@ class Chooser:
             With the policy's score of every point, or that named by `score` if the policy uses none.
         """
         budgets = [budget] if self.policy.draws_sets else sorted({budget, len(labels)})
-        task = self._task(_without_copies(features, labels), budgets)
+        task = self._task(_without_copies(features, labels, weights), budgets)
         scores = (replace(task, score=self.score) if task.score is None else task).point_scores
         chosen = _picked(self.policy, task, rng).sets
         return Ranked(chosen[0], chosen[-1], scores)
 
-    def pool(self, features: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    def pool(
+        self, features: np.ndarray, labels: np.ndarray, rng: np.random.Generator, weights: np.ndarray | None = None
+    ) -> np.ndarray | None:
         """The points whose copies the policy considers, in rising order; None if it has no pool.
 
         Parameters
@@ -272,6 +283,8 @@ class Chooser:
         features : array [n, d]
         labels : int array [n]
         rng : numpy.random.Generator
+        weights : array [n], optional
+            Of the points (default: 1).
 
         Returns
         -------
@@ -279,7 +292,7 @@ class Chooser:
         """
         if self.policy.pool is None:
             return None
-        return np.sort(self.policy.pool(self._task(_without_copies(features, labels), [0]), rng))
+        return np.sort(self.policy.pool(self._task(_without_copies(features, labels, weights), [0]), rng))
 
     def copies(self, candidates: Candidates, budget: int, rng: np.random.Generator) -> Ranked:
         """Choose copies.
@@ -307,6 +320,6 @@ class Chooser:
         return rules.Task(candidates, budgets, self.options, score, self.balanced)
 
 
-def _without_copies(features, labels):
+def _without_copies(features, labels, weights):
     """Candidates in which every point is its own copy."""
-    return Candidates(features, labels, features, np.arange(len(labels)))
+    return Candidates(features, labels, features, np.arange(len(labels)), weights)

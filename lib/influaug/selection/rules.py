@@ -128,12 +128,12 @@ def copies_of(candidates: greedy.Candidates, points: np.ndarray) -> np.ndarray:
 
 
 def point_scores(candidates: greedy.Candidates, score: str, options: SetOptions) -> np.ndarray:
-    """Scores of all points by one of `scores.SCORES`, at the head fitted to the points without copies: [n]."""
-    labels, weights = candidates.labels, np.ones(len(candidates.labels))
+    """Scores of all points, each times its weight, at the head fitted to the points without copies: [n]."""
+    labels, weights = candidates.labels, candidates.point_weights
     C, engine = options.C, options.engine
     theta = logistic.fit(candidates.features, labels, weights[None], C, engine=engine).theta[0]
     head = Head(heads.with_intercept(candidates.features), labels, weights, theta)
-    return compute(score, head, len(labels), ScoreOptions(C=C, engine=engine))
+    return weights * compute(score, head, len(labels), ScoreOptions(C=C, engine=engine))
 
 
 def by_points(task: Task, rng: np.random.Generator, by: point_policies.Policy, clustered: bool = False) -> Picked:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import contextmanager
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +17,94 @@ from ..errors import InputError
 from . import logistic
 
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Iterator
+    from typing import Any, Self
 
     from numpy.typing import ArrayLike
+
+LARGEST = 1e30
+"""Features beyond it are refused: their squares, and products of these, would leave the range of floats."""
+
+
+def draft_of(estimator: BaseEstimator) -> Any:
+    """A new estimator with the same parameters, for a fit that `replace_fitted` makes the estimator's own."""
+    return type(estimator)(**estimator.get_params(deep=False))
+
+
+def replace_fitted(estimator: BaseEstimator, draft: BaseEstimator) -> None:
+    """Replace all that an estimator has been fitted to by what a draft has, at once.
+
+    A fit that fails or is interrupted on the way leaves the estimator as it was.
+    """
+    parameters = estimator.get_params(deep=False)
+    of_draft = {name: value for name, value in vars(draft).items() if name not in parameters}
+    kept = {name: value for name, value in vars(estimator).items() if not name.endswith("_") or name in parameters}
+    estimator.__dict__ = {**kept, **of_draft}
+
+
+@contextmanager
+def refusing_what_does_not_converge() -> Iterator[None]:
+    """Turn the solver's word that a fit did not reach its tolerance into an `InputError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "did not reach the tolerance" not in str(error):
+            raise
+        raise InputError(
+            f"The logistic regression did not reach its minimum ({error}); scale the features, or take a smaller C."
+        ) from error
+
+
+def weights_of(
+    sample_weight: ArrayLike | None, class_weight: Any, classes: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Weights of the points by scikit-learn's two parameters: array of float64 [n].
+
+    Parameters
+    ----------
+    sample_weight : array [n], optional
+    class_weight : dict, 'balanced' or None
+        By class; classes that a dict leaves out have 1. Balanced classes have equal sums of weights, n / n_classes.
+    classes : array [n_classes]
+    labels : int array [n]
+        Numbers of the points' classes.
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    InputError
+        Weights that are not [n], finite and at least 0, another class_weight, or a class whose points all have the
+        weight 0.
+    """
+    try:
+        weights = _check_sample_weight(sample_weight, labels, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"sample_weight must be {len(labels)} finite numbers of at least 0 ({error}).") from error
+    if (weights < 0).any():
+        raise InputError(f"sample_weight of the point {np.argmin(weights)} is {weights.min()}; it must be at least 0.")
+    totals = np.bincount(labels, weights, len(classes))
+    if (totals == 0).any():
+        raise InputError(f"All points of the class {classes[totals == 0].tolist()[0]!r} have weight 0; one needs more.")
+    if class_weight is None:
+        return weights
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return weights * (totals.sum() / (len(classes) * totals))[labels]
+    return weights * _by_class(class_weight, classes)[labels]
+
+
+def _by_class(class_weight, classes):
+    if not isinstance(class_weight, Mapping):
+        raise InputError(f"class_weight is {class_weight!r}; it must be a dict, 'balanced' or None.")
+    known = classes.tolist()
+    for name, value in class_weight.items():
+        if name not in known:
+            raise InputError(f"class_weight has {name!r}, which is none of the classes {', '.join(map(repr, known))}.")
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
+            raise InputError(f"class_weight of {name!r} is {value!r}; it must be a positive number.")
+    return np.array([float(class_weight.get(name, 1.0)) for name in known])
 
 
 class LogisticHead(ClassifierMixin, BaseEstimator):
@@ -32,6 +120,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
     tolerance : float
         Largest half squared Newton decrement at the end, as a share of the objective's scale max(J, 1). Scores of
         points are then accurate to about its square root.
+    class_weight : dict, 'balanced' or None
+        Weights of classes, see `weights_of`.
 
     Attributes
     ----------
@@ -47,9 +137,10 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         Steps taken.
     """
 
-    def __init__(self, C: float = 1.0, tolerance: float = 1e-16) -> None:
+    def __init__(self, C: float = 1.0, tolerance: float = 1e-16, class_weight: Any = None) -> None:
         self.C = C
         self.tolerance = tolerance
+        self.class_weight = class_weight
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the head.
@@ -70,19 +161,32 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         Raises
         ------
         InputError
-            C is not positive, a weight is negative, or all points belong to one class.
+            C is not positive, a weight is negative, a feature is beyond `LARGEST`, all points belong to one class, or
+            the minimum is not reached.
         """
+        draft = draft_of(self)
+        draft._fit(X, y, sample_weight)
+        replace_fitted(self, draft)
+        return self
+
+    def _fit(self, X, y, sample_weight):
+        for name, value in (("C", self.C), ("tolerance", self.tolerance)):
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+                raise InputError(f"{name} must be a positive number, not {value!r}.")
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        if np.abs(X).max() > LARGEST:
+            raise InputError(f"X goes up to {np.abs(X).max():g}; features must be at most {LARGEST:g}, so scale them.")
         check_classification_targets(y)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InputError(f"The points are of one class, {self.classes_[0]!r}; a classifier needs two or more.")
-        found = logistic.fit(X, labels, weights[None], self.C, tolerance=self.tolerance)
+            only = self.classes_.tolist()[0]
+            raise InputError(f"The points are of one class, {only!r}; a classifier needs two or more.")
+        weights = weights_of(sample_weight, self.class_weight, self.classes_, labels)
+        with refusing_what_does_not_converge():
+            found = logistic.fit(X, labels, weights[None], self.C, tolerance=self.tolerance)
         self.coef_, self.intercept_ = found.theta[0, :, :-1], found.theta[0, :, -1]
         self.objective_, self.decrement_ = float(found.objective[0]), float(found.decrement[0])
         self.n_iter_ = int(found.iterations[0])
-        return self
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Linear scores: [n] with two classes, else [n, n_classes]."""

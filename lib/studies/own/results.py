@@ -30,6 +30,7 @@ from influaug.data.lazy_copies import ChosenCopies
 from influaug.data.transformations import expand
 from influaug.errors import InputError
 from influaug.files import writing
+from influaug.selection.copies import copies_by_point
 from influaug.selection.policies import SetOptions
 from influaug.selection.selector import AugmentationSelector
 
@@ -277,7 +278,7 @@ def chosen(own: OwnData, share: float) -> Chosen:
     network = own.featurizer(ALL_POINTS).fit(points.images, points.labels)
     x, _, source = _features(own, network, points.images, points.labels)
     n, seed = len(points.labels), own.seed_of(ALL_POINTS, "policies")
-    given = {"copies": x[n:], "source": source}
+    given = {"copies": copies_by_point(x[n:], source, n)}
 
     def fitted(policy, budget):
         selector = AugmentationSelector(policy, budget, C=own.C, random_state=seed)

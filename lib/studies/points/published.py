@@ -98,7 +98,7 @@ def groups_of(classes: Classes | None, names: tuple[str, ...]) -> frozenset[froz
     """
     numbered = dict(enumerate(names))
     items = [item if isinstance(item, list) else [item] for item in (names if classes is None else classes)]
-    return frozenset(frozenset(str(numbered.get(c, c)) for c in item) for item in items)  # type: ignore[call-overload]
+    return frozenset(frozenset(str(numbered.get(c, c)) for c in item) for item in items)  # type: ignore[arg-type]
 
 
 def departures(study: Study) -> list[str]:

@@ -1,14 +1,16 @@
 """Other libraries' transformations: the same copies in every batch and order, and nothing left changed behind."""
 
+import random
+import sys
+from types import SimpleNamespace
+
 import imgaug.augmenters as iaa
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from influaug.backend import keras
-from influaug.data.adapters import ImageForm, as_transformation
-from influaug.data.transformations import from_augmenter, rotate, translate
+from influaug.data.adapters import as_transformation
+from influaug.data.transformations import appendix_b, crop, from_augmenter, rotate, translate
 from influaug.errors import InputError
 
 
@@ -121,7 +123,7 @@ def test_a_function_cannot_change_what_it_is_given():
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
-        ("translate", "is a str; it must be"),
+        ("shear", "is 'shear'; by name it must be one of translate, rotate, crop"),
         (None, "is a NoneType; it must be"),
         ([], "must hold one or more"),
         ([translate(1), 3], "is a int; it must be"),
@@ -144,40 +146,92 @@ def test_wrong_numbers_are_refused(numbers):
         as_transformation(mirrored, **numbers)
 
 
-@given(st.sampled_from([1, 3]), st.booleans(), st.sampled_from(["u1", "i8", "f4", "f8", "unit f4", "unit f8"]))
-def test_images_go_there_and_back(channels, missing, kind):
-    x = images(channels=1 if missing else channels)
-    x[0, 0, 0] = 255
-    given_ = x[..., 0] if missing else x
-    given_ = (given_ / 255).astype(kind[5:]) if kind.startswith("unit") else given_.astype(kind)
-    form = ImageForm.of(given_)
-    np.testing.assert_array_equal(form.standard(given_), x)
-    back = form.back(x)
-    assert back.dtype == given_.dtype and back.shape == given_.shape
-    np.testing.assert_allclose(back, given_, rtol=1e-6)
+def by_numpy(batch):
+    return (batch // 2 + np.random.randint(0, 90, batch.shape)).astype(np.uint8)  # noqa: NPY002
+
+
+def by_python(batch):
+    return np.roll(batch, random.randrange(1, 9), axis=1)  # noqa: S311
+
+
+def seldom(batch):
+    return batch[:, ::-1] if random.random() < 0.02 else batch[:, :, ::-1]  # noqa: S311
+
+
+def from_a_held_one():
+    held = np.random.default_rng(3)
+    return lambda batch: (batch // 2 + held.integers(0, 90, batch.shape)).astype(np.uint8)
+
+
+def by_rng(batch, rng):
+    return (batch // 2 + rng.integers(0, 90, batch.shape)).astype(np.uint8)
+
+
+def by_seed(batch, *, seed=None):
+    return by_rng(batch, np.random.default_rng(seed))
+
+
+SEEDED = {f.__name__: f for f in (by_numpy, by_python, seldom, by_rng, by_seed)} | {
+    "held": from_a_held_one(),
+    "layer in a function": (lambda layer: lambda x: np.asarray(layer(x, training=True)).astype("u1"))(
+        keras.layers.RandomTranslation(0.3, 0.3, fill_mode="nearest")
+    ),
+    "AugMix": keras.layers.AugMix(num_chains=1, chain_depth=1),
+}
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_what_draws_is_seeded_by_the_image_and_leaves_the_generators_as_they_were(name):
+    x, make = images(channels=3), as_transformation(SEEDED[name], n_copies=2, seed=3)
+    before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    copies = make(x)
+    np.testing.assert_array_equal(make(x[[4, 1]]), copies[:, [4, 1]])
+    np.testing.assert_array_equal(make(x[3:4]), copies[:, 3:4])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+    assert np.array_equal(copies[0], copies[1]) == (name == "seldom")
+
+
+def test_a_generator_of_torch_is_seeded_like_others(monkeypatch):
+    class Generator:
+        def __init__(self):
+            self.rng = np.random.RandomState(0)
+            self.get_state, self.set_state = self.rng.get_state, self.rng.set_state
+            self.manual_seed = self.rng.seed
+
+    torch = SimpleNamespace(Generator=Generator, default_generator=Generator())
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    make = as_transformation(lambda batch: np.roll(batch, torch.default_generator.rng.randint(1, 9), axis=1))
+    x = images()
+    np.testing.assert_array_equal(make(x)[:, [5, 2]], make(x[[5, 2]]))
+
+
+@pytest.mark.parametrize(
+    ("given_", "same"),
+    [
+        ("rotate", appendix_b("rotate", "mnist")),
+        ("translate", appendix_b("translate", "mnist")),
+        ({"translate": {"pixels": 3, "directions": "diagonal"}}, translate(3, "diagonal")),
+        ({"translate": [3]}, translate(3)),
+        ({"crop": [1, 2]}, crop([1, 2])),
+        ({"crop": None}, appendix_b("crop", "mnist")),
+    ],
+)
+def test_names_and_options_are_those_of_a_study(given_, same):
+    made = as_transformation(given_)
+    assert made.labels == same.labels
+    np.testing.assert_array_equal(made(images(size=16)), same(images(size=16)))
 
 
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
-        (np.zeros((3, 4)), r"must be \[n, height, width\]"),
-        (np.zeros((3, 3, 8, 8)), "with 1, 3 or 4 channels"),
-        (np.zeros((0, 8, 8)), r"not \[0, 8, 8\]"),
-        (np.full((2, 8, 8), -1), "go from -1 to -1"),
-        (np.full((2, 8, 8), 300.0), "0 to 255, or floats from 0 to 1"),
-        (np.full((2, 8, 8), np.nan), "without NaN"),
-        (np.full((2, 8, 8), "a"), "whole numbers or floats"),
+        ({}, "must hold one or more"),
+        ({"translate": {"px": 2}}, "translate takes pixels, directions"),
+        ({"translate": [1, 2]}, "takes one magnitude"),
+        ({"rotate": 3}, "must be a sequence"),
+        (ByName, "is the class ByName"),
     ],
 )
-def test_what_are_no_images_is_refused(wrong, right):
+def test_wrong_options_and_classes_are_refused(wrong, right):
     with pytest.raises(InputError, match=right):
-        ImageForm.of(wrong)
-
-
-def test_more_images_have_the_scale_of_the_first():
-    unit, wide = ImageForm.of(np.linspace(0, 1, 64).reshape(1, 8, 8)), ImageForm.of(np.full((1, 8, 8), 200.0))
-    dark = np.full((1, 8, 8), 1.0)
-    assert wide.like(dark).standard(dark).max() == 1 and unit.like(dark).standard(dark).min() == 255
-    assert unit.like(np.full((1, 8, 8), 200, np.uint8)).standard(np.full((1, 8, 8), 200, np.uint8)).max() == 200
-    with pytest.raises(InputError, match="from 0 to 1 before"):
-        unit.like(np.full((1, 8, 8), 200.0))
+        as_transformation(wrong)

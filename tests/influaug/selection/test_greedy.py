@@ -159,7 +159,7 @@ def test_any_budget_is_a_prefix_of_a_permutation(n, k, n_classes, score, level, 
 
 def test_columns_of_zeros_change_nothing():
     c = candidates()
-    padded = Candidates(*(np.insert(a, 2, 0, axis=1) if a.ndim == 2 else a for a in vars(c).values()))
+    padded = Candidates(*(np.insert(a, 2, 0, axis=1) if a is not None and a.ndim == 2 else a for a in vars(c).values()))
     np.testing.assert_array_equal(select(c, budget=20).order, select(padded, budget=20).order)
 
 

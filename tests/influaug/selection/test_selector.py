@@ -21,6 +21,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import influaug
 from influaug import AugmentationSelector
+from influaug.data.adapters import as_transformation
+from influaug.data.repeatable import check_repeatable
 from influaug.data.transformations import expand, translate
 from influaug.errors import InputError
 from influaug.networks.featurizer import KerasFeaturizer, lenet
@@ -28,8 +30,9 @@ from influaug.selection import greedy
 from influaug.selection import point_policies as policies
 from influaug.selection import policies as set_policies
 from influaug.selection import turns as quotas
+from influaug.selection.copies import copies_by_point
+from influaug.selection.points import generator
 from influaug.selection.scores import ScoreOptions, compute
-from influaug.selection.selector import _generator
 from influaug.solver.estimator import LogisticHead
 from influaug.solver.heads import Head
 from problems import problem
@@ -65,11 +68,15 @@ def images(n=N, seed=0, channels=1, size=6):
 
 
 def copied(n=N, m=90, seed=1):
-    """Features, labels, copies and their source, not in the points' order."""
+    """Features, labels, copies and their source; a few points have none."""
     features, labels = problem(seed, n=n, n_classes=CLASSES)
     rng = np.random.default_rng(seed)
-    source = rng.integers(0, n, m)
+    source = np.sort(rng.integers(0, n, m))
     return features, labels, features[source] + 0.4 * rng.normal(size=(m, 4)), source
+
+
+def by_point(copies, source, n=N):
+    return {"copies": copies_by_point(copies, source, n)}
 
 
 def scores_of(name, features, labels, C=10.0):
@@ -98,7 +105,7 @@ def test_policies_of_points_are_those_of_policies(policy, score):
     features, labels, _, _ = copied()
     ours = AugmentationSelector(policy, 7, score, random_state=3).fit(features, labels)
     scores = scores_of(score, features, labels)
-    order = policies.order(policy, scores, _generator(3))
+    order = policies.order(policy, scores, generator(3))
     np.testing.assert_allclose(ours.scores_, scores, rtol=1e-5, atol=1e-8)
     if policy == "baseline" or "deterministic" in policy:
         np.testing.assert_array_equal(ours.ranking_, order)
@@ -112,7 +119,9 @@ def test_policies_of_points_are_those_of_policies(policy, score):
 def test_set_policies_of_points_need_no_copies(name):
     features, labels, copies, source = copied()
     alone = AugmentationSelector(name, 0.2, random_state=0).fit(features, labels)
-    with_copies = AugmentationSelector(name, 0.2, random_state=0).fit(features, labels, copies=copies, source=source)
+    with_copies = AugmentationSelector(name, 0.2, random_state=0).fit(
+        features, labels, **by_point(copies, source, len(features))
+    )
     np.testing.assert_array_equal(alone.support_, with_copies.support_)
     assert len(alone.support_) == 8 and alone.of_points_
     if name in ("influence", "loss"):
@@ -125,10 +134,10 @@ def test_set_policies_of_points_need_no_copies(name):
 def test_policies_of_copies_are_those_of_set_policies(name, balanced):
     features, labels, copies, source = copied()
     ours = AugmentationSelector(name, 9, balanced=balanced, random_state=2)
-    ours.fit(features, labels, copies=copies, source=source)
+    ours.fit(features, labels, **by_point(copies, source, len(features)))
     candidates = greedy.Candidates(features, labels, copies, source)
     full = name + set_policies.BALANCED * balanced
-    theirs = set_policies.choose(full, candidates, [9], set_policies.SetOptions(), _generator(2))[0]
+    theirs = set_policies.choose(full, candidates, [9], set_policies.SetOptions(), generator(2))[0]
     np.testing.assert_array_equal(ours.ranking_, theirs)
     np.testing.assert_array_equal(ours.support_, np.sort(theirs))
     np.testing.assert_array_equal(ours.source_, source[ours.support_])
@@ -146,7 +155,7 @@ def test_policies_of_copies_are_those_of_set_policies(name, balanced):
 @pytest.mark.parametrize("name", ["greedy_influence", "greedy_loss", "one_shot"])
 def test_greedy_scores_are_the_promises_of_the_chosen(name):
     features, labels, copies, source = copied()
-    ours = AugmentationSelector(name, 9).fit(features, labels, copies=copies, source=source)
+    ours = AugmentationSelector(name, 9).fit(features, labels, **by_point(copies, source, len(features)))
     candidates = greedy.Candidates(features, labels, copies, source)
     found = greedy.select(candidates, set_policies.POLICIES[name].score, 9, batch=9 if name == "one_shot" else None)
     by_copy = dict(zip(found.order, found.scores, strict=True))
@@ -217,11 +226,15 @@ def test_copies_are_made_once_and_only_where_they_are_needed(policy, made_in_fit
 
     selector, x, labels = made(policy)
     changes = [counted, counted, counted, counted]
+    check_repeatable(as_transformation(changes), x)
+    to_check = len(seen)
+    seen.clear()
     selector.fit(x, labels, transformation=changes)
-    assert len(seen) == selector.n_generated_ == made_in_fit
+    assert len(seen) - to_check == selector.n_generated_ == made_in_fit
     seen.clear()
     selector.augment(x, labels, changes)
-    assert len(seen) == 16
+    # Of whole points the transformation may be another than in fit, and is looked at again.
+    assert len(seen) - to_check * selector.of_points_ == 16
     assert set(seen) == {image.tobytes() for image in x[selector.points_]}
 
 
@@ -273,11 +286,11 @@ def test_it_ends_a_pipeline_and_its_featurizer_sees_the_copies():
     chain = make_pipeline(StandardScaler(), AugmentationSelector("deterministic", 0.1)).fit(frame, labels)
     assert chain.score(frame, labels) == np.mean(chain.predict(frame) == labels)
     inside = AugmentationSelector(budget=9, featurizer=StandardScaler()).fit(
-        frame, labels, copies=pd.DataFrame(copies, columns=list("abcd")), source=source
+        frame, labels, **by_point(pd.DataFrame(copies, columns=list("abcd")), source)
     )
     scaler = StandardScaler().fit(features)
     outside = AugmentationSelector(budget=9).fit(
-        scaler.transform(features), labels, copies=scaler.transform(copies), source=source
+        scaler.transform(features), labels, **by_point(scaler.transform(copies), source)
     )
     np.testing.assert_array_equal(inside.support_, outside.support_)
     assert list(inside.feature_names_in_) == list("abcd") and inside.n_features_in_ == 4
@@ -356,27 +369,34 @@ WRONG = {
     "budget NaN": (lambda: AugmentationSelector("influence", np.nan).fit(X, Y), "budget is nan"),
     "budget true": (lambda: AugmentationSelector("influence", True).fit(X, Y), "budget is True"),
     "budget of copies": (
-        lambda: AugmentationSelector(budget=91).fit(X, Y, copies=COPIES, source=SOURCE),
+        lambda: AugmentationSelector(budget=91).fit(X, Y, **by_point(COPIES, SOURCE)),
         "0 to the 90 copies",
     ),
     "NaN": (lambda: AugmentationSelector("influence").fit(np.where(X > 2, np.nan, X), Y), "X must be finite .* NaN"),
     "infinite": (lambda: AugmentationSelector("influence").fit(np.where(X > 2, np.inf, X), Y), "X must be finite"),
     "NaN copies": (
-        lambda: AugmentationSelector().fit(X, Y, copies=COPIES * np.nan, source=SOURCE),
+        lambda: AugmentationSelector().fit(X, Y, **by_point(COPIES * np.nan, SOURCE)),
         "copies must be finite",
     ),
     "lengths": (lambda: AugmentationSelector("influence").fit(X, Y[1:]), "40 X and 39 y; there must be as many"),
     "copies' lengths": (
-        lambda: AugmentationSelector().fit(X, Y, copies=COPIES, source=SOURCE[1:]),
-        "90 copies and 89 source",
+        lambda: AugmentationSelector().fit(X, Y, **by_point(COPIES, SOURCE[1:])),
+        r"90 copies and \[89\] source",
     ),
     "copies' width": (
-        lambda: AugmentationSelector().fit(X, Y, copies=COPIES[:, 1:], source=SOURCE),
+        lambda: AugmentationSelector().fit(X, Y, **by_point(COPIES[:, 1:], SOURCE)),
         "copies have 3 features, but the points 4",
     ),
-    "source beyond": (lambda: AugmentationSelector().fit(X, Y, copies=COPIES, source=SOURCE + N), "from 0 to 39"),
-    "source of floats": (lambda: AugmentationSelector().fit(X, Y, copies=COPIES, source=SOURCE / 1), "whole numbers"),
-    "no source": (lambda: AugmentationSelector().fit(X, Y, copies=COPIES), "copies and source go together"),
+    "source beyond": (lambda: AugmentationSelector().fit(X, Y, **by_point(COPIES, SOURCE + N)), "from 0 to 39"),
+    "source of floats": (lambda: AugmentationSelector().fit(X, Y, **by_point(COPIES, SOURCE / 1)), "whole numbers"),
+    "flat copies": (
+        lambda: AugmentationSelector().fit(X, Y, copies=COPIES),
+        "copies have 2 axes and X has 2; .*an entry",
+    ),
+    "flat copies with source": (
+        lambda: AugmentationSelector().fit(X, Y, copies=COPIES, source=SOURCE),
+        "source numbers the points of X, which has other rows in a fold: .*copies_by_point",
+    ),
     "no copies": (lambda: AugmentationSelector().fit(X, Y), "chooses among copies: give fit a transformation"),
     "features and a transformation": (
         lambda: AugmentationSelector("influence").fit(X, Y, transformation=translate(1)),
@@ -394,7 +414,7 @@ WRONG = {
     "no images": (lambda: made()[0].fit(made()[1] - 3.0, made()[2]), "grey values must be 0 to 255"),
     "policy": (lambda: AugmentationSelector("best").fit(X, Y), "Unknown policy 'best'; known are deterministic, "),
     "score": (lambda: AugmentationSelector("random", score="size").fit(X, Y), "Unknown score 'size'; known are loss"),
-    "C": (lambda: AugmentationSelector("random", C=0).fit(X, Y), "C must be"),
+    "C": (lambda: AugmentationSelector("random", C=0).fit(X, Y), "C is 0; it must be a positive number"),
     "pool": (lambda: AugmentationSelector("pool_random", pool=0).fit(X, Y), "pool is 0; it must be a share"),
     "balanced": (lambda: AugmentationSelector("k_dpp", balanced=True).fit(X, Y), "k_dpp has no balanced variant"),
     "featurizer": (lambda: AugmentationSelector("random", featurizer=3).fit(X, Y), "featurizer is a int; it must be"),
@@ -403,7 +423,7 @@ WRONG = {
         r"it must give numbers \[n, d\]",
     ),
     "held-out with one point": (
-        lambda: AugmentationSelector("held_out_up").fit(X[:3], [0, 1, 2], copies=X[:3], source=np.arange(3)),
+        lambda: AugmentationSelector("held_out_up").fit(X[:3], [0, 1, 2], copies=X[:3, None]),
         "at least two points of each class",
     ),
 }
@@ -481,7 +501,7 @@ def test_unusual_input_that_works(case, policy):
     if case == "unused category":
         labels = pd.Series(pd.Categorical.from_codes(labels, ["ape", "bee", "cat", "dog"]))
     selector = AugmentationSelector(policy, budget, random_state=0)
-    selector.fit(features, labels, copies=copies, source=source)
+    selector.fit(features, labels, **by_point(copies, source, len(features)))
     of_all = 12 if selector.of_points_ else 24
     assert len(selector.support_) == (expected * of_all // 12)
     assert set(selector.predict(features)) <= set(np.asarray(labels))

@@ -1,0 +1,85 @@
+"""Grey values of either scale: there and back, a hair beyond the range, and what is neither."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from influaug.data.image_form import ImageForm, grey_levels
+from influaug.errors import InputError
+
+
+def images(n=6, size=10, channels=1, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size, channels), dtype=np.uint8)
+
+
+@given(st.sampled_from([1, 3]), st.booleans(), st.sampled_from(["u1", "i8", "f4", "f8", "unit f4", "unit f8"]))
+def test_images_go_there_and_back(channels, missing, kind):
+    x = images(channels=1 if missing else channels)
+    x[0, 0, 0] = 255
+    given_ = x[..., 0] if missing else x
+    given_ = (given_ / 255).astype(kind[5:]) if kind.startswith("unit") else given_.astype(kind)
+    form = ImageForm.of(given_)
+    np.testing.assert_array_equal(form.standard(given_), x)
+    back = form.back(x)
+    assert back.dtype == given_.dtype and back.shape == given_.shape
+    np.testing.assert_allclose(back, given_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        (np.zeros((3, 4)), r"must be \[n, height, width\]"),
+        (np.zeros((3, 3, 8, 8)), "with 1, 3 or 4 channels"),
+        (np.zeros((0, 8, 8)), r"not \[0, 8, 8\]"),
+        (np.full((2, 8, 8), -1), "go from -1 to -1"),
+        (np.full((2, 8, 8), 300.0), "0 to 255, or floats from 0 to 1"),
+        (np.full((2, 8, 8), np.nan), "without NaN"),
+        (np.full((2, 8, 8), "a"), "whole numbers or floats"),
+    ],
+)
+def test_what_are_no_images_is_refused(wrong, right):
+    with pytest.raises(InputError, match=right):
+        ImageForm.of(wrong)
+
+
+def test_more_images_have_the_scale_of_the_first():
+    unit, wide = ImageForm.of(np.linspace(0, 1, 64).reshape(1, 8, 8)), ImageForm.of(np.full((1, 8, 8), 200.0))
+    dark = np.full((1, 8, 8), 1.0)
+    assert wide.like(dark).standard(dark).max() == 1 and unit.like(dark).standard(dark).min() == 255
+    assert unit.like(np.full((1, 8, 8), 200, np.uint8)).standard(np.full((1, 8, 8), 200, np.uint8)).max() == 200
+    with pytest.raises(InputError, match="from 0 to 1 before"):
+        unit.like(np.full((1, 8, 8), 200.0))
+
+
+@pytest.mark.parametrize("beyond", [1e-7, 1e-4, 1.9e-3])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_floats_a_hair_beyond_their_range_keep_their_grey_levels(beyond, dtype):
+    x = images()
+    x[0, 0, :2] = [[0], [255]]
+    for scale, hair in ((255, beyond), (1, 255 * beyond)):
+        near = (x / scale).astype(dtype)
+        near[0, 0, 0], near[0, 0, 1] = -hair, 255 / scale + hair
+        form = ImageForm.of(near)
+        assert form.unit == (scale == 255)
+        np.testing.assert_array_equal(form.standard(near), x)
+        np.testing.assert_array_equal(form.like(near).standard(near), x)
+        np.testing.assert_array_equal(grey_levels(near, near[:1])[1], x[:1])
+
+
+@pytest.mark.parametrize("high", [1.004, 1.08, 1.5, 1.99])
+def test_floats_between_the_scales_are_refused_unless_the_scale_is_known(high):
+    x = np.linspace(0, high, 64).reshape(1, 8, 8)
+    for call in (ImageForm.of, grey_levels):
+        with pytest.raises(InputError, match="neither from 0 to 1 nor from 0 to 255; clip them"):
+            call(x)
+    wide = ImageForm.of(np.full((1, 8, 8), 200.0)).like(x)
+    assert wide.standard(x).max() == round(high)
+
+
+def test_parts_have_one_scale():
+    unit, wide = np.full((1, 8, 8), 0.5), np.full((1, 8, 8), 200.0)
+    with pytest.raises(InputError, match=r"mine.npz: .*in all parts, not 0.5 to 0.5 and 200.0 to 200.0"):
+        grey_levels(unit, wide, what="mine.npz")
+    same = grey_levels(images(), images())
+    assert same[0].dtype == np.uint8 and np.array_equal(same[0], images())
