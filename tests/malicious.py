@@ -485,6 +485,75 @@ def a_layer_of_terabytes(folder):
     return network(folder, change)
 
 
+def a_layer_of_gigabytes(folder):
+    def change(layers):
+        [layer for layer in layers if layer["class_name"] == "Dense"][-1]["config"]["units"] = 4_000_000
+
+    return network(folder, change)
+
+
+def a_resizing_to_gigabytes(folder):
+    return with_layer(folder, "keras.layers", "Resizing", {"name": "r", "height": 60_000, "width": 60_000})
+
+
+def an_upsampling_to_gigabytes(folder):
+    return with_layer(folder, "keras.layers", "UpSampling2D", {"name": "u", "size": [600, 600]})
+
+
+def a_padding_to_gigabytes(folder):
+    return with_layer(folder, "keras.layers", "ZeroPadding2D", {"name": "p", "padding": [[30_000, 0], [0, 30_000]]})
+
+
+def an_embedding_of_gigabytes(folder):
+    return with_layer(folder, "keras.layers", "Embedding", {"name": "e", "input_dim": 10**9, "output_dim": 9})
+
+
+def a_recurrent_layer_of_gigabytes(folder):
+    config = {"name": "l", "filters": 20_000, "kernel_size": 3, "padding": "same"}
+    cell = {"module": "keras.layers", "class_name": "SeparableConv2D", "config": config, "registered_name": None}
+    return with_layer(folder, "keras.layers", "TimeDistributed", {"name": "t", "layer": cell})
+
+
+def a_picture_of_gigabytes_asked_for(folder):
+    def change(layers):
+        layers[0]["config"]["batch_shape"] = [None, 90_000, 90_000, 1]
+
+    return network(folder, change)
+
+
+def a_table_of_sounds_of_gigabytes(folder):
+    config = {"name": "m", "fft_length": 2**20, "num_mel_bins": 2**20}
+    return with_layer(folder, "keras.layers", "MelSpectrogram", config)
+
+
+def a_network_of_networks_of_networks(folder):
+    inner = {"class_name": "Sequential", "module": "keras", "registered_name": None, "config": {"layers": []}}
+    for _ in range(200):
+        inner = {**inner, "config": {"name": "s", "layers": [inner]}}
+    return network(folder, None, None, member("config.json", json.dumps(inner).encode()))
+
+
+def a_hundred_thousand_layers(folder):
+    def change(layers):
+        layers += [{**layers[1], "name": f"again-{k}"} for k in range(100_000)]
+
+    return network(folder, change)
+
+
+def a_network_in_it_compiled_with_code(folder):
+    compiled = {"optimizer": {"module": "os", "class_name": "system", "config": {"command": f"touch {CANARY}"}}}
+
+    def change(layers):
+        layers[1] |= {"compile_config": compiled}
+
+    return network(folder, change)
+
+
+def a_network_compiled_with_code_in_place_of_a_layer(folder):
+    """Optimizers are passed over where Keras does not look at them, not where it makes layers of them."""
+    return with_layer(folder, "keras.optimizers", "Adam", {"name": "adam"})
+
+
 def weights_of_another_file(folder):
     def change(file):
         del file["layers"]
@@ -628,6 +697,18 @@ NETWORKS = (
     a_description_of_endless_depth,
     a_description_of_gigabytes,
     a_layer_of_terabytes,
+    a_layer_of_gigabytes,
+    a_resizing_to_gigabytes,
+    an_upsampling_to_gigabytes,
+    a_padding_to_gigabytes,
+    an_embedding_of_gigabytes,
+    a_recurrent_layer_of_gigabytes,
+    a_picture_of_gigabytes_asked_for,
+    a_table_of_sounds_of_gigabytes,
+    a_network_of_networks_of_networks,
+    a_hundred_thousand_layers,
+    a_network_in_it_compiled_with_code,
+    a_network_compiled_with_code_in_place_of_a_layer,
     weights_of_another_file,
     weights_in_a_file_of_bytes,
     weights_put_together_from_other_files,

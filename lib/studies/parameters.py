@@ -10,15 +10,25 @@ from __future__ import annotations
 import ast
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from influaug.data.datasets import load
+from influaug.data.pictures import PictureForm
 from influaug.data.sources import READERS
 from influaug.errors import InputError
 from influaug.files import sealed
@@ -26,17 +36,17 @@ from influaug.files import sealed
 from .storage import paths
 
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Self
 
     from influaug._types import PathLike
     from influaug.data.datasets import Dataset
 
 KINDS = {
     "recipe": "studies.featurizers.recipe.Recipe",
-    "toy": "studies.toy.experiment.Toy",
+    "toy": "studies.toy.parameters.Toy",
     "comparison": "studies.learned.parameters.Comparison",
     "sets": "studies.copies.study.SetStudy",
-    "own": "studies.own.results.OwnData",
+    "own": "studies.own.parameters.OwnData",
     "study": "studies.points.study.Study",
 }
 """Classes of parameters by kind; a kind is named like its first parameter, which names the experiment.
@@ -50,7 +60,7 @@ MOST_BYTES, MOST_BITS, MOST_SHOWN = 100_000, 63, 200
 """Limits: bytes of a file of parameters, bits of a whole number in it, characters of a wrong value in a message."""
 
 
-def parameter(default: Any, description: str, decides: str, **constraints: Any) -> Any:
+def parameter(default: Any, description: str, decides: str, later: bool = False, **constraints: Any) -> Any:
     """Create a field of an `Experiment`.
 
     Parameters
@@ -61,10 +71,14 @@ def parameter(default: Any, description: str, decides: str, **constraints: Any) 
     decides : str
         Name of the part of the computation that depends on it; stages list such parts. `NOTHING` if no result depends
         on it.
+    later : bool
+        Whether results were made before there was this parameter, and as its default makes them. While it has its
+        default it is then left out of keys, of the names of folders and of what is written down.
     **constraints
         Constraints of `pydantic.Field`.
     """
-    return Field(default, description=description, json_schema_extra={"decides": decides}, **constraints)
+    marks: dict[str, Any] = {"decides": decides, "later": later}
+    return Field(default, description=description, json_schema_extra=marks, **constraints)
 
 
 def name_parameter(default: str, what: str) -> Any:
@@ -78,6 +92,8 @@ def _as_number(value):
 
 Number = Annotated[float, BeforeValidator(_as_number)]
 """A float; whole numbers, which YAML reads as int, are accepted too."""
+Sides = int | list[int]
+"""Pixels of both sides, or height and width."""
 
 
 class Experiment(BaseModel):
@@ -93,6 +109,8 @@ class Experiment(BaseModel):
 
     kind: ClassVar[str]
     """Folder of this kind in params/ and outputs/; empty for studies."""
+    products: ClassVar[tuple[str, ...]] = ()
+    """Files in the experiment's folder, beside its page, that a person takes away."""
     purposes: ClassVar[tuple[str, ...]] = ()
     """Purposes with random numbers of their own. The position decides the seed, so new purposes go to the end."""
     seed_bits: ClassVar[int] = 31
@@ -111,6 +129,24 @@ class Experiment(BaseModel):
             return paths.outputs() / self.kind / self.name
         return paths.outputs() / "variations" / f"{self.name}-{sealed.key(**self.model_dump())[:8]}"
 
+    @field_validator("image_size", "channels", check_fields=False)
+    @classmethod
+    def _as_pictures_take_it(cls, value: Any, info: Any) -> Any:
+        try:
+            PictureForm.of(**{info.field_name: value})
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """All parameters but those of `parameter(..., later=True)` that have their default."""
+        return {name: value for name, value in plain(self).items() if name not in self._unsaid()}
+
+    def _unsaid(self) -> set[str]:
+        fields = type(self).model_fields.items()
+        return {name for name, field in fields if _later(field) and getattr(self, name) == field.default}
+
     def load_data(self) -> Dataset:
         """Load the data set that the parameters ``dataset`` and ``data_folder`` name.
 
@@ -120,11 +156,13 @@ class Experiment(BaseModel):
             See `influaug.data.datasets.load`.
         """
         named = self.dataset  # type: ignore[attr-defined]
-        return load(named if named in READERS else str(paths.found(named)), self.data_folder)  # type: ignore[attr-defined]
+        form = {name: getattr(self, name) for name in ("image_size", "channels", "skip_bad")}
+        return load(named if named in READERS else str(paths.found(named)), self.data_folder, **form)  # type: ignore[attr-defined]
 
     def deciding(self, *parts: str) -> dict[str, Any]:
         """The parameters that decide some parts of the computation, by name."""
-        return {name: getattr(self, name) for name, decides in self.decisions().items() if decides in parts}
+        decided = [name for name, decides in self.decisions().items() if decides in parts]
+        return {name: getattr(self, name) for name in decided if name not in self._unsaid()}
 
     @classmethod
     def decisions(cls) -> dict[str, str]:
@@ -184,6 +222,10 @@ class Experiment(BaseModel):
         if not names:  # a kernel that keeps no history, as under nbval
             names = set(cls.model_fields)
         return cls.of({name: namespace[name] for name in sorted(names) if name in namespace})
+
+
+def _later(field):
+    return bool((field.json_schema_extra or {}).get("later"))
 
 
 def read(path: PathLike) -> Experiment:

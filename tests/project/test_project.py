@@ -16,10 +16,10 @@ from influaug import __version__
 from studies.copies.study import SetStudy
 from studies.featurizers.recipe import Recipe
 from studies.learned.parameters import Comparison
-from studies.own.results import OwnData
+from studies.own.parameters import OwnData
 from studies.points.study import Study
 from studies.storage import paths
-from studies.toy.experiment import Toy
+from studies.toy.parameters import Toy
 
 PYPROJECT = tomllib.loads((paths.PROJECT / "pyproject.toml").read_text("utf-8"))
 LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")

@@ -22,10 +22,14 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from ..errors import InputError
-from .sources import KNOWN, draw, locate
+from .pictures import PictureForm
+from .pixels import grey_values, scale_of
+from .raw import draw
+from .sources import KNOWN, locate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .._types import PathLike
 
@@ -52,7 +56,8 @@ class Dataset:
         In the order of the labels.
     provenance : dict
         Ready for JSON: `title` ('MNIST (original)'), `note` (one sentence), `sha256` (over `content_hash` of the
-        arrays and the class names) and `source` (names of the files read, without their folders).
+        arrays and the class names) and `source` (names of the files read, without their folders); where files were
+        left out, `skipped` (a line for each, up to a thousand).
     """
 
     name: str
@@ -94,10 +99,19 @@ class Split:
 def data_folder(folder: PathLike | None = None) -> Path:
     """Folder of the data files: `folder`, else the environment variable INFLUAUG_DATA, else the user's cache."""
     chosen = folder or os.environ.get("INFLUAUG_DATA")
-    return Path(chosen).expanduser() if chosen else user_cache_path("influaug", appauthor=False)
+    try:
+        return Path(chosen).expanduser() if chosen else user_cache_path("influaug", appauthor=False)
+    except (TypeError, RuntimeError) as error:
+        raise InputError(f"The data folder must be a path, not {chosen!r} ({error}).") from None
 
 
-def load(dataset: str, folder: PathLike | None = None) -> Dataset:
+def load(
+    dataset: str | PathLike,
+    folder: PathLike | None = None,
+    image_size: int | Sequence[int] | None = None,
+    channels: int | None = None,
+    skip_bad: bool = False,
+) -> Dataset:
     """Read a data set; a named one that is missing in the data folder is downloaded there and verified.
 
     The last two data sets read are kept, and served again as long as none of their files has changed.
@@ -108,8 +122,18 @@ def load(dataset: str, folder: PathLike | None = None) -> Dataset:
         'digits', 'mnist', 'cifar10', 'small-norb'; or the path of an .npz file with x_train, y_train, x_test, y_test
         (grey or colour images, 0 to 255 or float 0 to 1; labels integers or strings); or that of a folder of images,
         root/train/CLASS/* and root/test/CLASS/*, or root/CLASS/* (a quarter of each class is then held out, seed 0).
+        Folders in a class's folder are read too; pictures are turned as their EXIF orientation says; hidden files and
+        what systems leave behind (Thumbs.db) are passed over.
     folder : path-like, optional
         See `data_folder`; used for the named data sets only.
+    image_size : int or (height, width), optional
+        Pixels to which the pictures of a folder are stretched; None: all must be of one size.
+    channels : {1, 3}, optional
+        Grey or colour, to which the pictures of a folder are converted, 16 bits from 0 to 65535, transparent parts on
+        white; None: all must be 8-bit grey, or all RGB.
+    skip_bad : bool
+        Leave out files of a folder that are damaged, no pictures or unlike most others, up to half of them, and say so
+        in the provenance; False: refuse the folder.
 
     Returns
     -------
@@ -121,7 +145,7 @@ def load(dataset: str, folder: PathLike | None = None) -> Dataset:
     InputError
         Unknown name, failed download, or a file that is not what it should be.
     """
-    source = locate(dataset, data_folder(folder))
+    source = locate(dataset, data_folder(folder), PictureForm.of(image_size, channels, skip_bad))  # type: ignore[arg-type]
     stamps = _stamps(source.paths)
     found = _kept(source, stamps) if stamps is not None else _read(source)
     return replace(found, provenance=dict(found.provenance))
@@ -278,7 +302,9 @@ def _dataset(name, raw):
     content = content_hash(*arrays)
     title, note = KNOWN.get(content, (raw.title, raw.note))
     sha256 = hashlib.sha256(json.dumps([content, class_names]).encode()).hexdigest()
-    provenance = {"title": title, "note": note, "sha256": sha256, "source": raw.source}
+    provenance: dict[str, Any] = {"title": title, "note": note, "sha256": sha256, "source": raw.source}
+    if raw.skipped:
+        provenance["skipped"] = list(raw.skipped)
     return Dataset(name, *arrays, class_names, provenance)
 
 
@@ -291,17 +317,11 @@ def _images(train, test, source):
         raise InputError(f"{source}: images must be [n, height, width(, 1 or 3)], of one size, not {found}.")
     if train.dtype != test.dtype or train.dtype.kind not in "uif":
         raise InputError(f"{source}: images must be numbers of one type, not {train.dtype} and {test.dtype}.")
-    lows, highs = (np.array([reduce(x) for x in (train, test)]) for reduce in (np.min, np.max))
-    unit = train.dtype.kind == "f" and (highs <= 1)
-    if not (np.all(lows >= 0) and np.all(highs <= 255)) or np.any(unit) != np.all(unit):
-        found = f"{lows[0]} to {highs[0]} for training and {lows[1]} to {highs[1]} for testing"
-        raise InputError(
-            f"{source}: grey values must be 0 to 255, or 0.0 to 1.0 in both parts, without NaN, not {found}."
-        )
-    scale = 255.0 if np.all(unit) else 1.0
-    return tuple(
-        np.ascontiguousarray(x if x.dtype == np.uint8 else np.rint(x * scale), dtype=np.uint8) for x in (train, test)
-    )
+    try:
+        scale = scale_of(train, test)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    return tuple(np.ascontiguousarray(grey_values(x, scale)) for x in (train, test))
 
 
 def _labels(train, test, raw):

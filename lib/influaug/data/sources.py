@@ -11,32 +11,30 @@ import struct
 import tarfile
 import time
 import urllib.request
-import warnings
-from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from tqdm.auto import tqdm
 
 from ..errors import InputError
 from ..files.limits import check_arrays, check_size
+from ..files.writing import reason
+from .pictures import PictureForm, locate_pictures
+from .raw import Raw, Source
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""Of images; Pillow would hand others to other programs, such as EPS to Ghostscript."""
-ANIMATED = ("PNG", "GIF", "WEBP")
 SCHEMES = ("https",)
 MOST_DOWNLOADED = 2**29
 """Bytes; the largest of the official files, uncompressed, has 448 million."""
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+LONGEST_NAME = 200
+"""Characters of an unknown data set's name in a message."""
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
 CIFAR10_RECORD = 1 + 3 * 32 * 32
 LONGEST_SILENCE = 3600
@@ -104,55 +102,43 @@ DIGITS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Raw:
-    """What a reader found, unchecked.
-
-    The arrays are in the order of `KEYS`; `source` names the files, without their folders; `title` and `note` say what
-    the data set is where its content is not `KNOWN`; `names` are those of labels 0, 1, ..., where the reader has them.
-    """
-
-    arrays: tuple[np.ndarray, ...]
-    source: str
-    title: str
-    note: str
-    names: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set found: its name, its files (all of them there), and `reader(name, paths)`, which returns `Raw`."""
-
-    name: str
-    reader: Callable[[str, tuple[Path, ...]], Raw]
-    paths: tuple[Path, ...] = ()
-
-
-def locate(dataset: str, folder: Path) -> Source:
+def locate(dataset: str, folder: Path, form: PictureForm | None = None) -> Source:
     """Find the files of a data set, named or given by its path (see `influaug.data.datasets.load`).
 
     What a named one lacks in `folder` is downloaded there and verified. Raises InputError where the name is unknown,
-    the download fails or a folder has no images.
+    the download fails or a folder has no images, and for a `form` of what is no folder of pictures.
     """
-    path = Path(dataset).expanduser()
-    if dataset in READERS:
-        return Source(dataset, READERS[dataset], tuple(_find(names, folder) for names in FILES[dataset]))
-    if (path / "train").is_dir() and (path / "test").is_dir():
-        parts = (*_image_paths(path / "train"), *_image_paths(path / "test"))
-        return Source(path.resolve().name, _read_image_parts, parts)
-    if path.is_dir():
-        return Source(path.resolve().name, _read_image_classes, _image_paths(path))
-    if path.is_file() and path.suffix == ".npz":
+    form = form or PictureForm()
+    try:
+        if dataset == "":  # the path of the present folder
+            raise ValueError("it is empty")
+        path = Path(dataset).expanduser()
+        is_folder, is_arrays = path.is_dir(), path.is_file() and path.suffix.lower() == ".npz"
+    except (OSError, RuntimeError, TypeError, ValueError) as error:  # no path, one without a home, or a too long one
+        raise InputError(f"{_unknown(dataset)} ({reason(error)}).") from None
+    if str(dataset) not in READERS and is_folder:
+        return locate_pictures(path, form)
+    if str(dataset) not in READERS and not is_arrays:
+        raise InputError(f"{_unknown(dataset)}.")
+    if form != PictureForm():
+        raise InputError(
+            f"image_size, channels and skip_bad are for folders of pictures, but {_shown(dataset)} has its images in "
+            "arrays, which are taken as they are."
+        )
+    if is_arrays and str(dataset) not in READERS:
         return Source(path.name, _read_npz, (path,))
+    return Source(str(dataset), READERS[str(dataset)], tuple(_find(names, folder) for names in FILES[str(dataset)]))
+
+
+def _unknown(dataset):
     known = ", ".join(READERS)
-    raise InputError(f"No data set {str(dataset)!r}: give {known}, or the path of an .npz file or a folder of images.")
+    return f"No data set {_shown(dataset)}: give {known}, or the path of an .npz file or a folder of images"
 
 
-def draw(labels: NDArray[np.int64], quotas: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Ascending positions of a seeded random sample, without repeats, with quotas[k] points of label k."""
-    rng = np.random.default_rng(np.random.SeedSequence(int(seed)))
-    drawn = [rng.choice(np.flatnonzero(labels == k), quota, replace=False) for k, quota in enumerate(quotas)]
-    return np.sort(np.concatenate(drawn))
+def _shown(dataset):
+    """What was given for a data set, its end left out where it is long."""
+    text = repr(str(dataset) if isinstance(dataset, PurePath) else dataset)
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
 
 
 @contextmanager
@@ -164,8 +150,6 @@ def _reading(path, what):
         yield
     except InputError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(f"{path} has more than the {Image.MAX_IMAGE_PIXELS} pixels that Pillow deems safe.") from None
     except Exception as error:  # which type it is depends on which of the file's bytes are wrong
         raise InputError(f"{path} is not {what}, or is damaged ({type(error).__name__}).") from None
 
@@ -183,60 +167,6 @@ def _arrays(path):
 
 def _read_npz(name, paths):
     return Raw(_arrays(paths[0]), name, name, "The user's own arrays.")
-
-
-def _read_image_parts(name, paths):
-    """Images root/train/CLASS/* and root/test/CLASS/*."""
-    test = np.flatnonzero([path.parent.parent.name == "test" for path in paths])
-    return Raw(_read_images(paths, test), name, name, "The user's own images.")
-
-
-def _read_image_classes(name, paths):
-    """Images root/CLASS/*, of which a quarter of each class is held out."""
-    labels = np.unique([path.parent.name for path in paths], return_inverse=True)[1]
-    held_out = draw(labels, np.maximum(np.bincount(labels) // 4, 1), seed=0)
-    note = "The user's own images, a quarter of each class held out at random (seed 0)."
-    return Raw(_read_images(paths, held_out), name, name, note)
-
-
-def _image_paths(root):
-    """All files but hidden ones in the class folders of `root`, by class and name."""
-    classes = [folder for folder in sorted(root.glob("[!.]*")) if folder.is_dir()]
-    files = [sorted(folder.glob("[!.]*")) for folder in classes]
-    if not all(files) or not files:
-        empty = next((folder for folder, found in zip(classes, files, strict=True) if not found), root)
-        raise InputError(f"{empty} is empty, where ROOT/CLASS/*, or ROOT/train/CLASS/* and ROOT/test/CLASS/* must be.")
-    paths = tuple(path for found in files for path in found)
-    for path in (*classes, *paths):
-        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-            raise InputError(f"{path} is a link that leads out of {root}: put what it leads to there.")
-    return paths
-
-
-def _read_images(paths, test):
-    """Images and class names for training and, where their positions are in `test`, for testing."""
-    images, labels = _stack(paths), np.array([path.parent.name for path in paths])
-    train = np.setdiff1d(np.arange(len(paths)), test)
-    return images[train], labels[train], images[test], labels[test]
-
-
-def _stack(paths):
-    """Stack images, all grey or all RGB and of one size, into uint8 [n, height, width, channels]."""
-    images, folder, packed = [], paths[0].parent, sum(path.stat().st_size for path in paths if path.exists())
-    for path in tqdm(paths, desc="reading images", delay=1, leave=False):
-        with _reading(path, "an image"), warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                kind = f"{image.mode} {image.width} x {image.height}"
-                if image.format in ANIMATED and getattr(image, "is_animated", False):
-                    raise InputError(f"{path} is an animation, where one picture is needed.")
-                check_size(folder, len(paths) * image.width * image.height * len(image.mode), packed)
-                if image.mode not in ("L", "RGB"):
-                    raise InputError(f"{path} is {kind}, where mode L (grey) or RGB is needed.")
-                images.append(np.atleast_3d(np.asarray(image)))
-        if images[-1].shape != images[0].shape:
-            raise InputError(f"{path} is {kind}, unlike {paths[0]}: all images must be of one mode and size.")
-    return np.stack(images)
 
 
 def _read_digits(_, __):
@@ -334,7 +264,10 @@ READERS = {
 
 def _find(names, folder):
     """Path of the first of the files that is in the folder; of the official one, downloaded, where none is."""
-    present = [folder / name for name in names if (folder / name).exists()]
+    try:
+        present = [folder / name for name in names if (folder / name).exists()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"The data folder {_shown(folder)} cannot be read ({reason(error)}).") from None
     return present[0] if present else _fetch(next(name for name in names if name in SOURCES), folder)
 
 

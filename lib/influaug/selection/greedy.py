@@ -272,7 +272,7 @@ def _root_curvature(x, theta):
 
 
 def _first(falling, equal, size):
-    """The first `size` different units of an order, with only the first of equal units; fewer if there are no more."""
+    """The first `size` different units of an order, with only the first of equal units; fewer if fewer remain."""
     _, first = np.unique(equal[falling], return_index=True)
     return falling[np.sort(first)[:size]]
 

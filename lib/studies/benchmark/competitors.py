@@ -1,7 +1,7 @@
-"""Other ways to the self influences of a fitted logistic head, to time and check `influaug.influence.leave_one_out` against.
+"""Other ways to the self influences of a logistic head, against which `influaug.influence.leave_one_out` is timed.
 
-Both take what `influaug.solver.heads` takes and answer in the same units: g' H^-1 g >= 0 with the Hessian H of the weighted,
-regularised objective and the gradient g of the point's own unweighted loss. Two classes only.
+Both take what `influaug.solver.heads` takes and answer in the same units: g' H^-1 g >= 0 with the Hessian H of the
+weighted, regularised objective and the gradient g of the point's own unweighted loss. Two classes only.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def autograd_influence(
     through tanh and a logarithm, with an L2 term in every call; the Hessian of the summed loss by ``autograd.hessian``
     (reverse over reverse, one pass a parameter); its explicit inverse; and a loop that builds ``autograd.grad`` and
     calls it for one point after the other. Three things differ, so that the values are those of
-    `influaug.influence.leave_one_out.self_influence`: the Hessian has the weights and the L2 term of the objective that was
-    minimised, the L2 term of a single point is zero, and the sign is dropped. Its intermediate copies of features and
-    parameters are left out.
+    `influaug.influence.leave_one_out.self_influence`: the Hessian has the weights and the L2 term of the objective that
+    was minimised, the L2 term of a single point is zero, and the sign is dropped. Its intermediate copies of features
+    and parameters are left out.
 
     Parameters
     ----------

@@ -1,14 +1,15 @@
 r"""Self influences by pyDVL's DirectInfluence: a script for an environment of its own, which has pyDVL and torch.
 
-Run by `studies.benchmark.competitors.pydvl_influence` as ``python -P pydvl_influence.py in.npz out.npz``; it imports nothing of
-this package. The input holds x [n, d + 1] with the constant column last, labels [n] in {0, 1}, theta [1, d + 1],
-weights [n] and C; the output scores [n], seconds of two ways to them, and the names and versions of what computed them.
+Run by `studies.benchmark.competitors.pydvl_influence` as ``python -P pydvl_influence.py in.npz out.npz``; it imports
+nothing of this package. The input holds x [n, d + 1] with the constant column last, labels [n] in {0, 1},
+theta [1, d + 1], weights [n] and C; the output scores [n], seconds of two ways to them, and the names and versions of
+what computed them.
 
 pyDVL takes the Hessian of the mean loss and adds ``regularization`` to its diagonal. With lambda = 1 / (C n) that is
-H / n, but for the intercept, which `influaug.solver.heads` does not penalise: its column is multiplied by `STRETCH` and its
-parameter divided, which changes no influence and leaves lambda / STRETCH^2 of the penalty. So pyDVL's
-:math:`g^\top (H / n)^{-1} g` is n times the influence of `influaug.influence.leave_one_out`, and the scores are divided by n. Weights
-go into the fit alone, as there.
+H / n, but for the intercept, which `influaug.solver.heads` does not penalise: its column is multiplied by `STRETCH` and
+its parameter divided, which changes no influence and leaves lambda / STRETCH^2 of the penalty. So pyDVL's
+:math:`g^\top (H / n)^{-1} g` is n times the influence of `influaug.influence.leave_one_out`, and the scores are divided
+by n. Weights go into the fit alone, as there.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The command line: one notebook, a batch, verification, and what they say to Snakemake."""
+"""Commands: run one notebook, run a batch, verify a study, and the files with which they inform Snakemake."""

@@ -1,8 +1,8 @@
-"""Whether what is installed is what was locked, and free of known weaknesses: ``influaug audit UV EXTRA``.
+"""Check that the installed packages are the locked ones and free of known weaknesses: ``influaug audit UV EXTRA``.
 
-Three things are looked at on this machine: that the lock is of these requirements, that its packages are installed, and
-that every installed file still has the hash that its wheel's RECORD gives. The locked versions are then compared with
-the advisories of the OSV database, which needs a network.
+Three checks run on this machine: the lock matches the requirements, its packages are installed, and every installed
+file has the hash in its wheel's RECORD. Then the locked versions are compared with the advisories of the OSV database,
+which needs a network.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from influaug._types import PathLike
 
 GOOD, BAD, UNKNOWN = 0, 1, 3
-"""Exit statuses; unknown: the advisories could not be had, and nothing else was wrong."""
+"""Exit statuses; `UNKNOWN` means that the advisories were not available and all other checks passed."""
 FOUND = 1
-"""The status of `uv audit` when a locked version has an advisory; others than 0 and this say that it could not tell."""
+"""Status of `uv audit` when a locked version has an advisory; statuses other than 0 and this mean that it failed."""
 
 
 def altered(distributions: Iterable[metadata.Distribution] | None = None) -> list[tuple[str, str]]:
-    """Installed files that are missing or have another content than their RECORD says.
+    """Find installed files that are missing or whose content differs from their RECORD.
 
     Parameters
     ----------
     distributions : iterable of importlib.metadata.Distribution, optional
-        Default: all that this Python finds.
+        Distributions to check (default: all that this Python finds).
 
     Returns
     -------
     list of (str, str)
-        Name of the distribution and of the file, in order.
+        Names of the distribution and the file, sorted.
     """
     found = metadata.distributions() if distributions is None else distributions
     return sorted(
@@ -49,7 +49,7 @@ def altered(distributions: Iterable[metadata.Distribution] | None = None) -> lis
 
 
 def _is(file):
-    """Whether an installed file has the hash that is recorded of it."""
+    """Whether an installed file has its recorded hash."""
     path = Path(file.locate())
     if not path.is_file():
         return False
@@ -59,16 +59,16 @@ def _is(file):
 
 
 def audit(uv: PathLike, extra: str, say: Callable[[str], object]) -> int:
-    """Look at everything, and say what was found.
+    """Run all checks and report their outcomes.
 
     Parameters
     ----------
     uv : path
-        The program.
+        The program uv.
     extra : str
         The optional dependencies that are installed: 'cpu' or 'gpu'.
     say : function (str)
-        Gets a sentence for each thing that was looked at.
+        Called with a sentence for each check.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def audit(uv: PathLike, extra: str, say: Callable[[str], object]) -> int:
 
 
 def _run(*command):
-    """Exit status, and what was said in the order it was said."""
+    """Exit status, and the output in the order in which it was written."""
     words = list(map(str, command))
     done = subprocess.run(words, cwd=paths.PROJECT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout.strip()
@@ -117,7 +117,7 @@ def _last(said):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit status."""
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(prog="influaug audit", description=__doc__.splitlines()[0])
     parser.add_argument("uv", help="the program uv")
     parser.add_argument("extra", nargs="?", default="cpu", help="cpu or gpu: what was installed")

@@ -1,9 +1,10 @@
 """Run studies in batch: ``influaug batch STUDY [STUDY ...]``.
 
-Snakemake decides what must run and papermill runs it; this only starts them, says in a line a notebook how far the
-batch is, and ends with what failed and where to look. Everything that Snakemake and the kernels say goes to a log file.
-One batch at a time works in an outputs folder. A batch that is ended, by a signal or as nobody reads its output now,
-ends all that it started; what a batch that was killed left running, the next one ends.
+Snakemake decides which notebooks must run, and papermill runs them. This module starts them, reports progress in one
+line for each notebook, and at the end reports failures and where to look. All output of Snakemake and the kernels goes
+to a log file. Only one batch at a time works in an outputs folder. A batch that is ended, by a signal or because its
+output cannot be written any more, ends all processes that it started. The next batch ends processes that a killed one
+left running.
 """
 
 from __future__ import annotations
@@ -36,25 +37,25 @@ if TYPE_CHECKING:
 
 TOTAL = re.compile(r"^total\s+(\d+)")
 EVENT = re.compile(rf"^{re.escape(run.MARK)}(started|finished|failed) (.*)")
-# Snakemake's own locks outlive a batch that was killed; `_alone` holds one that does not.
+# Snakemake's own locks remain after a batch is killed, so they are off; the system drops the lock that `_alone` holds.
 OPTIONS = ["--keep-going", "--rerun-incomplete", "--keep-incomplete", "--nolock"]
 OPTIONS += ["--quiet", "rules", "host", "reason"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ERROR = re.compile(r"^\w*(Error|Exception)\b")
 PLACE = re.compile(r'\s*File "')
-"""How the lines of a traceback begin that say where in the code an error was, which is for the log."""
+"""Beginning of a traceback's lines about places in the code, which only the log shows."""
 RECORD = re.compile(r"(\d+) (\S+) [0-9a-f]{16}")
-"""What the lock's file says of a batch: its process, its machine and a random word."""
+"""Content of the lock's file: process and machine of the batch, and a random word."""
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Ended(KeyboardInterrupt):
-    """The batch was asked to end; the message says by what, and that nothing is lost.
+    """The batch was asked to end; the message gives the reason and says that nothing is lost.
 
     Attributes
     ----------
     status : int
-        The exit status: 128 and the number of the signal.
+        The exit status: 128 plus the number of the signal.
     """
 
     def __init__(self, why: str, number: int) -> None:
@@ -63,17 +64,17 @@ class Ended(KeyboardInterrupt):
 
 
 class Progress:
-    """How far a batch is, from the lines that it says."""
+    """Progress of a batch, read from the lines of its output."""
 
     def __init__(self) -> None:
         self.total, self.ended, self.failures, self.running = 0, 0, [], []
         self.errors, self.inside = [], False
 
     def take(self, line: str) -> str | None:
-        """Take in one line; what is to be shown of it, or None."""
+        """Read one line of output, and return the text to show for it, or None."""
         if found := TOTAL.match(line):
             self.total = int(found[1])
-        # Snakemake's own errors end with an empty line.
+        # Errors of Snakemake itself end with an empty line.
         self.inside = bool(ERROR.match(line)) or (self.inside and bool(line.strip()))
         self.errors += [line.strip()] if self.inside and not PLACE.match(line) else []
         if not (found := EVENT.match(line)):
@@ -88,7 +89,7 @@ class Progress:
         return f"[{self.total - self.ended:>3} to go] {kind:<8} {text}"
 
     def failed(self) -> list[str]:
-        """What failed, a sentence a notebook, also of those that ended without one; if none did, Snakemake's errors."""
+        """One sentence for each failed notebook, killed ones included; if there are none, Snakemake's errors."""
         killed = "it was killed before it could say why, perhaps for lack of memory."
         return [*self.failures, *(f"{name}; {killed}" for name in self.running)] or self.errors
 
@@ -101,9 +102,9 @@ def batch(studies: Sequence[str], cores: str, show: Callable[[str], object]) -> 
     studies : list of str
         Names of files in params/.
     cores : str
-        A number, or ``all``.
+        Number of cores, or ``all``.
     show : callable
-        Gets each line of progress.
+        Called with each line of progress.
 
     Returns
     -------
@@ -113,10 +114,11 @@ def batch(studies: Sequence[str], cores: str, show: Callable[[str], object]) -> 
     Raises
     ------
     InputError
-        No number of cores, a study that there is not or whose parameters are wrong, a file that was changed in the
-        future, an outputs folder that Snakemake cannot take, that cannot be written or where another batch is running.
+        `cores` is not a number of cores, a study does not exist or has wrong parameters, a file has a time of change in
+        the future, or the outputs folder has a name that Snakemake cannot use, cannot be written, or has another batch
+        running.
     Ended
-        `show` has raised it, or the handler of a signal; all processes of the batch have ended.
+        `show` or the handler of a signal raised it; all processes of the batch have ended.
     """
     outputs, progress = paths.outputs(), Progress()
     _check(studies, cores, outputs)
@@ -130,14 +132,14 @@ def batch(studies: Sequence[str], cores: str, show: Callable[[str], object]) -> 
             raise
     status = process.returncode
     if status:
-        show(f"The batch did not end well; all it said is in {log}.")
+        show(f"The batch did not end well; its full output is in {log}.")
         for failure in progress.failed():
             show(f"failed: {failure}")
     return status if status >= 0 else 128 - status
 
 
 def _check(studies, cores, outputs):
-    """Refuse, in a sentence, what Snakemake would stop at without one."""
+    """Raise an `InputError` for faults at which Snakemake would stop without a clear message."""
     if cores != "all" and not re.fullmatch("[1-9][0-9]*", cores):
         raise InputError(f"cores must be a whole number of at least 1, or all, not {cores!r}.")
     odd = [name for name in studies if not NAME.fullmatch(name)]
@@ -162,7 +164,7 @@ def _check(studies, cores, outputs):
 
 
 def _network(path):
-    """The file of the trained network that a study names, if it names one; errors name the study's file."""
+    """File of the trained network that a study names, or None; errors name the study's file."""
     try:
         return Study.read(path).trained_network
     except InputError as error:
@@ -171,11 +173,11 @@ def _network(path):
 
 @contextmanager
 def _alone(outputs, show):
-    """Hold the lock of an outputs folder: its open file. The system drops it when the last process that has it ends."""
+    """Hold the lock of an outputs folder, an open file; the system drops it when its last process ends."""
     path = outputs / ".batch.lock"
     with writing(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
-        # Unbuffered, as on a full disk what waits to be written fails again when the file is closed.
+        # Unbuffered, because on a full disk buffered data would fail again when the file is closed.
         lock = path.open("a+b", buffering=0)
     with lock:
         _take(lock, path, show)
@@ -186,7 +188,7 @@ def _alone(outputs, show):
 
 
 def _take(lock, path, show):
-    """Take the lock; what a batch left running that is dead is ended first."""
+    """Take the lock, after ending the processes that a dead batch left running."""
     free, record = _free(lock), _record(lock)
     if _dead(record, path) and any(processes.marked(record)):
         processes.end(record, processes.PATIENCE)
@@ -208,13 +210,13 @@ def _free(lock):
 
 
 def _record(lock):
-    """What the latest batch wrote about itself: `RECORD`."""
+    """Read the latest batch's entry in the lock's file, see `RECORD`."""
     lock.seek(0)
     return lock.read().decode(errors="replace")
 
 
 def _dead(record, path):
-    """Whether it is certain that the batch of a record is dead: none of its number has a file called as the lock's."""
+    """Whether the batch of a record is certainly dead: its process has no file open that is named like the lock."""
     found = RECORD.fullmatch(record)
     if found is None or found[2] != socket.gethostname():
         return False
@@ -236,13 +238,13 @@ def _refusal(record, path):
 
 @contextmanager
 def _snakemake(studies, cores, lock):
-    """Snakemake, started; it holds the lock with us, so that none is free while it outlives us.
+    """Start Snakemake, which inherits the lock, so that the lock stays taken even if this process ends first.
 
-    Whatever ends the block ends Snakemake, the runs and their kernels: they bear the record of the lock as a mark.
+    The end of the block, for any reason, ends Snakemake, the runs and their kernels: the record of the lock marks them.
     """
     record = _record(lock)
     command = [sys.executable, "-m", "snakemake", "--cores", cores, *OPTIONS, "--config"]
-    # Snakemake reads a value as YAML, where a study called 1e5 would be a number.
+    # Snakemake reads the value as YAML; without quotes a study called 1e5 would become a number.
     process = subprocess.Popen(
         [*command, f"studies={json.dumps(' '.join(studies))}"],
         cwd=paths.PROJECT,
@@ -261,15 +263,18 @@ def _snakemake(studies, cores, lock):
 
 
 def _environment():
-    """Ours, but for what depends on the current folder, as Snakemake works in the project's, and with this Python."""
+    """Environment of the current process, with this Python first in PATH and INFLUAUG_OUTPUTS absolute.
+
+    Snakemake works in the project's folder, where a relative path would mean another folder.
+    """
     places = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return os.environ | places | {"INFLUAUG_OUTPUTS": str(paths.outputs().absolute())}
 
 
 def _follow(process, file, progress, show):
-    """Take in all that Snakemake says, until it has ended."""
+    """Read all output of Snakemake until it ends."""
     for line in process.stdout:
-        # On a disk that has become full the batch goes on to say what failed for it.
+        # If the disk becomes full, the batch still reports which notebooks failed because of it.
         with suppress(OSError):
             file.write(line.encode())
         if (shown := progress.take(line)) is not None:
@@ -284,7 +289,7 @@ def _opened(log):
 
 @contextmanager
 def _ended_by_signals():
-    """Let signals raise `Ended`, the first of them alone; those that this process was started to ignore stay so."""
+    """Let the first signal raise `Ended` and ignore later ones; signals that this process ignores stay ignored."""
 
     def end(number, _):
         for each in found:
@@ -302,7 +307,7 @@ def _ended_by_signals():
 
 
 def _show(line):
-    """Print a line; whoever closes the terminal, or the pipe, ends the batch."""
+    """Print a line; if the terminal or pipe is closed, end the batch."""
     try:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
@@ -321,14 +326,14 @@ def _complain(sentence):
 
 
 def _silence(stream):
-    """Send what a stream still holds, and would fail to write once more when Python ends, to nowhere."""
+    """Send a stream's remaining data, which would fail again when Python flushes it at its end, to the null device."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit status."""
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(prog="influaug batch", description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+", help="names of files in params/, without .yaml")
     parser.add_argument("--cores", default="all")

@@ -1,6 +1,7 @@
-"""The processes of a batch: found by a mark in their environment, whatever their parents and sessions are, and ended.
+"""Find and end the processes of a batch, by a mark in their environment.
 
-Kernels run in sessions of their own, and outlive what started them if that is killed; the environment they keep.
+Kernels run in sessions of their own and continue if their parent is killed, so parents and sessions do not identify
+them. They do keep their environment.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
     from influaug._types import PathLike
 
 MARK = "INFLUAUG_BATCH"
-"""The environment variable that marks the processes of a batch."""
+"""Environment variable that marks the processes of a batch."""
 PATIENCE = 5.0
-"""Seconds that processes have to end after they were asked to, before they are killed."""
+"""Seconds between SIGTERM and SIGKILL."""
 MOST_ROUNDS = 10
-"""Rounds of killing; more than one is needed where a process has started another meanwhile."""
+"""Most rounds of killing; one is not enough if a process starts another in the meantime."""
 
 
 def marked(mark: str) -> Iterator[psutil.Process]:
-    """Yield the living processes, but for this one, in whose environment `MARK` has a value."""
+    """Yield the living processes, except this one, in whose environment `MARK` has the given value."""
     for process in psutil.process_iter():
-        # A process that has ended meanwhile, or is another person's, is none of ours.
+        # Processes that have just ended or belong to another user cannot be read, and are not part of the batch.
         with suppress(psutil.Error, OSError):
             own = process.pid != os.getpid() and process.environ().get(MARK) == mark
             if own and process.status() != psutil.STATUS_ZOMBIE:
@@ -36,14 +37,14 @@ def marked(mark: str) -> Iterator[psutil.Process]:
 
 
 def end(mark: str, patience: float) -> None:
-    """End every process that `marked` finds: ask with SIGTERM, and after some seconds kill with SIGKILL.
+    """End every process that `marked` finds, with SIGTERM and, after some seconds, SIGKILL.
 
     Parameters
     ----------
     mark : str
         Value of the environment variable.
     patience : float
-        Seconds between the two.
+        Seconds between the two signals.
     """
     asked = list(marked(mark))
     for process in asked:
@@ -61,7 +62,7 @@ def end(mark: str, patience: float) -> None:
 
 
 def opens(process: int, name: str) -> bool:
-    """Whether a process has a file of some name open, in whatever folder; True too if this cannot be found out."""
+    """Whether a process has a file of some name open, in any folder; also True if this cannot be determined."""
     try:
         return any(Path(file.path).name == name for file in psutil.Process(process).open_files())
     except psutil.NoSuchProcess:
@@ -71,7 +72,7 @@ def opens(process: int, name: str) -> bool:
 
 
 def holders(path: PathLike) -> list[int]:
-    """Ids of the processes, but for this one, that are seen to have a file open."""
+    """Ids of the processes, except this one, that visibly have a file open."""
     found, real = [], os.path.realpath(path)
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):

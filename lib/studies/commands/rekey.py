@@ -1,9 +1,10 @@
-"""Give results that were kept under the former scheme of keys the keys of today's: ``influaug rekey``.
+"""Replace keys of the former scheme by today's keys: ``influaug rekey``.
 
-Until the commit before this module, keys held hashes of source files. A result gets its new key only if everything that
-it depends on is the same: its former key must come out of today's parameters, data, seeds and upstream keys and of the
-code as it was in that commit (`CODE`), whose numbers every stage's first version gives (tests/canaries.json). Rows,
-numbers and networks are not touched. Results of older code keep their keys, are named, and have to be made again.
+Until the commit before this module, keys contained hashes of source files. A result gets its new key only if everything
+that it depends on is unchanged: today's parameters, data, seeds and upstream keys, with the code of that commit
+(`CODE`), must give its former key. The first version of every stage gives the numbers of that code
+(tests/canaries.json). Rows, numbers and networks do not change. Results of older code keep their keys, are listed, and
+must be computed again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from ..copies.study import SetStudy
 from ..learned import results as comparison
 from ..learned.ablations import ABLATIONS
 from ..learned.parameters import Comparison
-from ..own.results import OwnData
+from ..own.parameters import OwnData
+from ..own.results import data_key
 from ..points import stages
 from ..points.study import Study
 from ..storage import artifacts, paths
@@ -46,11 +48,11 @@ CODE = {
     "learned networks": "b97b29f28ac210af",
     "learned networks in series": "1f98414b74176d35",
 }
-"""Hashes of code in former keys, as they were last, by stage."""
+"""The last hashes of code in former keys, by stage."""
 
 
 def _former(stage: Stage, experiment: Experiment, **depends_on: Any) -> str:
-    """`Stage.key` under the former scheme."""
+    """Key of a stage under the former scheme, with the parameters of `Stage.key`."""
     parameters = experiment.deciding(*stage.decided_by)
     if isinstance(experiment, SetStudy):
         parameters |= {"study": experiment.study}
@@ -61,7 +63,7 @@ def _former(stage: Stage, experiment: Experiment, **depends_on: Any) -> str:
 
 @contextmanager
 def _former_scheme() -> Iterator[None]:
-    """Keys under the former scheme while the block runs: they depend on the same things, in the same places."""
+    """Let `Stage.key` give keys of the former scheme during the block; both schemes depend on the same inputs."""
     kept = Stage.key
     Stage.key = _former  # type: ignore[assignment, method-assign]
     try:
@@ -103,7 +105,7 @@ def _of_comparison(chosen: Comparison) -> dict[Path, str]:
 
 
 def _of_own(own: OwnData) -> dict[Path, str]:
-    return {own.folder / "curve.parquet": own.data_key()}
+    return {own.folder / "curve.parquet": data_key(own)}
 
 
 KEYS_OF: dict[type[Experiment], Any] = {
@@ -112,7 +114,7 @@ KEYS_OF: dict[type[Experiment], Any] = {
     Comparison: _of_comparison,
     OwnData: _of_own,
 }
-"""Of each kind that keeps results under keys: paths and keys of the results of one experiment."""
+"""Functions that list paths and keys of an experiment's results, for each kind that stores results under keys."""
 
 
 def rekey(experiment: Experiment) -> dict[str, list[Path]]:
@@ -121,13 +123,13 @@ def rekey(experiment: Experiment) -> dict[str, list[Path]]:
     Returns
     -------
     dict
-        Paths by what became of them: ``rekeyed``, ``current`` (they had today's key) and ``other`` (left as they are:
-        something that they depend on is not the same).
+        Paths by outcome: ``rekeyed``, ``current`` (they had today's key) and ``other`` (unchanged, because something
+        that they depend on has changed).
 
     Raises
     ------
     InputError
-        Data that are not there, or a damaged result.
+        The data are missing, or a result is damaged.
     """
     keys_of = KEYS_OF[type(experiment)]
     with _former_scheme():
@@ -143,7 +145,7 @@ def rekey(experiment: Experiment) -> dict[str, list[Path]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Re-key everything in the outputs folder, and say what was left; returns the exit status."""
+    """Re-key all results in the outputs folder, report those left unchanged, and return the exit status."""
     argparse.ArgumentParser(prog="influaug rekey", description=__doc__.splitlines()[0]).parse_args(arguments)
     for model in KEYS_OF:
         for file in sorted((paths.PARAMS / model.kind).glob("*.yaml")):

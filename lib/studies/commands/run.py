@@ -1,7 +1,7 @@
-"""Run one notebook of one study, or other experiment, with papermill: ``influaug run NOTEBOOK PARAMS.yaml``.
+"""Run one notebook for a study or another experiment, with papermill: ``influaug run NOTEBOOK PARAMS.yaml``.
 
-Refuses unknown and ill-typed parameters before anything starts. The executed notebook and its page are kept also when
-it fails; a failure ends with one sentence, the place to look, and a non-zero exit status.
+Parameters that are unknown or have a wrong type are refused before anything starts. The executed notebook and its page
+are stored even if it fails. A failure ends with one sentence, the place to look, and a non-zero exit status.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ MAIN = {
     "14_why_greedy": "sets/mnist-translate",
     "15_your_own_data": "own/digits",
 }
-"""Of notebooks that run neither for a study nor across studies: the run, in the outputs folder, that links lead to."""
+"""Run (a folder in outputs) to which links lead, for notebooks that run neither for a study nor across studies."""
 MAIN_STUDY = "mnist-translate"
-"""The study whose stages such notebooks' links lead to."""
+"""Study to whose stages the links of such notebooks lead."""
 MARK = "influaug: "
-"""What the lines begin with that the command writes to standard error."""
+"""Prefix of the lines that the command writes to standard error."""
 
 
 class NotebookError(Exception):
-    """A notebook ended with an error; the message says why in one line, and where to look."""
+    """A notebook ended with an error; the message gives the reason in one line and the place to look."""
 
 
 def run(
     notebook: PathLike, parameters: PathLike, executed: PathLike | None = None, page: PathLike | None = None
-) -> None:
-    """Execute a notebook with a study's parameters, and render it.
+) -> list[Path]:
+    """Execute a notebook with an experiment's parameters, and render its page.
 
     Parameters
     ----------
@@ -68,16 +68,21 @@ def run(
     parameters : path
         The YAML file of the study, recipe, toy, comparison or own data.
     executed : path, optional
-        Where the executed notebook goes (default: ``notebooks/`` in the study's folder).
+        Path of the executed notebook (default: in ``notebooks/`` of the study's folder).
     page : path, optional
-        Where its HTML page goes (default: ``pages/`` in the study's folder).
+        Path of its HTML page (default: in ``pages/`` of the study's folder).
+
+    Returns
+    -------
+    list of Path
+        The page, and the files that the notebook made for a person to take away.
 
     Raises
     ------
     InputError
-        A missing notebook, or wrong parameters: nothing has run. Or the outputs folder cannot be written.
+        The notebook is missing or parameters are wrong, and nothing has run; or the outputs folder cannot be written.
     NotebookError
-        The notebook failed; what it did until then is at `executed` and on its page.
+        The notebook failed; `executed` and the page contain its outputs up to the error.
     """
     notebook = Path(notebook)
     if notebook.suffix != ".ipynb" or not notebook.is_file():
@@ -89,11 +94,12 @@ def run(
     try:
         _execute(notebook, chosen, executed)
     except NotebookError:
-        # A page that cannot be written has the same cause, or one that matters less.
+        # If the page cannot be written either, the notebook's own error is still the one to report.
         with suppress(InputError):
             _render(notebook, chosen, executed, page)
         raise
     _render(notebook, chosen, executed, page)
+    return [page, *(path for path in (chosen.folder / name for name in chosen.products) if path.exists())]
 
 
 def _render(notebook, chosen, executed, page):
@@ -101,14 +107,14 @@ def _render(notebook, chosen, executed, page):
 
 
 def _links(notebook, page):
-    """Text and address of the index and, for a stage of a study, of the pages of all stages, which lie beside it."""
+    """Texts and addresses of the index and, for a stage of a study, of the pages of all stages in the same folder."""
     index = _from(page, paths.outputs() / "index.html")
     stages = STAGES if notebook.stem in STAGES else {}
     return [("All studies", index), *((title, f"{stem}.html") for stem, title in stages.items())]
 
 
 def _places(chosen, page):
-    """Where each notebook's page is, seen from a page: of the own run, or the `MAIN` one, or among the overviews'."""
+    """Address of each notebook's page relative to a page: in the same run, the `MAIN` one, or among the overviews."""
     folders = {path.stem: paths.outputs() / "pages" for path in paths.NOTEBOOKS.glob("*.ipynb")}
     main = dict.fromkeys(STAGES, MAIN_STUDY) | MAIN
     folders |= {stem: paths.outputs() / folder / "pages" for stem, folder in main.items()}
@@ -149,7 +155,7 @@ def _execute(notebook, chosen, executed):
 
 
 def _tidy(executed, name):
-    """Store an executed notebook's pictures with 256 colours, a third of the bytes, and its name without a folder."""
+    """Reduce an executed notebook's pictures to 256 colours, a third of the bytes; remove the folder from its name."""
     notebook = nbformat.read(executed, nbformat.NO_CONVERT)
     notebook.metadata.get("papermill", {})["output_path"] = name
     for cell in notebook.cells:
@@ -160,7 +166,7 @@ def _tidy(executed, name):
 
 
 def _smaller(encoded):
-    """A PNG, in base 64, with 256 colours; what is no picture stays as it is."""
+    """Reduce a PNG in base 64 to 256 colours; data that are not a picture stay unchanged."""
     try:
         return b64encode(_palette(b64decode(encoded))).decode()
     except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError):
@@ -187,7 +193,7 @@ def _reason(error):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit status."""
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(prog="influaug run", description=__doc__.splitlines()[0])
     parser.add_argument("notebook")
     parser.add_argument("parameters", help="a study's YAML file")
@@ -196,17 +202,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stamp", help="file that says that it ended well, with what")
     parser.add_argument("--makes", nargs="*", default=[], help="files that the stamp is of")
     given = parser.parse_args(arguments)
-    # It warns of every parameter that a notebook's own cell leaves out, and repeats what NotebookError says.
+    # papermill warns of every parameter that a notebook's own cell leaves out, and repeats NotebookError's message.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     name = f"{Path(given.parameters).stem}: {Path(given.notebook).stem}"
     sys.stderr.write(f"{MARK}started {name}\n")
     started = perf_counter()
     try:
-        run(given.notebook, given.parameters, given.executed, given.page)
+        made = run(given.notebook, given.parameters, given.executed, given.page)
         if given.stamp:
             stamps.write(given.stamp, given.makes)
     except (InputError, NotebookError, OSError, MemoryError) as error:
         sys.stderr.write(f"{MARK}failed {name}; {str(error) or 'too little memory'}\n")
         return 1
     sys.stderr.write(f"{MARK}finished {name}; {perf_counter() - started:.0f} s\n")
+    if not given.page:  # a batch says where its pages are
+        sys.stderr.write("".join(f"  {paths.shown(path)}\n" for path in made))
     return 0

@@ -1,7 +1,7 @@
-"""Stamps of the batch: small files that say that a notebook ended well, and what is in the files that it made.
+"""Stamps of the batch: small files that record that a notebook ended well, with hashes of the files that it made.
 
-Snakemake deletes what it calls an output before the job runs again and after it has failed. So it is told of stamps and
-pages alone; the tables stay where they are, to be served again if they are those wanted, and named if they are damaged.
+Snakemake deletes a job's outputs before the job runs again and after it has failed. So only stamps and pages are
+declared as outputs. The tables stay; they are served again if they have the right key, and reported if damaged.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from influaug._types import PathLike
 
 SKEW = 2.0
-"""Seconds that a file system's clock may be ahead; the shortest notebook takes longer."""
+"""Seconds by which a file system's clock may be ahead; the shortest notebook takes longer."""
 
 
 def in_future(path: PathLike) -> bool:
-    """Whether a file was last changed later than now, so that what is made from it never counts as newer."""
+    """Whether a file's time of change is in the future, so that files made from it never count as newer."""
     return Path(path).stat().st_mtime > time.time() + SKEW
 
 
@@ -50,15 +50,15 @@ def write(stamp: PathLike, files: Sequence[PathLike]) -> None:
 
 
 def drop_outdated(stamp: PathLike, files: Sequence[PathLike]) -> None:
-    """Remove a stamp that does not hold, so that the notebook runs again.
+    """Remove an outdated stamp, so that the notebook runs again.
 
-    That is one of which a file is missing or has another content, one that is damaged or cannot be read, and one of a
-    time in the future, which would count as newer than whatever changes until then.
+    A stamp is outdated if one of its files is missing or has another content, if it is damaged or cannot be read, or if
+    its time is in the future, because it would count as newer than all changes until then.
 
     Raises
     ------
     InputError
-        It cannot be removed: the folder is read-only, or the stamp is a folder with something in it.
+        The stamp cannot be removed: the folder is read-only, or the stamp is a folder that is not empty.
     """
     stamp = Path(stamp)
     if os.path.lexists(stamp) and not _holds(stamp, files):

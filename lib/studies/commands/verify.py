@@ -1,8 +1,8 @@
-"""Run a study again from scratch and say whether its table is reproduced: ``influaug verify STUDY``.
+"""Run a study again from scratch and report whether its table is reproduced: ``influaug verify STUDY``.
 
-Tolerance: the table is reproduced if every mean accuracy (of a curve at a budget, over replicates) lies within the 95%
-interval of the table's own. On the machine, with the versions and the number of threads that made it, it comes out
-identical, to the last digit; elsewhere the networks are trained with other rounding errors, and so differ a little.
+The table is reproduced if every mean accuracy (of a curve at a budget, over replicates) lies within the 95% interval of
+the stored table's mean. With the same machine, versions and number of threads the numbers are identical to the last
+digit. Elsewhere the networks are trained with other rounding errors and differ slightly.
 """
 
 from __future__ import annotations
@@ -34,19 +34,18 @@ MEAN = [*CURVE, "budget"]
 
 
 def compare(kept: pd.DataFrame, again: pd.DataFrame) -> dict[str, Any]:
-    """How far a table of a sweep is from another of the same study.
+    """Compare two tables of the same study's sweep.
 
     Parameters
     ----------
     kept, again : DataFrame
-        As `sweep.run` gives them, of all replicates.
+        Tables of `studies.points.sweep.sweep_points`, with all replicates.
 
     Returns
     -------
     dict
-        ``rows``, their number; ``identical``, how many have the same accuracy; ``means``, the number of means;
-        ``within``, how many of them are within the tolerance of the module; ``worst``, the largest difference of a
-        mean, of accuracy; ``reproduced``.
+        Numbers of ``rows``, of ``identical`` rows (same accuracy), of ``means`` and of means ``within`` the module's
+        tolerance; ``worst``, the largest difference of a mean accuracy; and ``reproduced``.
 
     Raises
     ------
@@ -74,7 +73,7 @@ def compare(kept: pd.DataFrame, again: pd.DataFrame) -> dict[str, Any]:
 
 
 def in_words(name: str, found: dict[str, Any], manifest: dict[str, Any]) -> str:
-    """What `compare` found, in two sentences."""
+    """Describe the result of `compare` in two sentences."""
     verdict = "is reproduced" if found["reproduced"] else "is NOT reproduced"
     made = ", ".join(filter(None, [manifest["made"], provenance.in_words(manifest), manifest.get("device")]))
     return (
@@ -85,24 +84,24 @@ def in_words(name: str, found: dict[str, Any], manifest: dict[str, Any]) -> str:
 
 
 def verify(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run a study from scratch, in a folder that is removed afterwards, and compare its table with the one in outputs/.
+    """Run a study from scratch, in a temporary folder, and compare its table with the one in outputs/.
 
     Parameters
     ----------
     name : str
-        Of a file in params/, without .yaml.
+        Name of a file in params/, without .yaml.
 
     Returns
     -------
     dict
-        Of `compare`.
+        Result of `compare`.
     dict
-        The table's manifest.
+        Manifest of the table in outputs/.
 
     Raises
     ------
     InputError
-        There is no such study or no table of it, or it cannot be run.
+        The study or its table does not exist, or the study cannot be run.
     """
     parameters, path = paths.PARAMS / f"{name}.yaml", paths.outputs() / name / TABLE
     Study.read(parameters)
@@ -124,7 +123,7 @@ def _run(parameters, folder):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit status: 0 if the study is reproduced."""
+    """Run the command, and return its exit status: 0 if the study is reproduced."""
     parser = argparse.ArgumentParser(prog="influaug verify", description=__doc__.splitlines()[0])
     parser.add_argument("study", help="name of a file in params/, without .yaml")
     name = parser.parse_args(arguments).study

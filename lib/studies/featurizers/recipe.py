@@ -1,4 +1,4 @@
-"""A recipe: how a featurizer is trained on a whole data set, and the file that comes of it."""
+"""A recipe: parameters of a featurizer's training on a whole data set, and the resulting file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from influaug.data.datasets import Classes, split
 from influaug.files import sealed
 
-from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from ..storage import artifacts
 
 if TYPE_CHECKING:
@@ -25,13 +25,25 @@ if TYPE_CHECKING:
 
 
 class Recipe(Experiment):
-    """Parameters of a featurizer's training; the defaults are the small embedded case. See params/featurizers/."""
+    """Parameters of a featurizer's training; the defaults describe the small embedded case.
+
+    The full recipes are in params/featurizers/.
+    """
 
     kind: ClassVar[str] = "featurizers"
 
     recipe: str = name_parameter("digits-resnet11", "recipe")
     dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "network")
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    image_size: Sides | None = parameter(
+        None, "pixels, or height and width, to resize a folder's pictures to; null: as they are", "network", later=True
+    )
+    channels: int | None = parameter(
+        None, "1 or 3: make a folder's pictures grey or colour; null: as they are", "network", later=True
+    )
+    skip_bad: bool = parameter(
+        False, "leave out those of a folder's files that cannot be used; false: refuse it", "network", later=True
+    )
     classes: Classes | None = parameter(None, "what becomes label 0, 1, ...; null for all classes", "network")
     depth: int = parameter(11, "of the residual network: 9n + 2", "network")
     epochs: int = parameter(8, "passes over the training points", "network", ge=1)
@@ -48,12 +60,12 @@ class Recipe(Experiment):
         return self.folder / f"{self.recipe}.keras"
 
     def split(self) -> Split:
-        """All training and test points: `data.Split`."""
+        """All training and test points."""
         return split(self.load_data(), self.classes)
 
     def settings(self) -> Settings:
-        """The `training.Settings`."""
-        # Imported with Keras, which takes many seconds.
+        """Settings of the training."""
+        # Imported here because it imports Keras, which takes many seconds.
         from influaug.networks.training import Settings
 
         names = ("epochs", "batch_size", "peak_rate", "augmentation", "held_out", "seed", "mixed_precision")
@@ -61,17 +73,17 @@ class Recipe(Experiment):
 
 
 def trained(recipe: Recipe) -> tuple[KerasFeaturizer, dict[str, Any]]:
-    """The recipe's featurizer, from its file if that is of this recipe and data, else trained.
+    """The recipe's featurizer, loaded if its file has this recipe and data, else trained.
 
-    Training that was interrupted goes on from its checkpoint. The test set is looked at once, at the end.
+    Interrupted training continues from its checkpoint. The test set is used once, at the end.
 
     Returns
     -------
-    featurizers.KerasFeaturizer
-        Its `history_` is the training's.
+    influaug.networks.featurizer.KerasFeaturizer
+        Its `history_` is that of the training.
     dict
         The record in the file: recipe, network, classes, n_train, n_test, test_accuracy, data (provenance), kernels,
-        versions, and when it was made, with which backend.
+        versions, time and backend.
     """
     from influaug.networks.featurizer import KerasFeaturizer
     from influaug.networks.training import read_record
@@ -107,12 +119,12 @@ def _train(recipe, points):
 
 
 def _shown(recipe):
-    """The recipe's parameters, without where the data lie: that is a matter of the machine."""
+    """The recipe's parameters without the folder of the data, which depends on the machine."""
     return recipe.model_dump(exclude={"data_folder"})
 
 
 def in_words(featurizer: KerasFeaturizer, record: dict[str, Any]) -> pd.Series:
-    """What `trained` returned, as a table: a Series of text."""
+    """Describe the result of `trained` as a Series of text."""
     history = featurizer.history_
     rows = {
         "data": record["data"]["title"],
@@ -136,15 +148,15 @@ def accuracies_under(
 
     Parameters
     ----------
-    featurizer : featurizers.KerasFeaturizer
+    featurizer : influaug.networks.featurizer.KerasFeaturizer
     images : array of uint8 [n, height, width, channels]
     labels : array of int [n]
-    transformations : list of transformations.Transformation
+    transformations : list of influaug.data.transformations.Transformation
 
     Returns
     -------
     DataFrame
-        A row a transformation; columns originals (%), copies (%): the latter the mean over them.
+        One row for each transformation; columns originals (%) and copies (%), the mean over all copies.
     """
     rows = {
         transformation.name: (

@@ -8,7 +8,7 @@ from pydantic import field_validator
 
 from influaug.data.datasets import Classes, split
 
-from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from .ablations import ABLATIONS
 
 if TYPE_CHECKING:
@@ -52,6 +52,15 @@ class Comparison(Experiment):
     comparison: str = name_parameter("digits-100", "comparison")
     dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "arms")
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    image_size: Sides | None = parameter(
+        None, "pixels, or height and width, to resize a folder's pictures to; null: as they are", "arms", later=True
+    )
+    channels: int | None = parameter(
+        None, "1 or 3: make a folder's pictures grey or colour; null: as they are", "arms", later=True
+    )
+    skip_bad: bool = parameter(
+        False, "leave out those of a folder's files that cannot be used; false: refuse it", "arms", later=True
+    )
     classes: Classes | None = parameter(None, "what becomes label 0, 1, ...; null for all classes", "arms")
     n_train: int | None = parameter(100, "labelled images, stratified; null for all", "arms", ge=2)
     unlabelled: int | None = parameter(

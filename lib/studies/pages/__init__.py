@@ -1,1 +1,1 @@
-"""HTML pages: rendering, sanitising, formulas, the words and looks that all pages share."""
+"""HTML pages: rendering, sanitising and formulas, and the words and looks that all pages share."""

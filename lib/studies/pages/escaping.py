@@ -1,4 +1,4 @@
-"""Text from outside (names of files, folders, classes and studies) shown as it is, in Markdown and in HTML."""
+"""Escaping of text from outside (names of files, folders, classes and studies) for Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 SPECIAL = re.compile(r'[\\`*_\[\]<>|~^=$&"@#]|://|www\.|^[-+:]|^\d+(?=[.)])', re.IGNORECASE)
-"""What begins or ends emphasis, code, links, HTML, formulas, tables, headings or lists, and addresses made links."""
+"""Characters that begin or end emphasis, code, links, HTML, formulas, tables, headings or lists, and parts of addresses
+that Markdown turns into links."""
 
 
 def markdown_text(text: str) -> str:
-    """Markdown that is shown as a given text: on one line, without markup, links, formulas and HTML.
+    """Escape a text for Markdown, so that it is shown literally on one line: no markup, links, formulas or HTML.
 
-    Special characters become character references, which neither Markdown nor HTML takes for markup, between tags and
-    in quoted attributes alike.
+    Special characters become character references. Neither Markdown nor HTML reads these as markup, between tags or in
+    quoted attributes.
 
     Parameters
     ----------
     text : str
-        A name, title, error or sentence. White space becomes single spaces, and what cannot be printed (control
-        characters, changes of direction, halves of characters) the replacement character.
+        A name, title, error or sentence. White space becomes single spaces. Characters that cannot be printed (control
+        characters, changes of direction, lone surrogates) become the replacement character.
 
     Returns
     -------
@@ -37,24 +38,24 @@ def markdown_text(text: str) -> str:
 
 
 def title_and_note(provenance: dict[str, Any]) -> tuple[str, str]:
-    """What a data set is called and a sentence on it, which may come from its files' names, as Markdown.
+    """Title of a data set and a sentence about it, escaped for Markdown, as they may contain names of files.
 
     Parameters
     ----------
     provenance : dict
-        Of a `data.Dataset` or `data.Split`, or a manifest's ``data``.
+        The provenance of a `Dataset` or `Split` of `influaug.data.datasets`, or a manifest's ``data``.
     """
     return markdown_text(provenance["title"]), markdown_text(provenance["note"])
 
 
 def styled(table: pd.DataFrame, formats: dict[str, Any] | None = None) -> Styler:
-    """A table for a page, its cells and its labels as they are: pandas escapes neither by itself.
+    """Escape the cells and labels of a table for a page, because pandas does not.
 
     Parameters
     ----------
     table : DataFrame
     formats : dict of str to str, optional
-        A format by column; missing values are shown empty.
+        Formats by column; missing values are shown as empty cells.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How figures look: the style, the colours and names of policies, and the parts that figures of all kinds share.
+"""Looks of figures: the style, the colours and labels of policies, and functions that all figures share.
 
 Every plot takes an Axes and returns it; captions and prose belong to the notebooks.
 """
@@ -20,7 +20,7 @@ STYLE = Path(__file__).with_name("style.mplstyle")
 
 
 class Look(NamedTuple):
-    """How a curve is drawn and called."""
+    """Colour, marker, label and line style of a curve."""
 
     colour: str
     marker: str
@@ -47,12 +47,12 @@ LOOK = {
     "greedy_loss": Look("#CC79A7", "v", "copies, greedy loss"),
     "greedy_points": Look("#0072B2", "P", "points, greedy influence"),
 }
-"""Policies of points, by any score and then with one of their own, and of copies. Others are in tables alone."""
+"""Looks of policies of points (by any score, then with a fixed score) and of copies. Figures leave out all others."""
 REFERENCES = {"none": (":", "no augmentation"), "full": ("--", "full augmentation")}
 
 
 def curve(ax: Axes, x: ArrayLike, mean: ArrayLike, half_width: ArrayLike, look: Look) -> Axes:
-    """A line of means with its 95% band."""
+    """Draw a line of means with its 95% band."""
     mean, half_width = np.asarray(mean), np.asarray(half_width)
     ax.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.line, label=look.label)
     ax.fill_between(x, mean - half_width, mean + half_width, color=look.colour, alpha=0.15, linewidth=0)
@@ -60,7 +60,7 @@ def curve(ax: Axes, x: ArrayLike, mean: ArrayLike, half_width: ArrayLike, look: 
 
 
 def reference_lines(ax: Axes, table: pd.DataFrame, value: str, full: str) -> Axes:
-    """Mean accuracies without and with full augmentation, in percent; `full` is the label of the latter."""
+    """Draw mean accuracies without and with full augmentation, in percent; `full` is the label of the second line."""
     for policy, (line, label) in REFERENCES.items():
         level = 100 * table.loc[table["policy"] == policy, value].mean()
         ax.axhline(level, color="0.35", linestyle=line, linewidth=1.2, label=full if policy == "full" else label)
@@ -73,7 +73,7 @@ def use_style() -> None:
 
 
 def image_row(ax: Axes, images: np.ndarray, title: str) -> Axes:
-    """Images [n, h, w, c] side by side."""
+    """Draw images [n, h, w, c] side by side."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255)
     ax.imshow(np.concatenate(list(padded), axis=1).squeeze(), vmin=0, vmax=255)
     ax.set_title(title, fontsize=9, fontweight="normal")
@@ -82,6 +82,6 @@ def image_row(ax: Axes, images: np.ndarray, title: str) -> Axes:
 
 
 def outside_legend(ax: Axes) -> Axes:
-    """A legend to the right of the Axes."""
+    """Place a legend to the right of the Axes."""
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return ax

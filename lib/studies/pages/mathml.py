@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from latex2mathml.converter import Converter
 
-# What latex2mathml does not know, or sets as a letter where it is an operator.
+# Commands that latex2mathml does not know, or sets as a letter although they are operators.
 SPELLINGS = (
     (re.compile(r"\\operatorname\*?\{\s*arg\s*(?:\\[,; ])?\s*(min|max)\s*\}|\\arg\s*\\(min|max)"), r"\\arg\1\2 "),
     (re.compile(r"\{(?:aligned|align\*?|gather(?:ed|\*)?|eqnarray\*?)\}"), "{split}"),
@@ -22,7 +22,7 @@ LIMITS = ("min", "max", "inf", "sup", "lim", "arg\u2009min", "arg\u2009max")
 
 
 def _polish(formula, display):
-    """Set in place what latex2mathml leaves wrong: letters for operators, uneven bars, limits beside, binary signs."""
+    """Correct latex2mathml's output in place: letters for operators, uneven bars, limits beside signs, binary signs."""
     for part in formula.iter():
         part.text = html.unescape(part.text or "")
         if part.tag == "mi" and part.text in OPERATORS:
@@ -40,12 +40,12 @@ def _polish(formula, display):
 
 
 def mathml(tex: str, display: str) -> str:
-    """MathML of a TeX formula; one that cannot be set stands as its source, marked, so that a page stays readable.
+    """Convert a TeX formula to MathML; a formula that cannot be converted is shown as marked source.
 
     Parameters
     ----------
     tex : str
-        Without the dollar signs.
+        The formula without dollar signs.
     display : {"inline", "block"}
 
     Returns

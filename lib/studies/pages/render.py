@@ -1,9 +1,9 @@
-"""The pages a person reads: executed notebooks and an index of studies, as HTML that asks no other host for anything.
+"""Rendering of executed notebooks and of an index of studies as HTML that loads nothing from other hosts.
 
-Formulas become MathML, pictures become data URIs, and all that comes of a notebook passes `studies.pages.sanitizer`. A
-content security policy in every page makes the browser itself refuse requests elsewhere and all scripts but one of this
-package's own, by which tables of the class ``sortable`` are sorted and filtered. Nothing here computes; what the pages
-show is what the notebooks left.
+Formulas become MathML, pictures become data URIs, and all content of a notebook passes `studies.pages.sanitizer`. A
+content security policy in every page makes the browser refuse requests to other hosts and all scripts except this
+package's own, which sorts and filters tables of the class ``sortable``. This module computes no results; pages show
+the outputs stored in the notebooks.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ LIVE = ("application/javascript", "application/vnd.jupyter.widget-view+json")
 FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
 ACROSS = ("pages", "notebooks", "variations")
 OTHERS = ("sets", "learned", "toy", "own", "featurizers")
-"""Folders of what is no study, with a folder each."""
+"""Output folders of experiments other than studies; each experiment has a folder in one of them."""
 BOOK = re.compile(r"^(?!\w+:|//)(.*)\.ipynb(#.*)?$")
-"""A link to a notebook beside this one."""
+"""A link to another notebook."""
 PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
@@ -68,7 +68,7 @@ class _Renderer(IPythonRenderer):
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
     def _src_to_base64(self, src):
-        """The picture beside the notebook; None for what lies elsewhere, links included, or is no picture."""
+        """Data URI of a picture in the notebook's folder; None for other files, and those that symlinks lead to."""
         path, home = Path(self.path, src), Path(self.path).resolve()
         kind = (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
         inside = kind == "image" and path.is_file() and path.resolve().is_relative_to(home)
@@ -81,7 +81,7 @@ class _Renderer(IPythonRenderer):
 class _Exporter(HTMLExporter):
     """nbconvert's HTML exporter of a notebook's cells, with this package's template, renderer and sanitiser.
 
-    `rules` are the style rules that its outputs brought, `sortable` says whether one of them is a sortable table.
+    `rules` collects the style rules of the outputs; `sortable` is True if an output is a sortable table.
     """
 
     def __init__(self, places: dict[str, str]) -> None:
@@ -114,9 +114,9 @@ class _Exporter(HTMLExporter):
         return self._fragment(soup)
 
     def _fragment(self, soup):
-        """A part of the page by itself, so that what it leaves open or closes too much does not change the others.
+        """Clean one part of the page separately, so that its unbalanced tags do not change other parts.
 
-        What is looked for here may be hidden from this parser; cleaned of it all, at the end, is what the parser wrote.
+        This parser may miss elements that a browser would see, so the sanitiser runs last, on the parser's output.
         """
         for style in soup.find_all("style"):
             self.rules |= dict.fromkeys(style_rules(style.get_text()))
@@ -132,14 +132,14 @@ class _Exporter(HTMLExporter):
 
 
 def _text_of(source, tag):
-    """Plain text of a markdown cell that begins with the given tag ("h1", "p"); TeX keeps its source; else ""."""
+    """Plain text of a Markdown cell that begins with the given tag ("h1", "p"), with TeX as source; else ""."""
     renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
     first = BeautifulSoup(MarkdownWithMath(renderer=renderer).render(source), "html.parser").find(True)
     return " ".join(first.get_text().replace("$", "").split()) if first and first.name == tag else ""
 
 
 def _describe(notebook, title):
-    """Give every picture an alternative text: its own, its cell's, or the first sentence of the following markdown."""
+    """Give every picture an alternative text: its own, its cell's, or the first sentence of the next Markdown cell."""
     following = ""
     for cell in reversed(notebook.cells):
         if cell.cell_type == "markdown":
@@ -151,7 +151,7 @@ def _describe(notebook, title):
 
 
 def _framed(template, sortable, **parts):
-    """A page of this package's own template, with the script that sorts and filters tables where there is one."""
+    """Fill a template of this package; the page gets the script for tables only if it has a sortable one."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     if sortable:
         code = (TEMPLATES / "table.js").read_text(encoding="utf-8")
@@ -174,28 +174,28 @@ def render_notebook(
 ) -> None:
     """Render an executed notebook as one self-contained page, light and dark.
 
-    Formulas are MathML, pictures data URIs with an alternative text; links to ``NN_name.ipynb`` lead to
-    ``NN_name.html``. Cells tagged ``parameters`` or ``injected-parameters`` are folded; ``hide-input`` hides a cell's
-    code. The study named in the header is the parameter ``study`` that papermill recorded, if there is one.
+    Formulas are MathML, and pictures are data URIs with an alternative text. Links to ``NN_name.ipynb`` lead to
+    ``NN_name.html``. Cells tagged ``parameters`` or ``injected-parameters`` are folded, and ``hide-input`` hides a
+    cell's code. The header names the study in the parameter ``study`` that papermill recorded, if there is one.
 
     Parameters
     ----------
     path_ipynb : path
-        The executed notebook; a failed one too, its error is shown.
+        The executed notebook. It may have failed; then the page shows the error.
     path_html : path
-        The page to write; folders are made; the page is written whole or not at all.
+        The page to write; missing folders are created, and the page is written atomically.
     title : str, optional
-        Title of the page; by default the notebook's first heading, or lacking that its file name.
+        Title of the page (default: the notebook's first heading, or its file name if it has no heading).
     links : iterable of (str, str)
         Text and relative address of the header's links: the index and the sibling pages.
     places : dict, optional
-        Where the pages of notebooks are that do not lie beside this one: relative address without ``.html``, by the
-        name of the notebook without ``.ipynb``.
+        Places of notebooks' pages in other folders: relative addresses without ``.html``, by the name of the notebook
+        without ``.ipynb``.
 
     Raises
     ------
     InputError
-        If there is no readable notebook at `path_ipynb`.
+        There is no readable notebook at `path_ipynb`.
     """
     path_ipynb, path_html = Path(path_ipynb), Path(path_html)
     try:
@@ -208,7 +208,7 @@ def render_notebook(
 
 
 def _rendered(notebook, path_ipynb, name, title, links, places):
-    """The page of a valid notebook."""
+    """HTML page of a valid notebook."""
     headings = [_text_of(cell.source, "h1") for cell in notebook.cells if cell.cell_type == "markdown"]
     title = title or next(filter(None, headings), path_ipynb.stem)
     _describe(notebook, title)
@@ -221,7 +221,7 @@ def _rendered(notebook, path_ipynb, name, title, links, places):
 
 
 def _summary(path):
-    """A study's summary.json, checked against its schema; None where there is none."""
+    """A study's summary.json, checked against its schema; None if the file does not exist."""
     if not path.exists():
         return None
     try:
@@ -237,14 +237,14 @@ def _summary(path):
 
 
 def _page_title(path):
-    """The title that `render_notebook` gave a page, without the study's name."""
+    """Title that `render_notebook` gave a page, without the study's name."""
     with path.open(encoding="utf-8", errors="replace") as page:
         found = re.search(r"<title>(.*?)(?: · .*)?</title>", page.read(2000))
     return html.unescape(found[1]) if found else path.stem
 
 
 def _contents(folder, prefix, titles=None):
-    """Pages, executed notebooks and files in a folder, as lists of text and address relative to the outputs folder."""
+    """Pages, executed notebooks and files in a folder: lists of text and address relative to the outputs folder."""
     titles = {page.stem: _page_title(page) for page in folder.glob("pages/[!.]*.html")} | (titles or {})
 
     def listed(pattern):
@@ -258,7 +258,7 @@ def _contents(folder, prefix, titles=None):
 
 
 def _study(folder):
-    """All that the index shows of one study."""
+    """Data of one study for the index."""
     summary = _summary(folder / "summary.json")
     study = {"name": folder.name, "summary": summary}
     if summary is None:
@@ -270,7 +270,7 @@ def _study(folder):
 
 
 def _others(outputs):
-    """Pages of what is no study: lists of text and address, of each one's folder, by the page's title."""
+    """Pages of experiments other than studies, by the page's title: lists of the folder's name and the address."""
     found = {}
     for kind in OTHERS:
         for page in sorted((outputs / kind).glob("[!.]*/pages/[!.]*.html")):
@@ -280,17 +280,17 @@ def _others(outputs):
 
 
 def render_index(outputs: PathLike) -> Path:
-    """Write ``index.html`` into the outputs folder, from what is there.
+    """Write ``index.html`` into the outputs folder, from the files there.
 
-    Every subfolder is a study, save hidden ones, ``variations``, ``pages`` and ``notebooks``, which hold what goes
-    across studies, and `OTHERS`, of which the pages are listed. A study shows its ``summary.json`` (schema:
+    Every subfolder is a study, except hidden ones, ``variations``, ``pages`` and ``notebooks`` (which hold overviews
+    across studies), and `OTHERS`, whose pages are listed. A study shows its ``summary.json`` (schema:
     ``templates/summary.schema.json``) with its headline figure, and links to its pages, executed notebooks, tables and
-    parameters; one without a summary is listed as incomplete.
+    parameters. A study without a summary is listed as incomplete.
 
     Parameters
     ----------
     outputs : path
-        The folder that holds a folder a study.
+        The folder that holds one folder for each study.
 
     Returns
     -------
@@ -300,7 +300,7 @@ def render_index(outputs: PathLike) -> Path:
     Raises
     ------
     InputError
-        If there is no such folder, or a summary is not what the schema says; then nothing is written.
+        The folder does not exist, or a summary violates the schema; nothing is written then.
     """
     outputs = Path(outputs)
     if not outputs.is_dir():
@@ -321,9 +321,9 @@ def render_index(outputs: PathLike) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line, ``influaug index OUTPUTS``: write the index; returns the exit status."""
+    """Write the index for the command line ``influaug index OUTPUTS``, and return the exit status."""
     parser = argparse.ArgumentParser(prog="influaug index", description="Write the index page of the studies.")
-    parser.add_argument("outputs", help="the folder that holds a folder a study")
+    parser.add_argument("outputs", help="the folder that holds one folder for each study")
     try:
         render_index(parser.parse_args(arguments).outputs)
     except InputError as error:

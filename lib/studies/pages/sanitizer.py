@@ -1,12 +1,12 @@
-"""HTML of notebooks and their outputs, cleaned by lists of what is allowed: what is left runs, loads and sends nothing.
+"""Sanitiser for the HTML of notebooks and their outputs, by lists of allowed parts: the result runs and loads nothing.
 
 The parser matters as much as the lists. Parsers that do not follow the HTML standard, such as Python's ``html.parser``,
-end comments elsewhere, know no CDATA and take ``style`` inside ``svg`` for text, so that markup which they see as a
+end comments elsewhere, do not know CDATA and read ``style`` inside ``svg`` as text. So markup that they see as a
 harmless comment is an element to a browser: ``<!--><meta http-equiv="refresh" content="0;url=...">-->``. Here nh3 (the
-sanitiser ammonia, with the parser of the browser engine Servo) reads, drops and writes. No element is allowed whose
-content browsers read by other rules than text (comments, ``style``, ``title``, ``textarea``, ``svg``, ...), so that
-reading again what was written, at any depth and in any place, gives the same tags. Styles are the exception that
-tables of pandas need: their rules are parsed by tinycss2, filtered by lists as well, and go into the page's head.
+sanitiser ammonia, with the parser of the browser engine Servo) parses, filters and writes. Elements whose content
+browsers parse by other rules than text (comments, ``style``, ``title``, ``textarea``, ``svg``, ...) are not allowed, so
+that parsing the output again, at any depth and in any place, gives the same tags. Styles are the exception that pandas
+tables need: tinycss2 parses their rules, lists filter them as well, and they go into the page's head.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ DROPPED = (
     "annotation annotation-xml button iframe noembed noframes noscript object option script select style "
     "svg template textarea title xmp"
 )
-"""Elements whose content is no text for a reader; of others that are not allowed the content stays."""
+"""Elements that are removed with their content, which is not text for a reader; other elements that are not allowed
+lose only their tags."""
 ATTRIBUTES = {
     "*": "class dir id lang style title role",
     "a": "href",
@@ -53,7 +54,7 @@ MATHML_ATTRIBUTES = (
 )
 PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*\Z")
 LINK = re.compile(r"(https?|mailto):|[^:]*([/?#]|\Z)", re.IGNORECASE)
-"""An address that is followed when a reader asks for it: on the web, or relative."""
+"""Allowed addresses of links: on the web, or relative."""
 PROPERTIES = (
     "background background-color border border-bottom border-collapse border-color border-left border-radius "
     "border-right border-spacing border-style border-top border-width caption-side color font-size font-style "
@@ -68,7 +69,7 @@ SELECTORS = ("[] block", "dimension", "function", "hash", "ident", "literal", "n
 
 
 def _allowed(tag, name, value):
-    """What is kept of an allowed attribute's value; None for nothing."""
+    """The allowed part of an allowed attribute's value; None removes the attribute."""
     if name == "style":
         return _declarations(value) or None
     if name == "src":
@@ -93,14 +94,14 @@ _CLEANER = nh3.Cleaner(
 
 
 def clean(markup: str) -> str:
-    """A fragment of HTML with allowed elements, attributes and addresses alone, every element closed.
+    """Reduce a fragment of HTML to allowed elements, attributes and addresses, with every element closed.
 
-    Pictures are kept if they are data URIs, and links if they lead to a page of the web or to a relative address.
+    Pictures stay if they are data URIs, and links if their address is on the web or relative.
 
     Parameters
     ----------
     markup : str
-        Anything; what stands for no character (a lone surrogate) becomes a question mark.
+        Any text; lone surrogates become question marks.
 
     Returns
     -------
@@ -110,9 +111,9 @@ def clean(markup: str) -> str:
 
 
 def style_rules(css: str) -> list[str]:
-    """The rules of a style sheet that set allowed properties to plain values: no addresses, no at-rules, no strings.
+    """Rules of a style sheet that set allowed properties to plain values: no addresses, at-rules or strings.
 
-    They may stand in a ``style`` element as they are.
+    They are safe inside a ``style`` element.
     """
     rules = tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True)
     return [text for rule in rules if rule.type == "qualified-rule" and (text := _rule(rule))]
@@ -126,7 +127,7 @@ def _rule(rule):
 
 
 def _declarations(css):
-    """The allowed ones of declarations, as text."""
+    """The allowed declarations, as text."""
     found = tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True)
     return " ".join(
         f"{each.lower_name}: {tinycss2.serialize(each.value).strip()}{' !important' if each.important else ''};"
@@ -142,7 +143,7 @@ def _is_plain(token):
 
 
 def _flat(tokens):
-    """Tokens and those of the blocks and functions among them."""
+    """Tokens, including those inside blocks and functions."""
     for token in tokens:
         yield token
         yield from _flat(getattr(token, "content", None) or getattr(token, "arguments", None) or [])

@@ -1,4 +1,4 @@
-"""Numbers in words, and tables, as all pages have them."""
+"""Formats of numbers and tables that all pages share."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def percent(mean: float, half_width: float, digits: int = 2) -> str:
-    """A share and its half width as percent: '97.91 ± 0.12'."""
+    """Format a share and its half width as percent: '97.91 ± 0.12'."""
     interval = "" if pd.isna(half_width) else f" ± {100 * half_width:.{digits}f}"
     return f"{100 * mean:.{digits}f}{interval}"
 
 
 def signed(gain: pd.Series) -> str:
-    """A gain (a row of `intervals.by_share`, say) in percentage points: '+0.85 ± 0.34'."""
+    """Format a gain (a row of `intervals.by_share`, say) in percentage points: '+0.85 ± 0.34'."""
     return f"{'+' if gain['mean'] >= 0 else ''}{percent(gain['mean'], gain['half_width'])}"
 
 
 def sortable(table: pd.DataFrame, formats: dict[str, Any]) -> Styler:
-    """A table whose rows a page sorts and filters: Styler, without the index.
+    """Style a table so that readers can sort and filter its rows on a page; the index is hidden.
 
     Parameters
     ----------
     table : DataFrame
     formats : dict of str to str
-        A format by column; missing numbers are shown empty.
+        Formats by column; missing numbers are shown as empty cells.
     """
     return styled(table, formats).hide(axis="index").set_table_attributes('class="sortable"')

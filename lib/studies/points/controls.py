@@ -30,7 +30,7 @@ class Choice:
     Attributes
     ----------
     score, policy : str
-        Keys of `scores.SCORES` and `policies.POINT_POLICIES`.
+        Keys of `scores.SCORES` and `point_policies.POINT_POLICIES`.
     budget : int
         Number of augmented points that the figure marks.
     C : float

@@ -12,7 +12,7 @@ from influaug.errors import InputError
 from influaug.selection.point_policies import POINT_POLICIES
 from influaug.selection.scores import SCORES, ScoreOptions
 
-from ..parameters import NOTHING, Experiment, Number, name_parameter, parameter
+from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from ..storage import paths
 from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
 
@@ -47,6 +47,15 @@ class Study(Experiment):
     study: str = name_parameter("digits-translate", "study")
     dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "sample")
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
+    image_size: Sides | None = parameter(
+        None, "pixels, or height and width, to resize a folder's pictures to; null: as they are", "sample", later=True
+    )
+    channels: int | None = parameter(
+        None, "1 or 3: make a folder's pictures grey or colour; null: as they are", "sample", later=True
+    )
+    skip_bad: bool = parameter(
+        False, "leave out those of a folder's files that cannot be used; false: refuse it", "sample", later=True
+    )
     classes: Classes | None = parameter(EVEN_AND_ODD, "what becomes label 0, 1, ...; a list merges classes", "sample")
     n_train: int | None = parameter(1000, "training points sampled; null for all", "sample", ge=2)
     sample: Literal["stratified", "first"] = parameter("stratified", "a seeded random sample, or the first", "sample")

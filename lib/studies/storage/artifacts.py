@@ -1,7 +1,7 @@
-"""Results on disk, with everything that they depend on: never served when that has changed.
+"""Artifacts: stored results with a manifest, which are never served after something that they depend on has changed.
 
-An artifact is an .npz, .parquet or .json file that carries its own manifest: its key (`keys`), the parameters in words,
-versions, commit, device and the time.
+An artifact is an .npz, .parquet or .json file with a manifest inside: its key (`keys`), the parameters in words,
+versions, commit, device and time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PACKAGES = ("influaug", "numpy", "scipy", "scikit-learn", "pandas", "keras", "im
 
 
 def manifest(artifact_key: str, **about: Any) -> dict[str, Any]:
-    """The record kept inside an artifact."""
+    """Create the manifest that is stored inside an artifact."""
     return {
         "key": artifact_key,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -53,7 +53,7 @@ def manifest(artifact_key: str, **about: Any) -> dict[str, Any]:
 
 
 def write_table(path: PathLike, about: dict[str, Any], table: pd.DataFrame) -> None:
-    """Write a data frame and its manifest to a .parquet file."""
+    """Write a data frame with its manifest to a .parquet file."""
     with replacing(path) as temporary:
         table = table.copy(deep=False)
         table.attrs["manifest"] = json.dumps(with_seal({**about, "content": content_hash(_columns(table))}))
@@ -65,12 +65,12 @@ def _columns(table):
 
 
 def read_table(path: PathLike, wanted: str | None = None) -> pd.DataFrame | None:
-    """The data frame of an artifact; None if there is none, or none with the wanted key (None: any).
+    """Read the data frame of an artifact; None if the file is missing or has another key (None: any key).
 
     Raises
     ------
     InputError
-        The file is there but damaged.
+        The file is damaged.
     """
     if not Path(path).exists():
         return None
@@ -85,7 +85,7 @@ def read_table(path: PathLike, wanted: str | None = None) -> pd.DataFrame | None
 
 
 def read_manifest(path: PathLike) -> dict[str, Any] | None:
-    """The manifest of an artifact; None if there is none. Raises InputError if it is damaged."""
+    """Read the manifest of an artifact; None if the file is missing. Raises InputError if it is damaged."""
     path = Path(path)
     if not path.exists():
         return None
@@ -96,18 +96,18 @@ def read_manifest(path: PathLike) -> dict[str, Any] | None:
 
 
 def key_of(path: PathLike) -> str | None:
-    """The key of an artifact, None if it has none. Raises InputError if it is damaged."""
+    """Read the key of an artifact; None if it has no key. Raises InputError if it is damaged."""
     found = read_json(path) if Path(path).suffix == ".json" else read_manifest(path)
     return found.get("key") if isinstance(found, dict) else None
 
 
 def replace_key(path: PathLike, key: str) -> None:
-    """Give an artifact another key and leave everything else as it is; the former key is kept beside it.
+    """Replace the key of an artifact and change nothing else; the manifest keeps the former key too.
 
     Raises
     ------
     InputError
-        It is damaged, or cannot be written.
+        The artifact is damaged or cannot be written.
     """
     path = Path(path)
     if path.suffix == ".json":
@@ -123,7 +123,7 @@ def replace_key(path: PathLike, key: str) -> None:
 
 
 def _check_table(path):
-    """Refuse a table of more cells than a file of its size can have: a column of one value packs without limit."""
+    """Refuse a table with too many cells for its file size, because a constant column compresses without limit."""
     about = parquet.read_metadata(path)
     pages = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
     check_size(path, max(8 * about.num_rows * about.num_columns, pages))

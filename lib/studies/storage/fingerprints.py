@@ -1,12 +1,12 @@
-"""Fingerprints of the code below a stage, by which an edit that nobody has checked yet is told from one that was.
+"""Fingerprints of the code below a stage, which distinguish edits that nobody has checked yet from accepted code.
 
-A fingerprint is of what code does, not of where it stands or how it is called: definitions are numbered in the order in
-which a walk from a stage's functions meets them, local variables in the order of their use, and comments, docstrings,
-type hints and the words of errors are passed over. So code can be moved, renamed and documented. The entries of a
-registry (a dict of a module whose keys are text and whose name is in capitals) are fingerprinted one by one, so that
-one can be added.
+A fingerprint depends on the computation, not on the code's place and names. Definitions are numbered in the order in
+which a walk from a stage's functions meets them, and local variables in the order of their use; comments, docstrings,
+type hints and texts of errors are ignored. So code can be moved, renamed and documented. The entries of a registry (a
+module's dict whose keys are text and whose name is in capitals) have separate fingerprints, so that entries can be
+added.
 
-A method that is called on a value of unknown type is not followed: a stage names such methods beside its functions.
+Methods that are called on values of unknown type are not followed: a stage lists such methods beside its functions.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 LIB = Path(__file__).resolve().parents[2]
 PASSED_OVER = ("ctx", "kind", "returns", "type_comment", "type_params")
-"""Fields of a node that do not decide what it computes."""
+"""Fields of a node that do not affect the computation."""
 
 
 class Place(NamedTuple):
-    """A definition: its module, and its name there (``Class.method`` for a method)."""
+    """Place of a definition: its module and its name there (``Class.method`` for a method)."""
 
     module: str
     name: str
@@ -38,21 +38,21 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What the code below a stage does.
+    """Fingerprint of the code below a stage.
 
     Attributes
     ----------
     code : str
-        Hash of all but the entries of registries.
+        Hash of all code except the entries of registries.
     entries : dict of str to list of str
-        For each key of a registry that the stage can reach, the hashes of its entries in all such registries, sorted.
+        For each key of any registry that the stage can reach, the sorted hashes of the entries with this key.
     """
 
     code: str
     entries: dict[str, list[str]]
 
     def covers(self, accepted: Fingerprint) -> bool:
-        """Whether this is the accepted code, perhaps with entries added to its registries."""
+        """Whether this is the accepted code, possibly with entries added to its registries."""
         kept = all(set(hashes) <= set(self.entries.get(key, ())) for key, hashes in accepted.entries.items())
         return kept and self.code == accepted.code
 
@@ -64,12 +64,12 @@ def fingerprint(places: Iterable[Place], lib: Path = LIB) -> Fingerprint:
     ----------
     places : iterable of Place
     lib : path
-        The folder of the packages; what is imported from elsewhere counts by its name alone.
+        The folder of the packages; imports from elsewhere count only by their names.
 
     Raises
     ------
     KeyError
-        There is no such definition.
+        A definition does not exist.
     """
     code = _code(lib)
     text, registries = code.walk(places)
@@ -85,7 +85,7 @@ def fingerprint(places: Iterable[Place], lib: Path = LIB) -> Fingerprint:
 
 
 def modules_below(*modules: str, lib: Path = LIB) -> list[Path]:
-    """Source files of some modules and of all that they import from the packages, directly or not, sorted."""
+    """Sorted source files of some modules and of all modules of the packages that they import, also indirectly."""
     code, waiting, found = _code(lib), list(modules), set()
     while waiting:
         name = waiting.pop()
@@ -101,12 +101,12 @@ def _hash(tokens):
 
 @cache
 def _code(lib):
-    """Once a process: what runs is what was imported, whatever the files have become since."""
+    """Parsed code of a folder, cached for the process, which runs the code it imported even if files change later."""
     return _Code(lib)
 
 
 class _Code:
-    """The modules of the packages in a folder, parsed when they are first asked for."""
+    """The modules of the packages in a folder, parsed at first use."""
 
     def __init__(self, lib: Path) -> None:
         self.lib = lib
@@ -114,11 +114,11 @@ class _Code:
         self.modules, self.tokens = {}, {}
 
     def walk(self, places: Iterable[Place]) -> tuple[list[str], list[Place]]:
-        """Tokens of everything within reach, and the registries among it."""
+        """Tokens of all reachable code, and the registries in it."""
         return self._walk([token for place in places for token in self.of(place)])
 
     def walk_value(self, value: _Value) -> tuple[list[str], list[Place]]:
-        """As `walk`, from one entry of a registry."""
+        """Tokens and registries reachable from one entry of a registry."""
         return self._walk(list(_Reader(self, value.module).read(value.node)))
 
     def _walk(self, tokens):
@@ -150,7 +150,7 @@ class _Code:
         return self.tokens[place]
 
     def entries(self, place: Place) -> list[tuple[str, _Value]]:
-        """Keys and values of a registry; nothing if the definition is none."""
+        """Keys and values of a registry; empty if the definition is not a registry."""
         nodes = self.module(place.module).names.get(place.name, [])
         value = getattr(nodes[0], "value", None) if len(nodes) == 1 and place.name.isupper() else None
         if not isinstance(value, ast.Dict) or not all(key is None or _is_text(key) for key in value.keys):
@@ -162,7 +162,7 @@ class _Code:
         ]
 
     def module(self, name: str) -> _Module:
-        """A module of the packages."""
+        """Parse a module of the packages, once."""
         if name not in self.modules:
             path = self.file(name)
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
@@ -170,12 +170,12 @@ class _Code:
         return self.modules[name]
 
     def file(self, name: str) -> Path:
-        """Its source."""
+        """Path of a module's source."""
         path = self.lib.joinpath(*name.split("."))
         return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
     def imported_by(self, name: str) -> Iterator[str]:
-        """Modules of the packages that a module imports, at its top or within functions, but for type checkers."""
+        """Modules of the packages that a module imports, at its top or in functions, except for type checkers."""
         package = name if self.file(name).name == "__init__.py" else name.rpartition(".")[0]
         for node in _executed(ast.parse(self.file(name).read_bytes())):
             if isinstance(node, ast.Import):
@@ -186,11 +186,11 @@ class _Code:
                     yield found
 
     def is_module(self, name: str) -> bool:
-        """Whether it is one of the packages' modules."""
+        """Whether a name is that of a module of the packages."""
         return name.partition(".")[0] in self.packages and self.file(name).exists()
 
     def resolve(self, module: str, name: str) -> Place | str | _Imported:
-        """What a name means in a module: a definition, a module of the packages, or something from elsewhere."""
+        """Resolve a name in a module: a definition, a module of the packages, or a name from elsewhere."""
         if not self.is_module(module):
             return f"{module}.{name}"
         if self.is_module(f"{module}.{name}"):
@@ -201,7 +201,7 @@ class _Code:
         return self.follow(known.imports[name]) if name in known.imports else name
 
     def follow(self, imported: tuple[str, str | None]) -> Place | str | _Imported:
-        """What an import brings."""
+        """Resolve an import, as `resolve` does."""
         module, name = imported
         if name is not None:
             return self.resolve(module, name)
@@ -216,7 +216,7 @@ class _Value(NamedTuple):
 
 
 class _Imported(NamedTuple):
-    """A module of the packages under some name."""
+    """A module of the packages that a name refers to."""
 
     module: str
 
@@ -242,7 +242,7 @@ class _Module:
 
 
 def _statements(body):
-    """Statements at the top of a module, also within conditions and contexts there."""
+    """Statements at the top of a module, including those in its conditions and contexts."""
     for node in body:
         yield node
         if isinstance(node, ast.If | ast.Try | ast.With):
@@ -259,7 +259,7 @@ def _bound(node):
 
 
 def _imports(node, package):
-    """What an import binds: name -> (module, name there or None)."""
+    """Names that an import binds: name -> (module, name there or None)."""
     if isinstance(node, ast.Import):
         return {
             alias.asname or alias.name.partition(".")[0]: (
@@ -273,7 +273,7 @@ def _imports(node, package):
 
 
 def _executed(node):
-    """Imports anywhere in a module, save those for type checkers."""
+    """Imports anywhere in a module, except those for type checkers."""
     for part in ast.iter_child_nodes(node):
         if isinstance(part, ast.Import | ast.ImportFrom):
             yield part
@@ -377,7 +377,7 @@ class _Reader:
         return self.code.resolve(self.module, name)
 
     def attribute(self, node: ast.Attribute) -> str | Place | None:
-        """What an attribute of a module of the packages means; None of anything else."""
+        """Resolve an attribute of a module of the packages; None for all other attributes."""
         of = self.of_module(node.value)
         found = None if of is None else self.code.resolve(of.module, node.attr)
         return found if isinstance(found, str | Place) else None
@@ -393,7 +393,7 @@ class _Reader:
 
 
 def _variables(node):
-    """Names that a node inside a function makes variables of it."""
+    """Names that a node inside a function makes local variables."""
     if isinstance(node, ast.arg):
         return {node.arg}
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -403,7 +403,7 @@ def _variables(node):
 
 
 def _passed_over(node):
-    """Docstrings, imports, and what is there for type checkers."""
+    """Whether a statement is a docstring, an import, `pass`, or for type checkers only."""
     if isinstance(node, ast.Expr):
         return _is_text(node.value)
     if isinstance(node, ast.If):

@@ -1,4 +1,4 @@
-"""What an artifact says of where it was made: the project's commit, whether its code was as committed, the device."""
+"""Provenance of an artifact: the project's commit, whether its code had uncommitted changes, and the device."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from typing import Any
 
 CODE = ("lib", "notebooks", "params", "Snakefile", "pyproject.toml", "uv.lock")
-"""What a result can depend on; outputs change with every run."""
+"""Files and folders on which results can depend; outputs/ is left out, as it changes with every run."""
 
 
 @cache
 def commit() -> str | None:
-    """The commit that is checked out, once a process: hexadecimal digits; None where there is no git or no checkout."""
+    """Hash of the commit that is checked out, read once for the process; None without git or outside a checkout."""
     return _git("rev-parse", "HEAD")
 
 
 @cache
 def clean() -> bool | None:
-    """Whether all of `CODE` is as committed, once a process; None where that is not known."""
+    """Whether `CODE` has no uncommitted changes, read once for the process; None if unknown."""
     changes = _git("status", "--porcelain", "--", *CODE)
     return None if changes is None else not changes
 
 
 def processor() -> str:
-    """The processor's name."""
+    """Name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -43,12 +43,12 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # type: ignore[return-value]
 
 
 def device() -> str:
-    """Processor and cores, and the accelerators that Keras computes on if it has been imported: text."""
+    """Text with the processor, its cores and, if Keras has been imported, its accelerators."""
     keras = sys.modules.get("keras")
     found = keras.distribution.list_devices() if keras else []
     accelerators = [name for name in found if not name.startswith("cpu")]
@@ -56,19 +56,19 @@ def device() -> str:
 
 
 def record() -> dict[str, Any]:
-    """All of it, for a manifest: dict of commit, clean, device."""
+    """Provenance for a manifest: dict of commit, clean, device."""
     return {"commit": commit(), "clean": clean(), "device": device()}
 
 
 def in_words(manifest: dict[str, Any]) -> str:
-    """'commit 1a2b3c4' of a manifest, with 'and changes' unless clean; empty where that is not known."""
+    """Describe the commit of a manifest, as 'commit 1a2b3c4 and changes' (no changes if clean); empty if unknown."""
     if not manifest.get("commit"):
         return ""
     return f"commit {manifest['commit'][:7]}" + ("" if manifest["clean"] else " and changes")
 
 
 def _git(*arguments):
-    """What git says, stripped; None unless the project is a checkout of its own and git succeeds."""
+    """Stripped output of git; None if git fails or the project is not a checkout of its own."""
     top = _said("rev-parse", "--show-toplevel")
     return _said(*arguments) if top is not None and Path(top) == paths.PROJECT else None
 

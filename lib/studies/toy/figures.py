@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from .experiment import Classifier, Points, Run
+    from .experiment import Run
+    from .networks import Classifier, Points
 
 CLASSES = ("#0072B2", "#D55E00")
 LOOK = {
@@ -97,7 +98,7 @@ def gains(ax: Axes, means: pd.DataFrame) -> Axes:
     Parameters
     ----------
     means : DataFrame
-        Of `toy.summary`.
+        Of `studies.toy.tables.summary`.
     """
     rows = means[[arm not in ("none", "none, twice") for _, arm in means.index]].iloc[::-1]
     y = np.arange(len(rows))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from image_files import pictures, write_image, write_npz
 from influaug.data.datasets import Dataset, content_hash, data_folder, load, split
@@ -244,7 +245,11 @@ NAN = np.full((6, 5, 4), np.nan)
         ({"x_train": pictures(6, 0, 4), "x_test": pictures(3, 0, 4)}, "of one size"),
         ({"x_train": NAN, "x_test": NAN[:3]}, "without NaN"),
         ({"x_train": np.full((6, 5, 4), 256), "x_test": np.full((3, 5, 4), 0)}, "must be 0 to 255"),
-        ({"x_train": pictures(6, 5, 4) - 1.0, "x_test": pictures(3, 5, 4) * 1.0}, "must be 0 to 255"),
+        ({"x_train": pictures(6, 5, 4) - 100.0, "x_test": pictures(3, 5, 4) * 1.0}, "must be 0 to 255"),
+        ({"x_train": pictures(6, 5, 4) / 255 - 0.5, "x_test": pictures(3, 5, 4) / 255 - 0.5}, "a mean subtracted"),
+        ({"x_train": pictures(6, 5, 4) / 16, "x_test": pictures(3, 5, 4) / 16}, "must be 0 to 255"),
+        ({"x_train": pictures(6, 5, 4) / 100, "x_test": pictures(3, 5, 4) / 100}, "rescale them"),
+        ({"x_train": np.full((6, 5, 4), np.inf), "x_test": np.full((3, 5, 4), np.inf)}, "must be 0 to 255"),
         ({"x_train": pictures(6, 5, 4) / 255, "x_test": pictures(3, 5, 4) * 1.0}, "0.0 to 1.0 in both parts"),
         ({"x_train": pictures(6, 5, 4) / 255}, "numbers of one type"),
         ({"x_train": pictures(6, 5, 4) > 9, "x_test": pictures(3, 5, 4) > 9}, "numbers of one type"),
@@ -253,6 +258,39 @@ NAN = np.full((6, 5, 4), np.nan)
 def test_npz_that_is_wrong(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         load(write_npz(tmp_path / "mine.npz", **changes))
+
+
+def resized(images, scale, resampling):
+    return np.stack(
+        [np.asarray(Image.fromarray((i * scale).astype(np.float32)).resize((13, 17), resampling)) for i in images]
+    )
+
+
+def smooth(n, seed=0):
+    """Bright squares on black, whose edges resizing overshoots."""
+    rng, images = np.random.default_rng(seed), np.zeros((n, 28, 28))
+    for image in images:
+        top, left = rng.integers(2, 10, 2)
+        image[top : top + 14, left : left + 14] = 255
+    return images
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 1.0])
+@pytest.mark.parametrize("resampling", [Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BILINEAR])
+def test_what_resizing_adds_beyond_the_scale_is_clipped(tmp_path, scale, resampling):
+    x_train, x_test = (resized(smooth(n, n), scale, resampling) for n in (6, 3))
+    assert x_train.max() > scale * 255 or resampling == Image.Resampling.BILINEAR
+    found = load(write_npz(tmp_path / "mine.npz", x_train=x_train, x_test=x_test))
+    np.testing.assert_array_equal(found.images_train[..., 0], np.clip(np.rint(x_train / scale), 0, 255))
+    np.testing.assert_array_equal(found.images_test[..., 0], np.clip(np.rint(x_test / scale), 0, 255))
+
+
+@pytest.mark.parametrize("above", [np.nextafter(np.float32(1), np.float32(2)), np.float32(1.0005)])
+def test_white_a_hair_above_one_is_white(tmp_path, above):
+    x_train, x_test = (np.full((n, 5, 4), above, np.float32) for n in (6, 3))
+    x_train[0] = 0.5
+    found = load(write_npz(tmp_path / "mine.npz", x_train=x_train, x_test=x_test))
+    assert np.unique(found.images_train).tolist() == [128, 255] and np.unique(found.images_test).tolist() == [255]
 
 
 # Splits.

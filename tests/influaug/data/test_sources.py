@@ -19,6 +19,7 @@ from sklearn.datasets import load_digits
 from image_files import pictures, write_image, write_npz
 from influaug.data import sources
 from influaug.data.datasets import load
+from influaug.data.raw import draw
 from influaug.errors import InputError
 
 NORB_FILES = {
@@ -386,7 +387,7 @@ def test_folder_with_parts_keeps_them(tmp_path):
 
 def test_draw_takes_the_quota_of_each_label_and_the_seed_decides_which():
     labels = np.tile([0, 1, 2], 50)
-    drawn = [sources.draw(labels, np.array([3, 0, 50]), seed) for seed in (0, 0, 1)]
+    drawn = [draw(labels, np.array([3, 0, 50]), seed) for seed in (0, 0, 1)]
     assert np.bincount(labels[drawn[0]]).tolist() == [3, 0, 50] and (np.diff(drawn[0]) > 0).all()
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert drawn[0].tolist() != drawn[2].tolist()
@@ -412,7 +413,8 @@ def test_folder_without_parts_holds_out_a_quarter_of_each_class(tmp_path):
         (lambda f: write_image(f / "ant/0.png", mode="1"), "0.png is 1 4 x 5, where mode L"),
         (lambda f: (f / "ant/9.png").write_text("hello"), "9.png is not an image"),
         (lambda f: (f / "ant/9.png").write_bytes((f / "ant/0.png").read_bytes()[:50]), "9.png is not an image"),
-        (lambda f: (f / "ant/deeper").mkdir(), "deeper is not an image"),
+        (lambda f: os.mkfifo(f / "ant/pipe.png"), "pipe.png is not an image"),
+        (lambda f: (f / "ant/again").symlink_to(f / "bee"), "ant/again is not an image"),
         (lambda f: (f / "cow").mkdir(), "cow is empty"),
         (lambda f: write_image(f / "cow/0.png"), "class 'cow' has no training image"),
     ],
@@ -424,6 +426,275 @@ def test_folder_that_is_wrong(tmp_path, change, message):
     change(tmp_path)
     with pytest.raises(InputError, match=message):
         load(tmp_path)
+
+
+# Folders as people have them.
+
+ALL = ({}, {"image_size": 6}, {"channels": 1}, {"channels": 3}, {"image_size": (7, 9), "channels": 3})
+
+
+def two_classes(root, n=4, **options):
+    for i in range(n):
+        write_image(root / "ant" / f"{i}.png", seed=i, **options)
+        write_image(root / "bee" / f"{i}.png", seed=n + i, **options)
+    return root
+
+
+def read(root, **form):
+    """All pictures of a folder, training and test, without their channel axis where they are grey."""
+    found = load(root, **form)
+    return np.concatenate([found.images_train, found.images_test]).squeeze()
+
+
+UPRIGHT = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
+STORED = {  # how a camera that was held so stores the picture, by EXIF's value
+    1: UPRIGHT,
+    2: UPRIGHT[:, ::-1],
+    3: UPRIGHT[::-1, ::-1],
+    4: UPRIGHT[::-1],
+    5: UPRIGHT.T,
+    6: np.rot90(UPRIGHT, 1),
+    7: UPRIGHT[::-1, ::-1].T,
+    8: np.rot90(UPRIGHT, -1),
+}
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "webp", "jpg"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_pictures_are_turned_as_exif_says(tmp_path, kind, orientation):
+    """Blocks of 16 pixels, which JPEG keeps apart."""
+    for i, label in enumerate(("ant", "ant", "bee", "bee")):
+        (tmp_path / label).mkdir(exist_ok=True)
+        image = Image.fromarray(np.kron(STORED[orientation], np.ones((16, 16), np.uint8))).convert("RGB")
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        image.save(tmp_path / label / f"{i}.{kind}", exif=exif, **({"lossless": True} if kind == "webp" else {}))
+    for image in read(tmp_path, channels=1):
+        np.testing.assert_allclose(image[8::16, 8::16], UPRIGHT, atol=2 if kind == "jpg" else 0)
+
+
+def test_a_picture_on_its_side_is_unlike_the_others(tmp_path):
+    two_classes(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pictures(1, 5, 4)[0]).save(tmp_path / "ant/0.png", exif=exif)
+    with pytest.raises(InputError, match=r"1 of the 8 files .* ant/0\.png is L 5 x 4, unlike ant/1\.png; image_size"):
+        load(tmp_path)
+    assert load(tmp_path, skip_bad=True).provenance["skipped"] == ["ant/0.png is L 5 x 4, unlike ant/1.png"]
+
+
+@pytest.mark.parametrize("form", ALL)
+def test_what_systems_leave_behind_is_passed_over(tmp_path, form):
+    two_classes(tmp_path / "clean")
+    two_classes(tmp_path / "used")
+    for name in ("Thumbs.db", ".DS_Store", "desktop.ini", "._0.png", "ehthumbs.db", "Icon\r", "THUMBS.DB"):
+        (tmp_path / "used" / "ant" / name).write_text("no picture")
+        (tmp_path / "used" / name).write_text("no picture")
+    for name in ("__MACOSX", ".git", "@eaDir"):
+        write_image(tmp_path / "used" / name / "0.png")
+        write_image(tmp_path / "used/bee" / name / "0.png")
+    clean, used = (load(tmp_path / name, **form) for name in ("clean", "used"))
+    assert used.provenance["sha256"] == clean.provenance["sha256"] and "skipped" not in used.provenance
+
+
+def test_suffixes_and_parts_may_be_in_capitals(tmp_path):
+    for part in ("train", "test"):
+        two_classes(tmp_path / "small" / part)
+        for i in range(8):
+            write_image(tmp_path / "large" / part.title() / ("ant", "bee")[i // 4] / f"{i % 4}.PNG", seed=i)
+    small, large = (load(tmp_path / name) for name in ("small", "large"))
+    assert small.provenance["sha256"] == large.provenance["sha256"] and len(large.labels_test) == 8
+    write_npz(tmp_path / "mine.npz").rename(tmp_path / "mine.NPZ")
+    assert len(load(tmp_path / "mine.NPZ").labels_train) == 6
+
+
+def test_folders_in_a_class_are_of_the_class(tmp_path):
+    two_classes(tmp_path)
+    write_image(tmp_path / "ant/monday/early/0.png", seed=9)
+    found = load(tmp_path)
+    assert found.class_names == ("ant", "bee") and len(found.labels_train) + len(found.labels_test) == 9
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Training", "testing"), ("dev",)])
+def test_parts_of_other_names_are_not_taken_for_classes(tmp_path, names):
+    for name in names:
+        two_classes(tmp_path / name)
+    with pytest.raises(InputError, match=f"has {', '.join(sorted(names))}/ with folders in it, where train/CLASS/"):
+        load(tmp_path)
+
+
+def test_a_third_part_is_named_as_not_read(tmp_path):
+    for part in ("train", "test", "val"):
+        two_classes(tmp_path / part)
+    assert load(tmp_path).provenance["note"].endswith("Beside train and test, val is not read.")
+
+
+def grey(pixels):
+    """Luminance of ITU-R 601-2."""
+    return np.rint(pixels @ [0.299, 0.587, 0.114])
+
+
+RGB = pictures(1, 5, 4, 3)[0]
+CODES = pictures(1, 5, 4)[0]
+MODES = {
+    "grey": (Image.fromarray(CODES), np.stack([CODES] * 3, axis=-1)),
+    "colour": (Image.fromarray(RGB), RGB),
+    "palette": (Image.fromarray(RGB // 64 * 64).quantize(256), RGB // 64 * 64),
+    "bilevel": (Image.fromarray(CODES > 99), np.stack([255 * (CODES > 99)] * 3, axis=-1)),
+    "16 bits": (Image.fromarray(CODES.astype(np.uint16) * 257), np.stack([CODES] * 3, axis=-1)),
+    "opaque": (Image.fromarray(np.dstack([RGB, np.full((5, 4), 255, np.uint8)])), RGB),
+    "transparent": (Image.fromarray(np.dstack([RGB, np.zeros((5, 4), np.uint8)])), np.full((5, 4, 3), 255)),
+    "grey and alpha": (Image.fromarray(np.dstack([CODES, np.full((5, 4), 255, np.uint8)])), np.stack([CODES] * 3, -1)),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes_are_converted_to_grey_and_to_colour(tmp_path, mode):
+    image, colours = MODES[mode]
+    two_classes(tmp_path, size=(4, 5))
+    image.save(tmp_path / "ant/9.png")
+    for name in "0123":  # the one left for training
+        write_image(tmp_path / f"ant/{name}.png", seed=1)
+    in_colour, in_grey = (load(tmp_path, channels=channels) for channels in (3, 1))
+    assert in_colour.images_train.shape[3] == 3 and in_grey.images_train.shape[3] == 1
+    both = np.concatenate([in_colour.images_train, in_colour.images_test])
+    assert any(np.array_equal(each, colours) for each in both)
+    both = np.concatenate([in_grey.images_train, in_grey.images_test])[..., 0]
+    assert any(np.abs(each - grey(colours)).max() <= 1 for each in both)
+
+
+def test_cmyk_pictures_become_colours(tmp_path):
+    for label in ("ant", "bee"):
+        for i in range(2):
+            (tmp_path / label).mkdir(exist_ok=True)
+            Image.new("RGB", (8, 8), (250, 10, 40)).convert("CMYK").save(tmp_path / label / f"{i}.jpg", quality=95)
+    assert np.abs(read(tmp_path, channels=3).astype(int) - [250, 10, 40]).max() < 6
+    with pytest.raises(
+        InputError, match=r"4 of the 4 files .*ant/0.jpg is CMYK 8 x 8, where mode L .*; channels makes"
+    ):
+        load(tmp_path)
+
+
+def test_sixteen_bits_that_hold_fewer_are_refused(tmp_path):
+    """Twelve bits, as scientific cameras have them, would all be below 16 of 255."""
+    for i in range(4):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        Image.fromarray((pictures(1, 5, 4)[0].astype(np.uint16)) * 16).save(tmp_path / "ab"[i % 2] / f"{i}.png")
+    with pytest.raises(InputError, match=r"16 bits in .* go up to \d+ of 65535 and would be nearly black"):
+        load(tmp_path, channels=1)
+
+
+def test_transparent_parts_are_counted(tmp_path):
+    two_classes(tmp_path)
+    MODES["transparent"][0].save(tmp_path / "ant/0.png")
+    note = load(tmp_path, channels=3).provenance["note"]
+    assert "converted to colour" in note and note.endswith("Transparent parts of 1 of them are white.")
+
+
+def test_pictures_are_resized(tmp_path):
+    """Squares of one colour keep it, and the place of what is in them."""
+    for i in range(4):
+        size = (20 + 4 * i, 40 - 4 * i)
+        picture = np.zeros(size, np.uint8)
+        picture[: size[0] // 2] = 200
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "ab"[i % 2] / f"{i}.png")
+    found = read(tmp_path, image_size=(8, 6))
+    assert found.shape == (4, 8, 6)
+    assert (found[:, :3] == 200).all() and (found[:, 5:] == 0).all()
+    assert read(tmp_path, image_size=7).shape == (4, 7, 7)
+    with pytest.raises(InputError, match=r"3 of the 4 files .* is L 36 x 24, unlike .*; image_size resizes"):
+        load(tmp_path)
+
+
+def test_all_bad_files_are_named_at_once_up_to_a_few(tmp_path):
+    two_classes(tmp_path, n=20)
+    for i in range(9):
+        (tmp_path / f"ant/bad-{i}.png").write_text("hello")
+    with pytest.raises(InputError) as caught:
+        load(tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"9 of the 49 files in {tmp_path} cannot be used: ant/bad-0.png is not an image")
+    assert "bad-4.png" in said and "bad-5.png" not in said and "and 4 more; skip_bad leaves such files out." in said
+
+
+def test_what_is_bad_is_skipped_and_listed_and_the_rest_is_as_without_it(tmp_path):
+    two_classes(tmp_path / "clean", n=6)
+    two_classes(tmp_path / "used", n=6)
+    whole = (tmp_path / "used/ant/0.png").read_bytes()
+    (tmp_path / "used/ant/bad.png").write_bytes(whole[:60])
+    (tmp_path / "used/bee/notes.txt").write_text("hello")
+    write_image(tmp_path / "used/bee/large.png", size=(40, 50))
+    clean, used = load(tmp_path / "clean"), load(tmp_path / "used", skip_bad=True)
+    np.testing.assert_array_equal(used.images_train, clean.images_train)
+    np.testing.assert_array_equal(used.images_test, clean.images_test)
+    assert used.provenance["sha256"] == clean.provenance["sha256"]
+    assert used.provenance["note"].endswith("3 of its 15 files were left out.")
+    said = used.provenance["skipped"]
+    assert [line.split()[0] for line in said] == ["ant/bad.png", "bee/large.png", "bee/notes.txt"]
+    assert said[1] == "bee/large.png is L 40 x 50, unlike ant/0.png"
+
+
+def test_too_many_bad_files_and_lost_classes_are_refused(tmp_path):
+    two_classes(tmp_path)
+    (tmp_path / "cow").mkdir()
+    (tmp_path / "cow/0.png").write_text("hello")
+    with pytest.raises(InputError, match=r"No file of class 'cow' in .* can be used: cow/0.png is not an image"):
+        load(tmp_path, skip_bad=True)
+    for i in range(12):
+        (tmp_path / f"ant/{i}.txt").write_text("hello")
+    with pytest.raises(InputError, match=r"13 of the 21 files .*they are too many to leave out"):
+        load(tmp_path, skip_bad=True)
+
+
+def test_a_folder_is_read_anew_for_another_form_and_kept_for_the_same(tmp_path):
+    for path in (two_classes(tmp_path)).rglob("*.png"):
+        os.utime(path, (1, 1))
+    first = load(tmp_path, image_size=6)
+    assert load(tmp_path, image_size=(6, 6)).images_train is first.images_train
+    assert load(tmp_path, image_size=7).images_train.shape[1:3] == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"image_size": 0}, "image_size is 0; it must be"),
+        ({"image_size": (3, 4, 5)}, "image_size is"),
+        ({"image_size": 2.5}, "image_size is"),
+        ({"image_size": True}, "image_size is"),
+        ({"image_size": (None, 4)}, "image_size is"),
+        ({"channels": 2}, "channels is 2; it must be 1"),
+        ({"channels": "grey"}, "channels is 'grey'"),
+        ({"channels": [1]}, "channels is"),
+        ({"skip_bad": "yes"}, "skip_bad is 'yes'"),
+        ({"image_size": 10**6}, "would unpack to"),
+    ],
+)
+def test_forms_that_are_wrong(tmp_path, form, message):
+    with pytest.raises(InputError, match=message):
+        load(two_classes(tmp_path), **form)
+
+
+@pytest.mark.parametrize("form", [{"image_size": 6}, {"channels": 1}, {"skip_bad": True}])
+def test_arrays_take_no_form(tmp_path, form):
+    for given in ("digits", write_npz(tmp_path / "mine.npz")):
+        with pytest.raises(InputError, match=r"are for folders of pictures, but .* has its images in arrays"):
+            load(given, **form)
+
+
+@pytest.mark.parametrize(
+    "name", [None, 3, b"digits", ["digits"], "a" * 5000, "a\0b", "~nobody-of-this-name/x", "", np.pi]
+)
+def test_names_that_are_no_path_are_one_sentence(tmp_path, name):
+    with pytest.raises(InputError, match=r"^No data set .*: give digits, mnist") as caught:
+        load(name)
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", [3, b"x", "a" * 5000, "a\0b", "~nobody-of-this-name/x"])
+def test_data_folders_that_are_no_path_are_one_sentence(folder):
+    with pytest.raises(InputError):
+        load("mnist", folder)
 
 
 def test_folder_without_classes(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 from influaug.solver import heads
 from problems import problem
 from studies.benchmark import measure as benchmark
+from studies.benchmark import page, sweeps
 from studies.points.feature_set import FeatureSet
 from studies.points.study import Study
 
@@ -21,7 +22,7 @@ def features():
 
 @pytest.fixture(scope="module")
 def sweep(features):
-    return benchmark.sweep_of(features, 10.0, rounds=2)
+    return sweeps.sweep_of(features, 10.0, rounds=2)
 
 
 def test_a_sweep_is_eleven_policies_at_all_budgets(sweep):
@@ -32,23 +33,23 @@ def test_a_sweep_is_eleven_policies_at_all_budgets(sweep):
 
 
 def test_multiplicity_counts_equal_models(sweep):
-    counts = benchmark.multiplicity(sweep)
+    counts = sweeps.multiplicity(sweep)
     assert (counts[-1] == 22).all() and counts.min() == 1
     _, distinct = np.unique(np.vstack(sweep.weights), axis=0, return_counts=True)
     assert (1 / counts).sum() == pytest.approx(len(distinct))
 
 
 def test_both_ways_fit_the_same_models(sweep):
-    ours = benchmark.batched(sweep)
+    ours = sweeps.batched(sweep)
     for options in benchmark.COMPETITORS.values():
-        theirs = benchmark.one_by_one(sweep, options)
+        theirs = sweeps.one_by_one(sweep, options)
         np.testing.assert_allclose(ours.objective, theirs.objective, rtol=1e-7)
         np.testing.assert_allclose(ours.accuracy, theirs.accuracy, atol=0.02)
         assert (theirs.seconds > 0).all()
 
 
 def test_a_competitor_out_of_time_has_fitted_whole_curves(sweep):
-    run = benchmark.one_by_one(sweep, {"solver": "lbfgs"}, limit=1e-9)
+    run = sweeps.one_by_one(sweep, {"solver": "lbfgs"}, limit=1e-9)
     fitted = np.isfinite(run.seconds)
     assert fitted.sum() == len(sweep.weights) and fitted.any(axis=0).sum() == 1
     np.testing.assert_array_equal(fitted, np.isfinite(run.objective))
@@ -92,7 +93,7 @@ def test_scores_agree_with_autograds(monkeypatch):
 
 
 def test_cases_have_the_copies_of_a_study():
-    (case,) = benchmark.cases(Study(n_train=40, epochs=1))
+    (case,) = sweeps.cases(Study(n_train=40, epochs=1))
     assert (case.network, case.n_classes, case.features.n, case.features.k) == ("lenet", 2, 40, 4)
     live = case.features.train.any(axis=0).sum()
     assert case.columns == live and len(case.features.train) == 200
@@ -102,10 +103,10 @@ def test_cases_have_the_copies_of_a_study():
 
 def test_the_page_says_what_was_measured(sweep):
     study = Study(patience=1e-9, rounds=2)
-    results = benchmark.solver_results(study, [benchmark.Case("lenet", 6, 2, sweep.features)])
+    results = benchmark.solver_results(study, [sweeps.Case("lenet", 6, 2, sweep.features)])
     assert set(results["case"]) == {"2 classes, 6 columns"} and set(results["C"]) == {10.0, 1.0}
     assert set(results["threads"]) == {1, benchmark.CORES}
-    assert "154" in benchmark.shown(results).to_html()
-    caption = benchmark.caption(study, results)
+    assert "154" in page.shown(results).to_html()
+    caption = page.caption(study, results)
     assert "digits" in caption and f"{len(results)} of the {len(results)} rows extrapolate" in caption
-    assert "GFLOP/s" in benchmark.roofline(sweep) and "cores" in benchmark.machine()
+    assert "GFLOP/s" in page.roofline(sweep) and "cores" in page.machine()

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
@@ -11,8 +12,10 @@ from influaug import AugmentationSelector
 from influaug.data.datasets import load
 from influaug.data.transformations import expand
 from influaug.errors import InputError
+from studies.commands.run import main
+from studies.own import page as own_page
 from studies.own import results as own_data
-from studies.own.results import OwnData
+from studies.own.parameters import ALL_POINTS, OwnData
 from studies.storage import paths
 
 pytestmark = pytest.mark.slow
@@ -89,6 +92,11 @@ def test_a_fold_is_trained_and_tested_as_described(own, monkeypatch):
     pd.testing.assert_frame_equal(own_data.cross_validated(own), table)
 
 
+HALF = stats.t.ppf(0.975, 2) * np.sqrt(1 / 3 + 20 / 40)
+"""Half width of an interval over three folds, as a multiple of their standard deviation."""
+N = 900
+
+
 def made_up(gaps, full=0.9):
     """A table of three folds with these differences from full augmentation, by share."""
     rows = [
@@ -99,33 +107,109 @@ def made_up(gaps, full=0.9):
     return pd.DataFrame(rows)
 
 
-def test_intervals_are_paired_and_corrected_and_the_smallest_that_reaches_is_enough():
-    gaps = {
-        0.0: ("none", (-0.2, -0.21, -0.2)),
-        0.1: ("p", (-0.05, -0.06, -0.04)),
-        0.2: ("p", (-0.01, 0.01, -0.02)),
-        0.5: ("p", (0.01, 0.01, 0.01)),
-    }
-    found = own_data.budgets(made_up(gaps), "p")
-    for share, (_, gap) in gaps.items():
-        half = stats.t.ppf(0.975, 2) * np.std(gap, ddof=1) * np.sqrt(1 / 3 + 20 / 40)
-        assert found.loc[share, "difference_half_width"] == pytest.approx(half)
-        assert found.loc[share, "reaches"] == (np.mean(gap) + half >= 0)
-    assert own_data.enough(found) == 0.2
-    assert own_data.enough(own_data.budgets(made_up({0.0: ("none", (0.0, 0.1, 0.1))}), "p")) == 0
-    assert own_data.enough(own_data.budgets(made_up({0.1: ("p", (-0.1, -0.1, -0.1))}), "p")) == 1
-    assert [own_data.verdict(own_data.budgets(made_up(g), "p"))[:14] for g in (gaps, {0.1: gaps[0.1]})] == [
-        "**20.0% of the",
-        "**None of thes",
-    ]
-    assert list(own_data.shown(found)["reaches it"]) == ["no", "no", "yes", "yes", "yes"]
+def found_of(*gaps, margin=0.01, n=N):
+    """`budgets` of no copies and of 10%, 20%, ... with these differences from full augmentation, a triple each."""
+    shares = [round(0.1 * place, 1) for place in range(len(gaps))]
+    table = {share: ("p" if share else "none", gap) for share, gap in zip(shares, gaps, strict=True)}
+    return own_data.budgets(made_up(table), "p", margin, n)
+
+
+FAR = (-0.2, -0.21, -0.2)
+NEAR = (-0.002, -0.001, -0.002)
+WIDE = (-0.03, 0.02, 0.0)
+
+
+def test_intervals_are_paired_and_corrected():
+    gaps = [FAR, WIDE, NEAR]
+    found = found_of(*gaps)
+    for row, gap in zip(found.itertuples(), gaps, strict=False):
+        assert row.difference == pytest.approx(np.mean(gap))
+        assert row.difference_half_width == pytest.approx(max(HALF * np.std(gap, ddof=1), 3 / N))
+        gain = np.subtract(gap, FAR)
+        assert (row.gain, row.gain_half_width) == pytest.approx(
+            (np.mean(gain), max(HALF * np.std(gain, ddof=1), 3 / N)) if row.Index else (0, 0)
+        )
+    assert found.loc[1.0, ["difference", "difference_half_width", "enough"]].tolist() == [0, 0, "yes"]
+    assert found["enough"].tolist() == ["no", "cannot tell", "yes", "yes"] and own_data.enough(found) == 0.2
+    assert own_page.shown(found)["enough"].tolist() == found["enough"].tolist()
+
+
+@pytest.mark.parametrize(("n", "outcome"), [(200, "cannot tell"), (400, "yes")])
+def test_folds_that_agree_are_not_certain_where_few_points_were_held_out(n, outcome):
+    found = found_of((0, 0, 0), n=n)
+    assert found.loc[0, "difference_half_width"] == 3 / n and found.loc[0, "enough"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("difference", "half", "outcome"),
+    [
+        (0.0, 0.01, "yes"),
+        (0.05, 0.02, "yes"),
+        (0.0, 0.0101, "cannot tell"),
+        (0.0, 0.5, "cannot tell"),
+        (-0.01, 0.0, "yes"),
+        (-0.02, 0.01, "cannot tell"),
+        (-0.02, 0.0099, "no"),
+        (-0.5, 0.1, "no"),
+    ],
+)
+def test_a_budget_is_enough_only_where_its_whole_interval_lies_above_the_margin(difference, half, outcome):
+    assert own_data.judged(difference, half, 0.01) == outcome
+
+
+@pytest.mark.parametrize(
+    ("gaps", "budget", "said", "unsaid"),
+    [
+        ([FAR, FAR, NEAR], 0.2, ["20% of the copies are enough", "20 copies of 10 points"], ["cannot", "harms"]),
+        ([FAR, WIDE, NEAR], 0.2, ["20% of the copies are enough", "Whether less is enough", "(10%)"], ["harms"]),
+        ([NEAR, FAR], 0, ["No augmentation is needed", "Nothing was chosen", "harms", "10% (-20"], ["Yet"]),
+        ([NEAR, (0.05, 0.05, 0.06)], 0, ["No augmentation is needed", "Yet accuracy is higher", "10% (+5.5"], ["harm"]),
+        ([(0.1, 0.11, 0.1)], 0, ["No augmentation is needed", "harms", "100% (-10"], ["Yet"]),
+        ([FAR, FAR], 1, ["None of these shares is enough", "All copies are taken"], ["cannot", "harms"]),
+        ([FAR, WIDE], 1, ["These points cannot tell", "All copies are taken", "900 training"], ["are enough", "None"]),
+        ([WIDE, FAR], 1, ["These points cannot tell", "tell that 0% is"], ["No augmentation", "Nothing"]),
+    ],
+)
+def test_the_verdict_says_what_the_intervals_carry(gaps, budget, said, unsaid):
+    found = found_of(*gaps)
+    verdict = own_page.verdict(found, OwnData(folds=3), N)
+    assert own_data.enough(found) == budget
+    assert all(words in verdict for words in said) and not any(words in verdict for words in unsaid), verdict
+
+
+def test_where_points_cannot_tell_it_is_said_how_many_would():
+    wide = (-0.03, 0.02, 0.001)
+    row = found_of(FAR, wide).loc[0.1]
+    points = own_data.points_to_tell(row, 0.01, N)
+    half = HALF * np.std(wide, ddof=1) * np.sqrt(N / points)
+    assert np.mean(wide) - half == pytest.approx(-0.01)
+    assert own_data.folds_to_tell(row, 0.01, 3) is None
+    verdict = own_page.verdict(found_of(FAR, wide), OwnData(folds=3), N)
+    assert f"{own_page._rounded_up(points):,} points would tell that 10% is enough; more folds" in verdict
+    assert own_page._rounded_up(points) >= points > 0.9 * own_page._rounded_up(points)
+    below = found_of(FAR, (-0.03, -0.02, -0.001))
+    assert "would tell that 10% is not enough" in own_page.verdict(below, OwnData(folds=3), N)
+    at_the_margin = pd.Series({"difference": -0.01, "difference_half_width": 0.02})
+    assert own_data.points_to_tell(at_the_margin, 0.01, N) == np.inf
+
+
+def test_more_folds_tell_by_students_t_alone():
+    """Folds that are made of independent points: the half width that is foretold is the one that is found."""
+    rng = np.random.default_rng(0)
+    folds = [rng.normal(size=(4000, J, 240 // J)).mean(axis=2) for J in (3, 12)]
+    spread = [np.sqrt(np.var(means, axis=1, ddof=1).mean()) for means in folds]
+    ratio = (stats.t.ppf(0.975, 11) * np.sqrt(1 / 12 + 1 / 11) * spread[1]) / (HALF * spread[0])
+    row = pd.Series({"difference": -0.01 + ratio * 0.02, "difference_half_width": 0.02})
+    assert own_data.folds_to_tell(row, 0.01, 3) == pytest.approx(12, abs=1)
+    row = pd.Series({"difference": 0.0, "difference_half_width": 0.0101})
+    assert own_data.folds_to_tell(row, 0.01, 3) == 4
 
 
 @pytest.mark.parametrize("policy", ["influence", "greedy_influence"])
 def test_the_choice_is_the_front_doors_and_the_file_can_be_read(own, policy, tmp_path):
     own = own.model_copy(update={"policy": policy})
     found = own_data.chosen(own, 0.1)
-    points, seed = found.points, own.seed_of("policies")
+    points, seed = found.points, own.seed_of(ALL_POINTS, "policies")
     selector = AugmentationSelector(policy, 0.1, featurizer=found.network, random_state=seed)
     selector.fit(points.images, points.labels, transformation=found.transformation)
     np.testing.assert_array_equal(selector.support_, found.selector.support_)
@@ -137,11 +221,11 @@ def test_the_choice_is_the_front_doors_and_the_file_can_be_read(own, policy, tmp
     np.testing.assert_array_equal(again.images_test, points.images_test)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["augmented.npz"]
     _, axes = plt.subplots(6, 1)
-    own_data.histogram(axes[0], found)
-    own_data.faces(axes[1:4], found)
-    own_data.counts(axes[4:], found)
+    own_page.histogram(axes[0], found)
+    own_page.faces(axes[1:4], found)
+    own_page.counts(axes[4:], found)
     drawn = sum(patch.get_width() for patch in axes[4].patches)
-    assert drawn == len(selector.source_) and own_data.counted(found).count(f"{len(selector.source_):,} of") == 1
+    assert drawn == len(selector.source_) and own_page.counted(found).count(f"{len(selector.source_):,} of") == 1
     plt.close("all")
 
 
@@ -157,4 +241,49 @@ def test_accuracy_on_the_test_images_counts_their_copies(own):
     shares = np.mean(hits, axis=0)
     assert np.shape(hits) == (k + 1, n) and mean == pytest.approx(shares.mean())
     assert half == pytest.approx(stats.t.ppf(0.975, n - 1) * stats.sem(shares))
-    assert f"{100 * mean:.2f}" in own_data.tested(own, found)
+    assert f"{100 * mean:.2f}" in own_page.tested(own, found)
+
+
+@pytest.mark.parametrize(("share", "copies"), [(0, 0), (1, 240)])
+@pytest.mark.parametrize("policy", ["influence", "pool_influence", "k_dpp"])
+def test_all_copies_or_none_are_taken_whatever_the_policy(own, share, copies, policy):
+    found = own_data.chosen(own.model_copy(update={"policy": policy}), share)
+    assert found.nothing == (share == 0) and len(found.selector.source_) == copies
+    x = found.network.transform(found.points.images)
+    if share == 0:
+        peer = LogisticRegression(C=own.C, tol=1e-8, max_iter=10_000).fit(x, found.points.labels)
+        np.testing.assert_allclose(found.selector.head_.predict_proba(x), peer.predict_proba(x), atol=1e-3)
+        assert "Nothing was chosen" in own_page.counted(found)
+        assert "without any copy" in own_page.tested(own, found)
+    else:
+        assert "60 of 60 points are augmented, with 240 of 240" in own_page.counted(found)
+
+
+def test_results_go_where_the_readme_says_wherever_the_parameters_lie(tmp_path):
+    path = tmp_path / "elsewhere.yaml"
+    path.write_text("own: mine\nn_train: 60\n")
+    assert OwnData.read(path).folder == paths.outputs() / "own" / "mine"
+    path.write_text("own: digits\nn_train: 60\n")
+    assert OwnData.read(path).folder.parent == paths.outputs() / "variations"
+
+
+@pytest.mark.parametrize(
+    ("margin", "verdict", "counted", "copies", "pictures"),
+    [
+        (0.9, "No augmentation is needed", "Nothing was chosen", 0, 2),
+        (0.0001, "These points cannot tell", "with 240 of 240 copies", 240, 5),
+    ],
+)
+def test_the_page_the_numbers_and_the_file_agree(tmp_path, capfd, margin, verdict, counted, copies, pictures):
+    parameters = tmp_path / "mine.yaml"
+    parameters.write_text(f"own: mine\nn_train: 60\nepochs: 1\nfolds: 3\nshares: [0.1]\nmargin: {margin}\n")
+    assert main([str(paths.NOTEBOOKS / "15_your_own_data.ipynb"), str(parameters)]) == 0
+    folder = paths.outputs() / "own" / "mine"
+    page, made = folder / "pages" / "15_your_own_data.html", folder / "augmented.npz"
+    assert capfd.readouterr().err.rstrip().splitlines()[-2:] == [f"  {page}", f"  {made}"]
+    html = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+    text = " ".join(html.main.get_text().split())
+    assert verdict in text and counted in text and len(html.main("img")) == pictures
+    assert f"{made}: the 60 points" in text
+    again = load(str(made))
+    assert len(again.labels_train) == 60 + copies

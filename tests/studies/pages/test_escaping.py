@@ -12,14 +12,14 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from influaug.data.datasets import load
 from rendering import render
-from studies.benchmark import measure as benchmark
+from studies.benchmark import page as benchmark_page
 from studies.copies import page as set_shown
 from studies.copies import summary as set_summary
 from studies.copies.study import SetStudy
 from studies.learned import page as shown
 from studies.learned.results import Comparison
-from studies.own import results as own_data
-from studies.own.results import OwnData
+from studies.own import page as own_page
+from studies.own.parameters import OwnData
 from studies.pages import words
 from studies.pages.escaping import markdown_text, styled
 from studies.points import claims, report, stages
@@ -141,9 +141,9 @@ def test_no_name_of_a_persons_own_data_becomes_markup(tmp_path, monkeypatch, nas
     texts = [
         report.about(study),
         f"*{report.caption(study, sweep_table())}*",
-        own_data.about(OwnData(data=str(nasty), classes=None, n_train=20)),
+        own_page.about(OwnData(data=str(nasty), classes=None, n_train=20)),
         shown.about(Comparison(dataset=str(nasty), n_train=20)),
-        benchmark.caption(study, measured()),
+        benchmark_page.caption(study, measured()),
         about_set_shown(nasty),
         about_sets(nasty, monkeypatch),
         about_sweeps(nasty, monkeypatch, tmp_path),

@@ -304,6 +304,9 @@ FEATURES_ON = {
     "batch_size": 16,
     "learning_rate": 0.01,
     "seed": 1,
+    "image_size": 16,
+    "channels": 3,
+    "skip_bad": True,
 }
 SWEEP_ON = {
     "featurizer": "retrained",

@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from test_sources import write_image
 
 import canaries
+from influaug.errors import InputError
 from studies import parameters
 from studies.parameters import KINDS, NOTHING, kind_of
 from studies.storage import keys
@@ -129,6 +131,58 @@ def test_every_parameter_says_what_it_decides_and_some_stage_depends_on_it():
         decisions = kind_of({name: "a"}).decisions()
         known = {part for stage in STAGES.values() for part in stage.decided_by} | {NOTHING, "network"}
         assert set(decisions.values()) <= known, name
+
+
+class Before(parameters.Experiment):
+    kind = "kept"
+    kept: str = parameters.name_parameter("a", "case")
+    C: float = parameters.parameter(1.0, "a number", "part")
+
+
+class After(Before):
+    depth: int | None = parameters.parameter(None, "another", "part", later=True)
+    names: list[str] = parameters.parameter(["a"], "some", "part", later=True)
+
+
+def test_a_later_parameter_changes_nothing_while_it_has_its_default():
+    for before, after in ((Before(), After()), (Before(C=2.0), After(C=2.0, depth=None, names=["a"]))):
+        assert after.deciding("part") == before.deciding("part") == {"C": before.C}
+        assert after.model_dump() == before.model_dump() and after.model_dump_json() == before.model_dump_json()
+        assert after.folder == before.folder
+    assert After.decisions() == Before.decisions() | {"depth": "part", "names": "part"}
+
+
+@pytest.mark.parametrize("changes", [{"depth": 3}, {"depth": 0}, {"names": []}])
+def test_a_later_parameter_counts_once_it_has_another_value(changes):
+    found = After(**changes)
+    assert found.deciding("part") == {"C": 1.0} | changes
+    assert found.model_dump() == Before().model_dump() | changes and After(**found.model_dump()) == found
+    assert found.folder != After().folder
+
+
+@pytest.mark.parametrize("kind", ["study", "own", "comparison", "recipe"])
+def test_how_pictures_are_read_is_a_later_parameter_of_every_kind_with_data(kind):
+    model = kind_of({kind: "a"})
+    assert not {"image_size", "channels", "skip_bad"} & set(model().model_dump())
+    changes = {"image_size": [8, 6], "channels": 1, "skip_bad": True}
+    assert set(changes) <= set(model(**changes).model_dump())
+    for wrong in ({"image_size": 0}, {"image_size": [1, 2, 3]}, {"channels": 2}):
+        (name,) = wrong
+        with pytest.raises(InputError, match=f"^Parameter {name}: .*must be"):
+            model.of(wrong)
+
+
+@pytest.mark.parametrize("kind", ["study", "own", "comparison", "recipe"])
+def test_parameters_reach_the_reader_of_pictures(kind, tmp_path):
+    model = kind_of({kind: "a"})
+    for i in range(8):
+        write_image(tmp_path / "ab"[i % 2] / f"{i}.png", size=(4 + i, 9), mode=("L", "RGB")[i // 2 % 2], seed=i)
+    (tmp_path / "a" / "notes.txt").write_text("hello")
+    given = {"data" if kind == "own" else "dataset": str(tmp_path)}
+    data = model(**given, image_size=[8, 6], channels=3, skip_bad=True).load_data()
+    assert data.images_train.shape == (6, 8, 6, 3) and data.provenance["skipped"]
+    with pytest.raises(InputError, match=r"cannot be used: .*; image_size resizes .*, channels makes .*, skip_bad"):
+        model(**given).load_data()
 
 
 def test_a_parameter_that_does_not_say_what_it_decides_is_refused():

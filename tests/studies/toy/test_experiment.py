@@ -14,7 +14,8 @@ from sklearn.neural_network import MLPClassifier
 from influaug.errors import InputError
 from studies.toy import experiment as toy
 from studies.toy import figures as toy_figures
-from studies.toy.experiment import Toy
+from studies.toy import networks, tables
+from studies.toy.parameters import MODES, SCENARIOS, Toy
 
 pytestmark = pytest.mark.slow
 
@@ -29,16 +30,16 @@ def found():
 
 @pytest.fixture(scope="module")
 def results(found):
-    return toy.table(found).set_index(["scenario", "arm"]).sort_index()
+    return tables.table(found).set_index(["scenario", "arm"]).sort_index()
 
 
 def started(replicate, scenario="moved"):
     """Points, F trained on them, and E at random weights."""
     points = toy.task(SMALL, scenario, replicate)
     rng = np.random.default_rng(replicate)
-    translation = toy.identity(SMALL, replicate)
+    translation = networks.identity(SMALL, replicate)
     weights = tuple(w + 0.3 * rng.normal(size=w.shape) for w in translation.weights)
-    return points, toy.train(points.train, SMALL, replicate), replace(translation, weights=weights)
+    return points, networks.train(points.train, SMALL, replicate), replace(translation, weights=weights)
 
 
 def flat(arrays):
@@ -52,7 +53,7 @@ def with_weights(translation, vector):
 
 
 def test_scenarios_differ_by_the_move_alone():
-    matched, moved = (toy.task(SETTINGS, scenario, 3) for scenario in toy.SCENARIOS)
+    matched, moved = (toy.task(SETTINGS, scenario, 3) for scenario in SCENARIOS)
     np.testing.assert_array_equal(matched.train.x, moved.train.x)
     for name in ("validation", "test"):
         here, there = getattr(matched, name), getattr(moved, name)
@@ -64,7 +65,7 @@ def test_scenarios_differ_by_the_move_alone():
 
 def test_the_classifier_is_the_network_that_was_trained():
     points = toy.task(SETTINGS, "matched", 0)
-    ours = toy.train(points.train, SETTINGS, 0)
+    ours = networks.train(points.train, SETTINGS, 0)
     theirs = MLPClassifier((16, 16), activation="tanh").partial_fit(points.train.x, points.train.labels, classes=[0, 1])
     theirs.coefs_ = [*(w for w, _ in ours.hidden), ours.theta[:, :-1].T]
     theirs.intercepts_ = [*(b for _, b in ours.hidden), ours.theta[0, -1:]]
@@ -182,8 +183,8 @@ def test_a_trajectory_starts_from_the_points_as_they_are_and_is_bounded(found):
 
 
 def test_the_table_is_of_the_test_points_and_gains_are_paired(found):
-    table = toy.table(found)
-    means = toy.summary(table)
+    table = tables.table(found)
+    means = tables.summary(table)
     assert len(table) == len(found) * 5 and len(means) == 2 * 5
     last = table[(table["scenario"] == "moved") & (table["replicate"] == 3)].set_index("arm")
     test = found[-1].points.test
@@ -192,19 +193,19 @@ def test_the_table_is_of_the_test_points_and_gains_are_paired(found):
     gain = 100 * (moved["beside"] - moved["none, twice"])
     assert means.loc[("moved", "beside"), ("accuracy gain", "mean")] == pytest.approx(gain.mean())
     assert (means.loc[("moved", "none"), "head gain"] == 0).all()
-    text = toy.shown(means)
+    text = tables.shown(means)
     assert text.loc[("moved", "none"), "head gain"] == "0.0 ± 0.0" and list(text.index) == list(means.index)
 
 
 def test_the_same_seeds_give_the_same_numbers():
-    first, again = (toy.table(toy.runs(SMALL)) for _ in range(2))
+    first, again = (tables.table(toy.runs(SMALL)) for _ in range(2))
     assert first.equals(again)
-    assert not first.equals(toy.table(toy.runs(SMALL.model_copy(update={"seed": 1}))))
+    assert not first.equals(tables.table(toy.runs(SMALL.model_copy(update={"seed": 1}))))
 
 
 def test_influence_at_mistakes_is_of_both_kinds_of_validation_points(found):
     each = next(each for each in found if each.scenario == "moved")
-    wrong, right = toy.at_mistakes(each)
+    wrong, right = tables.at_mistakes(each)
     F, validation = each.classifiers["none"], each.points.validation
     helps = -F.influence(each.points.train, validation).up_loss(F.features(validation.x), validation.labels)
     share = 1 - F.accuracy(validation)
@@ -240,8 +241,8 @@ def test_figures_show_the_points_and_the_means(found):
     _, axes = plt.subplots(1, 3)
     lines = toy_figures.losses(axes[0], moved, "refreshed").get_lines()
     np.testing.assert_allclose(lines[1].get_ydata(), np.mean([each.learned["refreshed"].found for each in moved], 0))
-    paths = toy_figures.mean_translations(axes[1], moved, toy.MODES).get_lines()
-    assert len(paths) == 2 * len(moved) * len(toy.MODES)
-    means = toy.summary(toy.table(found))
+    paths = toy_figures.mean_translations(axes[1], moved, MODES).get_lines()
+    assert len(paths) == 2 * len(moved) * len(MODES)
+    means = tables.summary(tables.table(found))
     assert len(toy_figures.gains(axes[2], means).get_yticks()) == 6
     plt.close("all")
