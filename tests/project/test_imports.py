@@ -129,6 +129,7 @@ def test_the_method_imports_nothing_of_the_research_project():
     assert {(one.importer, one.imported) for one in method if one.imported.split(".")[0] in FORBIDDEN} == set()
 
 
+@pytest.mark.slow
 def test_the_selector_starts_without_what_is_slow_to_import():
     code = "import sys; from influaug import AugmentationSelector, LogisticHead; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=LIB)

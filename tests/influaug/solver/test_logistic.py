@@ -325,6 +325,7 @@ def test_an_unknown_engine_of_the_environment_is_refused(monkeypatch):
     assert logistic.Solver(*problem()).engine == "numpy"
 
 
+@pytest.mark.slow
 def test_a_fit_and_a_score_by_default_import_neither_keras_nor_a_backend():
     code = """
 import sys

@@ -294,6 +294,7 @@ def test_every_path_in_a_shell_line_is_quoted(tmp_path, outside):
     assert len(calls) == 9 and not [*tmp_path.rglob("broken")]
 
 
+@pytest.mark.slow
 def test_every_notebook_of_every_study_is_a_job_of_the_graph():
     studies = sorted(path.stem for path in paths.PARAMS.glob("*.yaml") if path.stem != "benchmark")
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--quiet", "rules", "--nolock"]
