@@ -11,7 +11,7 @@ from influaug.backend import keras
 from influaug.data.datasets import load
 from influaug.errors import InputError
 from influaug.files import sealed
-from influaug.networks import training
+from influaug.networks import compact, training
 from influaug.networks.featurizer import KerasFeaturizer
 from studies.featurizers import recipe
 from studies.learned import arms
@@ -140,7 +140,7 @@ def test_a_checkpoint(points, tmp_path):
 def test_a_trained_featurizer(points, tmp_path, monkeypatch):
     """As a study's network, and as a recipe's file."""
     path, data = tmp_path / "a.keras", tmp_path / "mine.npz"
-    training.save_featurizer(network(), path, points[0], {}, {"test_accuracy": 0.5})
+    compact.save_featurizer(network(), path, points[0], {}, {"test_accuracy": 0.5})
     np.savez(data, x_train=points[0], y_train=points[1], x_test=points[0], y_test=points[1])
     chosen = study.Study(dataset=str(data), classes=None, n_train=20, network=str(path), replicates=1, study="mine")
     right = stages.features(chosen)[0].set.train
@@ -154,7 +154,7 @@ def test_a_trained_featurizer(points, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "_train", lambda *_: pytest.fail("trained over a damaged file"))
     own = recipe.Recipe(recipe="mine", dataset=str(data))
     about = {"recipe": recipe._shown(own), "data": own.split().provenance, "kernels": "float16"}
-    monkeypatch.setattr(training, "read_record", recorded(training.read_record, about))
+    monkeypatch.setattr(compact, "read_record", recorded(compact.read_record, about))
     features = KerasFeaturizer.load(path).transform(points[0])
     read = recipe.trained
     assert refused(path, lambda: read(own)[0], lambda f: np.array_equal(f.transform(points[0]), features), times=30)

@@ -14,6 +14,7 @@ import numpy as np
 from ..backend import keras
 from ..errors import InputError
 from ..networks.featurizer import _JIT, NETWORKS, _checked_images, _checked_labels, _layer_seeds
+from ..networks.precision import check_finite
 from ..networks.residual import _check as _check_residual
 from ..networks.residual import _Maker
 from .models import _check_number, _check_whole
@@ -206,7 +207,8 @@ def train_classifier(
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     trainer.compile(keras.optimizers.Adam(rates), loss, jit_compile=_JIT)
     for points in batches(len(images), schedule.steps, schedule.batch_size, np.random.default_rng(of_order)):
-        trainer.train_on_batch(images[points].astype("float32"), labels[points])
+        loss = trainer.train_on_batch(images[points].astype("float32"), labels[points])
+    check_finite(loss, f"of the classifier after {schedule.steps} steps")
     return model
 
 

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from ..backend import keras
 from ..errors import InputError
 from ..networks.featurizer import _JIT
+from ..networks.precision import check_finite
 from .chain import AfterBase
 from .classifiers import Schedule, train_classifier
 from .folds import Fold, splits
@@ -266,6 +267,7 @@ def _round(augmentation, folds, settings, rng, number):
                 fold.refit()
             states = [fold.influence() for fold in folds]
         mean = model.train_on_batch(_batch(folds, states, scale, settings, rng))
+        check_finite(mean, f"of the augmentation in step {step + 1}")
         loss = float(np.mean([fold.validation_loss() for fold in folds]))
         row = {"round": number, "step": step, "influence": float(mean), "validation_loss": loss}
         if hasattr(augmentation, "ranges"):

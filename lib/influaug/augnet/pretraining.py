@@ -21,6 +21,7 @@ from ..backend import keras
 from ..backend.derivatives import input_gradient
 from ..errors import InputError
 from ..networks.featurizer import _JIT
+from ..networks.precision import check_finite
 from .classifiers import batches
 from .models import Design, _check_number, _check_whole, _seeds, encoder
 from .partial import Partial
@@ -217,6 +218,7 @@ def pretrain(
     for step in tqdm(range(settings.steps), "pretraining", leave=False):
         losses = [sides[0].train_on_batch(images[next(drawn)].astype("float32")) for _ in range(settings.critic_steps)]
         loss = sides[1].train_on_batch(images[next(drawn)].astype("float32"))
+        check_finite(loss + sum(losses), f"of the game in step {step + 1}")
         trajectory.append({"step": step, "critics": float(np.mean(losses)), "generator": float(loss)})
     return trajectory
 

@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..backend import keras
 from ..errors import InputError
 from ..files.networks import check_network
+from .precision import check_finite, surroundings
 from .residual import resnet
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ NETWORKS = {
 
 
 @lru_cache(maxsize=4)
-def _trainer(network, input_shape, n_classes):
-    """One compiled network an architecture, for all its trainings to borrow.
+def _trainer(network, input_shape, n_classes, surroundings):
+    """One compiled network an architecture, for all its trainings to borrow, and its optimizer's first values.
 
     TensorFlow never frees the graph that it traces for a training step, nor the variables in it: 25 MB a network for
     `released_cnn`, of which a study trains dozens. Sharing also saves the tracing, 1 to 2 s each time.
@@ -155,16 +156,16 @@ def _trainer(network, input_shape, n_classes):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"], jit_compile=_JIT)
     model.optimizer.build(model.trainable_variables)
-    return model
+    return model, [keras.ops.convert_to_numpy(variable).copy() for variable in model.optimizer.variables]
 
 
 @contextmanager
 def _borrowed_trainer(network, model, learning_rate):
     """A trainer that starts from `model`'s weights and dropout seeds; they are copied back at the end."""
     with _TRAINING:
-        trainer = _trainer(network, model.input_shape[1:], model.output_shape[-1])
-        for moment in trainer.optimizer.variables:
-            moment.assign(np.zeros(moment.shape))
+        trainer, first = _trainer(network, model.input_shape[1:], model.output_shape[-1], surroundings())
+        for variable, value in zip(trainer.optimizer.variables, first, strict=True):
+            variable.assign(value)  # not zeros: the scale of losses in half precision must not be zero
         trainer.optimizer.learning_rate = learning_rate
         _copy_variables(model, trainer)
         yield trainer
@@ -373,13 +374,14 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         rng = np.random.default_rng(np.random.SeedSequence(self.seed).spawn(1)[0])
         history = {"loss": [], "accuracy": []}
         with _borrowed_trainer(self.network, model, self.learning_rate) as trainer:
-            for _ in range(self.epochs):
+            for epoch in range(self.epochs):
                 order, totals = rng.permutation(len(images)), dict.fromkeys(history, 0.0)
                 for batch in (order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)):
                     logs = trainer.train_on_batch(images[batch], labels[batch], return_dict=True)
                     totals = {name: total + len(batch) * float(logs[name]) for name, total in totals.items()}
                 for name, total in totals.items():
                     history[name].append(total / len(order))
+                check_finite(history["loss"][-1], f"in epoch {epoch + 1}")
         return history
 
     @_without_tracing_warnings()

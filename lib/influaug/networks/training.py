@@ -1,27 +1,23 @@
 """Training of residual networks that takes hours: it survives interruption, and continues to the very same weights.
 
-`train` runs one cycle of the learning rate over a network and keeps a checkpoint; `save_featurizer` makes one small
-file of the trained network, with the record of its training inside.
+`train` runs one cycle of the learning rate over a network and keeps a checkpoint; `compact.save_featurizer` makes one
+small file of the trained network.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import tempfile
 import time
-import zipfile
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from io import BytesIO
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
-import h5py
 import numpy as np
 from sklearn.model_selection import train_test_split
 from tqdm.auto import tqdm
@@ -29,14 +25,11 @@ from tqdm.auto import tqdm
 from ..backend import keras
 from ..data.datasets import content_hash
 from ..errors import InputError
-from ..files.limits import check_members
 from ..files.sealed import key, read_about, read_arrays, write_arrays
-from ..files.writing import check_whole, clear_folders, writing
-from .featurizer import KerasFeaturizer, _checked_images, _checked_labels
+from .featurizer import _checked_images, _checked_labels
+from .precision import check_finite, surroundings
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .._types import PathLike
 
 AUGMENTATIONS = ("flips", "shifts", "rotations")
@@ -51,8 +44,6 @@ START = 1 / 25
 """The first learning rate, as a part of the peak."""
 AHEAD = 8
 """Batches that wait, prepared, for the network."""
-
-_WEIGHTS, _RECORD = "model.weights.h5", "training.json"
 
 
 @dataclass(frozen=True)
@@ -194,78 +185,6 @@ def augment(images: np.ndarray, augmentation: str, rng: np.random.Generator) -> 
     return np.stack([_moved(*each) for each in zip(images, flips, shifts, angles, strict=True)])
 
 
-def save_featurizer(
-    model: keras.Model, path: PathLike, images: np.ndarray, history: dict[str, list[float]], record: dict[str, Any]
-) -> KerasFeaturizer:
-    """Save a trained network as a featurizer with the record of its training, all in one file.
-
-    Kernels are stored in half precision if the network then gives every one of `images` the class it gave before, and
-    in single precision otherwise; biases and normalisations are stored in single precision.
-
-    Parameters
-    ----------
-    model : keras.Model
-        uint8 images -> logits, with a layer named 'features'.
-    path : str or Path
-        Ends with '.keras'.
-    images : array of uint8 [n, height, width, channels]
-        One or more.
-    history : dict
-        What `train` returned; it becomes the featurizer's `history_`.
-    record : dict
-        Ready for JSON: settings, accuracy, provenance of the data. `read_record` gives it back, and beside it
-        'kernels': 'float16' or 'float32'.
-
-    Returns
-    -------
-    KerasFeaturizer
-        What `KerasFeaturizer.load` reads from the file.
-    """
-    path, images = Path(path), _checked_images(images)
-    if path.suffix != ".keras" or not len(images):
-        raise InputError(f"save_featurizer needs a file name that ends with .keras and some images, not {path.name!r}.")
-    featurizer = KerasFeaturizer(model).fit(images)
-    featurizer.history_ = history
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        clear_folders(path)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            _smallest(featurizer, Path(folder), images, record).replace(path)
-    return KerasFeaturizer.load(path)
-
-
-def _smallest(featurizer, folder, images, record):
-    """Path of the packed featurizer in a folder, its record inside; see `save_featurizer`."""
-    whole, single, half = (folder / f"{name}.keras" for name in ("whole", "single", "half"))
-    featurizer.save(whole)
-    _pack(whole, single)
-    _pack(whole, half, _halved)
-    same = np.array_equal(_classes(featurizer, images), _classes(KerasFeaturizer.load(half), images))
-    chosen, kernels = (half, "float16") if same else (single, "float32")
-    with zipfile.ZipFile(chosen, "a") as archive:
-        archive.writestr(_RECORD, json.dumps({**record, "kernels": kernels}))
-    return chosen
-
-
-def read_record(path: PathLike) -> dict[str, Any] | None:
-    """The record that `save_featurizer` put into a file; None if there is none in it.
-
-    Raises
-    ------
-    InputError
-        The file is no saved network, or is damaged.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_members(path, archive)
-            check_whole(path)
-            return json.loads(archive.read(_RECORD)) if _RECORD in archive.namelist() else None
-    except InputError:
-        raise
-    except Exception as error:  # which type it is depends on which of the file's bytes are wrong
-        raise InputError(f"{path} is not a saved network; it must be a .keras file.") from error
-
-
 class _Run:
     """One training: a copy of the network to train, the data, and the progress."""
 
@@ -287,6 +206,7 @@ class _Run:
             weights=content_hash(*map(keras.ops.convert_to_numpy, model.variables)),
             data=content_hash(self.images, self.labels),
             backend=keras.config.backend(),
+            **_unusual(),
         )
 
     def epoch(self, save_every: int, bar: tqdm) -> None:
@@ -333,6 +253,7 @@ class _Run:
     def finish_epoch(self) -> None:
         """Write the epoch into the history, and go on to the next."""
         progress, steps = self.progress, self.steps
+        check_finite(progress.loss, f"in epoch {progress.epoch + 1}")
         row = {
             "loss": progress.loss / steps,
             "accuracy": progress.accuracy / steps,
@@ -374,6 +295,12 @@ class _Run:
         self.progress = _Progress(**about["progress"])
 
 
+def _unusual():
+    """What of Keras's settings is not as it comes; they decide the optimizer's variables too."""
+    _, *found = surroundings()
+    return {} if found == ["float32", "float32", "channels_last"] else {"surroundings": found}
+
+
 def _trainer(model, settings):
     """A compiled copy of the network, so that the given one keeps its own precision and compilation."""
 
@@ -386,7 +313,7 @@ def _trainer(model, settings):
     optimizer = keras.optimizers.SGD(settings.peak_rate, momentum=MOMENTUM, nesterov=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     trainer.compile(optimizer, loss, metrics=["accuracy"], jit_compile=_jit())
-    optimizer.build(trainer.trainable_variables)
+    trainer.optimizer.build(trainer.trainable_variables)  # which may be one around the optimizer, to scale losses
     return trainer
 
 
@@ -453,37 +380,6 @@ def _moved(image, flip, shift, angle):
     move[:, 2] += shift
     moved = cv2.warpAffine(image, move, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return moved.reshape(image.shape)
-
-
-def _classes(featurizer, images):
-    """The class with the highest score of each image."""
-    return featurizer._outputs(images, 1).argmax(axis=1)
-
-
-def _pack(source, target, change=lambda weights: weights):
-    """Copy a .keras file, compressed, with its weights, the bytes of an HDF5 file, changed."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            content = old.read(name)
-            new.writestr(name, change(content) if name == _WEIGHTS else content)
-
-
-def _halved(content):
-    """All kernels, which are the arrays of two or more dimensions, in half precision."""
-    halved = BytesIO()
-    with h5py.File(BytesIO(content)) as old, h5py.File(halved, "w", libver="latest") as new:
-
-        def copy(name, item):
-            if isinstance(item, h5py.Dataset):
-                half = item.ndim > 1 and item.dtype == np.float32
-                made = new.create_dataset(name, data=item[()].astype(np.float16) if half else item[()])
-            else:
-                made = new.require_group(name)
-            made.attrs.update(item.attrs)
-
-        old.visititems(copy)
-        new.attrs.update(old.attrs)
-    return halved.getvalue()
 
 
 def _check_whole(name, value, least):

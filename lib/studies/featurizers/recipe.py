@@ -85,8 +85,8 @@ def trained(recipe: Recipe) -> tuple[KerasFeaturizer, dict[str, Any]]:
         The record in the file: recipe, network, classes, n_train, n_test, test_accuracy, data (provenance), kernels,
         versions, time and backend.
     """
+    from influaug.networks.compact import read_record
     from influaug.networks.featurizer import KerasFeaturizer
-    from influaug.networks.training import read_record
 
     points = recipe.split()
     record = read_record(recipe.file) if recipe.file.exists() else None
@@ -97,9 +97,10 @@ def trained(recipe: Recipe) -> tuple[KerasFeaturizer, dict[str, Any]]:
 
 def _train(recipe, points):
     from influaug.backend import keras
+    from influaug.networks.compact import save_featurizer
     from influaug.networks.featurizer import KerasFeaturizer
     from influaug.networks.residual import resnet
-    from influaug.networks.training import save_featurizer, train
+    from influaug.networks.training import train
 
     model = resnet(points.images.shape[1:], len(points.class_names), recipe.seed, recipe.depth)
     history = train(model, points.images, points.labels, recipe.settings(), recipe.folder)

@@ -184,8 +184,8 @@ def _featurize_shared(study, dataset, path):
     indices, first = np.unique(np.concatenate([s.indices for s in samples]), return_index=True)
     labels = np.concatenate([s.labels for s in samples])[first]
     points = replace(samples[0], images=dataset.images_train[indices], labels=labels, indices=indices)
-    # Imported here because it imports Keras.
-    from influaug.networks.training import read_record
+    # It comes with Keras.
+    from influaug.networks.compact import read_record
 
     record = read_record(study.trained_network) or {}
     return _arrays(study, new_featurizer(study, 0), points, record.get("test_accuracy", np.nan))

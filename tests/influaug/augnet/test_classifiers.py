@@ -100,3 +100,12 @@ def test_an_unknown_classifier_is_refused():
 def test_a_wrong_schedule_is_refused(wrong, name):
     with pytest.raises(InputError, match=f"{name} is"):
         Schedule(**wrong)
+
+
+def test_a_classifier_that_diverges_is_refused():
+    labels = np.arange(12) % 2
+    images = np.random.default_rng(0).integers(0, 256, (12, 12, 12, 1)).astype(np.uint8)
+    with pytest.raises(
+        InputError, match=r"The training diverged: the loss is (nan|inf) of the classifier after 20 steps"
+    ):
+        train_classifier("lenet", images, labels, None, Schedule(steps=20, batch_size=12, rate=1e30))

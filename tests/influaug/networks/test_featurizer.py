@@ -1,5 +1,8 @@
+import json
 import logging
 import random
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -337,3 +340,78 @@ def test_files_that_are_no_networks_or_would_run_code_are_refused(tmp_path):
     code.save(tmp_path / "code.keras")
     with pytest.raises(InputError, match="safe mode"):
         KerasFeaturizer.load(tmp_path / "code.keras")
+
+
+# Precision: the policy is Keras's, and networks are shared only among equal ones.
+
+POLICIES = ["float32", "mixed_float16", "float32", "mixed_bfloat16", "float32", "mixed_float16"]
+
+
+@pytest.fixture
+def set_policy():
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+def two_brightnesses(n=24):
+    rng, labels = np.random.default_rng(0), np.arange(n) % 2
+    return (rng.integers(0, 100, (n, 12, 12, 1)) + 100 * labels[:, None, None, None]).astype(np.uint8), labels
+
+
+def test_fits_under_each_policy_are_those_of_a_trainer_of_its_own(set_policy):
+    def fitted(policy):
+        set_policy(policy)
+        found = KerasFeaturizer("lenet", epochs=1, batch_size=12).fit(*two_brightnesses())
+        return found.history_["loss"], found.transform(two_brightnesses()[0])
+
+    witness = {}
+    for policy in set(POLICIES):
+        featurizers._trainer.cache_clear()
+        witness[policy] = fitted(policy)
+    assert len({tuple(loss) for loss, _ in witness.values()}) == 3
+    featurizers._trainer.cache_clear()
+    for policy in POLICIES:
+        loss, features = fitted(policy)
+        assert loss == witness[policy][0] and np.isfinite(features).all() and features.dtype == np.float32
+        np.testing.assert_array_equal(features, witness[policy][1])
+
+
+FITS = """
+import json, sys, tempfile
+import keras, numpy as np
+from influaug.augnet.classifiers import Schedule, error_and_loss, train_classifier
+from influaug.networks.featurizer import KerasFeaturizer, lenet
+from influaug.networks.training import Settings, train
+
+labels = np.arange(24) % 2
+images = (np.random.default_rng(0).integers(0, 100, (24, 12, 12, 1)) + 100 * labels[:, None, None, None]).astype("uint8")
+for policy in sys.argv[1:]:
+    keras.config.set_dtype_policy(policy)
+    fitted = KerasFeaturizer("lenet", epochs=1, batch_size=12).fit(images, labels)
+    settings = Settings(epochs=1, batch_size=12, peak_rate=0.01)
+    trained = train(lenet((12, 12, 1), 2), images, labels, settings, tempfile.mkdtemp())
+    classifier = train_classifier("all-cnn", images, labels, None, Schedule(steps=2, batch_size=12))
+    found = [fitted.history_["loss"], trained["loss"], error_and_loss(classifier, images, labels)]
+    print("FOUND", json.dumps([policy, found]), flush=True)
+"""
+
+
+def found_in_a_process(*policies):
+    done = subprocess.run([sys.executable, "-c", FITS, *policies], capture_output=True, text=True, check=True)
+    return [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+
+
+@pytest.mark.slow
+def test_trainings_of_every_kind_under_any_order_of_policies_are_those_of_fresh_processes():
+    alone = dict(row for policy in sorted(set(POLICIES)) for row in found_in_a_process(policy))
+    in_turn = found_in_a_process(*POLICIES)
+    assert [policy for policy, _ in in_turn] == POLICIES
+    for policy, found in in_turn:
+        assert found == alone[policy], policy
+        assert np.isfinite(np.concatenate(found)).all()
+
+
+def test_a_training_that_diverges_is_refused():
+    with pytest.raises(InputError, match=r"^The training diverged: the loss is (nan|inf) in epoch \d; a smaller"):
+        KerasFeaturizer("lenet", epochs=4, batch_size=12, learning_rate=1e30).fit(*two_brightnesses())

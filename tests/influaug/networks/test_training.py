@@ -14,8 +14,9 @@ from scipy import ndimage
 from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.networks import training
-from influaug.networks.featurizer import KerasFeaturizer
-from influaug.networks.training import Settings, augment, one_cycle, read_record, save_featurizer, train
+from influaug.networks.compact import read_record, save_featurizer
+from influaug.networks.featurizer import KerasFeaturizer, lenet
+from influaug.networks.training import Settings, augment, one_cycle, train
 
 pytestmark = pytest.mark.slow
 
@@ -500,3 +501,31 @@ def test_what_cannot_be_saved_or_read_is_named(undisturbed, points, tmp_path):
         read_record(tmp_path / "text.keras")
     with pytest.raises(InputError, match="not a saved network"):
         read_record(tmp_path / "missing.keras")
+
+
+def test_a_training_that_diverges_is_refused_and_keeps_its_last_good_checkpoint(tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (24, 16, 16, 1), dtype=np.uint8), np.arange(24) % 2
+    with pytest.raises(InputError, match=r"The training diverged: the loss is (nan|inf) in epoch \d; a smaller"):
+        train(lenet((16, 16, 1), 2), images, labels, Settings(epochs=3, batch_size=4, peak_rate=1e30), tmp_path)
+
+
+def test_losses_are_scaled_in_half_precision_and_the_training_resumes(tmp_path, monkeypatch):
+    """Under mixed_float16 Keras wraps the optimizer; its scale is a variable like the others."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (24, 16, 16, 1), dtype=np.uint8), np.arange(24) % 2
+    settings, before = Settings(epochs=2, batch_size=8, peak_rate=0.01), keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        whole = train(lenet((16, 16, 1), 2), images, labels, settings, tmp_path / "whole")
+        run = training._Run(lenet((16, 16, 1), 2), images, labels, settings, tmp_path / "half")
+        assert len(run.variables()) > len(run.trainer.variables) + len(run.trainer.trainable_variables)
+        with training.tqdm(disable=True) as bar:
+            run.epoch(100, bar)
+        resumed = train(lenet((16, 16, 1), 2), images, labels, settings, tmp_path / "half")
+        keras.config.set_dtype_policy("float32")
+        with pytest.raises(InputError, match="is of another training"):
+            train(lenet((16, 16, 1), 2), images, labels, settings, tmp_path / "whole")
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert resumed["loss"] == whole["loss"] and np.isfinite(whole["loss"]).all()

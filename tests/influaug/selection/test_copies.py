@@ -1,6 +1,7 @@
 """Copies by point: never another point's in a fold, a search or a Pipeline, and what cannot be sure is refused."""
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def points(seed=0):
 class Witness(ClassifierMixin, BaseEstimator):
     """Keeps what scikit-learn gives to a fit."""
 
-    seen = []
+    seen: ClassVar[list] = []
 
     def fit(self, X, y, copies=None):
         self.classes_ = np.unique(y)

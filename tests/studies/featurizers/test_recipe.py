@@ -6,7 +6,7 @@ import pytest
 from influaug.data.datasets import load, split
 from influaug.data.transformations import crop, translate
 from influaug.errors import InputError
-from influaug.networks import training
+from influaug.networks import compact
 from influaug.networks.featurizer import KerasFeaturizer
 from studies.featurizers import recipe
 from studies.featurizers.recipe import Recipe
@@ -93,7 +93,7 @@ def test_accuracies_are_of_the_originals_and_the_mean_of_the_copies(small):
 )
 def test_the_committed_featurizers_are_of_their_recipes(name):
     path = PUBLISHED / name / f"{name}.keras"
-    record = training.read_record(path)
+    record = compact.read_record(path)
     chosen = Recipe.read(paths.PARAMS / "featurizers" / f"{name}.yaml")
     assert record["recipe"] == chosen.model_dump(exclude={"data_folder"})
     assert record["test_accuracy"] >= (0.85 if "flips" in chosen.augmentation else 0.8)
