@@ -274,7 +274,10 @@ def test_results_go_where_the_readme_says_wherever_the_parameters_lie(tmp_path):
         (0.0001, "These points cannot tell", "with 240 of 240 copies", 240, 5),
     ],
 )
-def test_the_page_the_numbers_and_the_file_agree(tmp_path, capfd, margin, verdict, counted, copies, pictures):
+def test_the_page_the_numbers_and_the_file_agree(
+    tmp_path, capfd, monkeypatch, margin, verdict, counted, copies, pictures
+):
+    monkeypatch.delenv("MPLBACKEND")  # a kernel that inherits it shows no figure
     parameters = tmp_path / "mine.yaml"
     parameters.write_text(f"own: mine\nn_train: 60\nepochs: 1\nfolds: 3\nshares: [0.1]\nmargin: {margin}\n")
     assert main([str(paths.NOTEBOOKS / "15_your_own_data.ipynb"), str(parameters)]) == 0
