@@ -13,7 +13,8 @@ import numpy as np
 
 from ..backend import keras
 from ..errors import InputError
-from ..networks.featurizer import _JIT, NETWORKS, _checked_images, _checked_labels, _layer_seeds
+from ..networks.checks import _checked_images, _checked_labels, check_seed
+from ..networks.featurizer import _JIT, NETWORKS, _layer_seeds
 from ..networks.precision import check_finite
 from ..networks.residual import _check as _check_residual
 from ..networks.residual import _Maker
@@ -196,11 +197,11 @@ def train_classifier(
     InputError
         An unknown network, or unfit images or labels.
     """
-    if network not in CLASSIFIERS:
+    if not isinstance(network, str) or network not in CLASSIFIERS:
         raise InputError(f"classifier is {network!r}; it must be one of {', '.join(CLASSIFIERS)}.")
     schedule, images = schedule or Schedule(), _checked_images(images)
     labels = _checked_labels(labels, len(images))
-    of_weights, of_order = np.random.SeedSequence(seed).spawn(2)
+    of_weights, of_order = np.random.SeedSequence(check_seed(seed)).spawn(2)
     model = CLASSIFIERS[network](images.shape[1:], int(labels.max()) + 1, int(of_weights.generate_state(1)[0] >> 1))
     trainer = _Augmented(model, augmentation)
     rates = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)

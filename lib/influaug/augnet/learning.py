@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from ..backend import keras
 from ..errors import InputError
+from ..networks.checks import check_seed
 from ..networks.featurizer import _JIT
 from ..networks.precision import check_finite
 from .chain import AfterBase
@@ -230,7 +231,7 @@ def learn(
         of the refitted last layer, nats) and, for global ranges, sigma (a list, px).
     """
     settings = settings or Learning()
-    of_split, of_order, *of_rounds = np.random.SeedSequence(seed).spawn(2 + settings.rounds)
+    of_split, of_order, *of_rounds = np.random.SeedSequence(check_seed(seed)).spawn(2 + settings.rounds)
     parts = splits(labels, settings.folds, _whole(of_split))[: None if settings.all_folds else 1]
     trajectory, rng = [], np.random.default_rng(of_order)
     for number, of_round in enumerate(of_rounds):

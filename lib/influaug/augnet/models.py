@@ -18,6 +18,7 @@ import numpy as np
 
 from ..backend import keras
 from ..errors import InputError
+from ..networks.checks import check_seed
 from .warp import bound, smooth, upsample, warp
 
 if TYPE_CHECKING:
@@ -400,7 +401,7 @@ def _depth(image_shape, design):
 
 def _seeds(seed, count):
     """Seeds of random things, below 2^31, as Keras needs on PyTorch."""
-    return iter((np.random.SeedSequence(seed).generate_state(count) >> 1).tolist())
+    return iter((np.random.SeedSequence(check_seed(seed)).generate_state(count) >> 1).tolist())
 
 
 def _checked_shape(image_shape):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +12,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..backend import keras
 from ..errors import InputError
-from ..files.networks import check_network
+from ..files.networks import check_network, network_path
 from ..files.writing import replacing
-from ..networks.featurizer import _checked_images, _checked_labels, _without_tracing_warnings
+from ..networks.checks import _array, _checked_images, _checked_labels, check_seed
+from ..networks.featurizer import _without_tracing_warnings
 from .as_published import learn_as_published
 from .chain import AfterBase, base_augmentation
-from .classifiers import train_classifier
-from .learning import DEFAULTS, learn
-from .models import Design, _seeds
-from .pretraining import pretrain
+from .classifiers import CLASSIFIERS, train_classifier
+from .learning import DEFAULTS, Learning, learn
+from .models import Design, _check_number, _seeds
+from .pretraining import Pretraining, pretrain
 from .ranges import Family, GlobalRanges, ImageRanges
 from .series import transformation_model
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .._types import PathLike
-    from .learning import Learning
-    from .pretraining import Pretraining
 
 FORMS = ("ranges", "image-ranges", "network")
 MODES = ("refreshed", "as_published", "pretrained")
@@ -134,6 +132,7 @@ class AugmentationNetwork(BaseEstimator):
             Itself.
         """
         learning, design = self._settings()
+        self._check_given(classifier, start)
         images = _checked_images(images)
         labels = _checked_labels(labels, len(images))
         of_base, of_layer, of_chain, of_pretraining, of_learning = _seeds(self.seed, 5)
@@ -173,9 +172,11 @@ class AugmentationNetwork(BaseEstimator):
             Of the images' type; whole numbers are rounded and kept from 0 to 255.
         """
         check_is_fitted(self, "layer_")
-        images = np.asarray(images)
-        if images.ndim != 4 or images.shape[1:] != self.layer_.image_shape:
-            raise InputError(f"images have shape {images.shape}; they must be [n, *{self.layer_.image_shape}].")
+        images = _array("images", images)
+        if images.dtype.kind not in "uif" or images.ndim != 4 or images.shape[1:] != self.layer_.image_shape:
+            raise InputError(
+                f"images are {images.dtype} of shape {images.shape}; they must be [n, *{self.layer_.image_shape}]."
+            )
         starts = range(0, len(images), BATCH)
         parts = [
             keras.ops.convert_to_numpy(self.layer_(images[start : start + BATCH].astype("float32"), seed=each))
@@ -189,7 +190,7 @@ class AugmentationNetwork(BaseEstimator):
     def save(self, path: PathLike) -> None:
         """Write the layer to a `.keras` file, whole or not at all; Keras opens it too, as a model."""
         check_is_fitted(self, "layer_")
-        path = Path(path)
+        path = network_path(path)
         if path.suffix != ".keras":
             raise InputError(f"an augmentation is saved to a file that ends with .keras, not to {path.name!r}.")
         about = json.dumps({"form": self.form, "mode": self.mode, "trajectory": self.trajectory_, "game": self.game_})
@@ -207,7 +208,7 @@ class AugmentationNetwork(BaseEstimator):
         InputError
             The file is no augmentation that was saved here, or Keras's safe mode refuses it.
         """
-        path = Path(path)
+        path = network_path(path)
         if not zipfile.is_zipfile(path):
             raise InputError(f"{path} is not a saved augmentation; it must be a .keras file.")
         try:
@@ -231,12 +232,36 @@ class AugmentationNetwork(BaseEstimator):
         network.base_ = getattr(layer, "base", None) or base_augmentation(layer.image_shape, layer.family)
         return network
 
+    def _check_given(self, classifier, start):
+        """Refuse values of other types than those documented, before anything is trained."""
+        check_seed(self.seed)
+        _check_number("share", self.share, strictly=False)
+        if self.share > 1:
+            raise InputError(f"share is {self.share!r}; it must be a part from 0 to 1.")
+        named = isinstance(classifier, str) and classifier in CLASSIFIERS
+        if not named and not isinstance(classifier, keras.Model):
+            raise InputError(
+                f"classifier is {classifier!r}; it must be a keras.Model or one of {', '.join(CLASSIFIERS)}."
+            )
+        if start is not None and not hasattr(start, "get_weights"):
+            raise InputError(f"start is {start!r}; it must be a transformation model or None.")
+
+    def _check_types(self):
+        types = {"family": Family, "design": Design, "learning": Learning, "pretraining": Pretraining}
+        for name, wanted in types.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, wanted):
+                raise InputError(f"{name} is {value!r}; it must be a {wanted.__name__} or None.")
+        if not isinstance(self.series, bool):
+            raise InputError(f"series is {self.series!r}; it must be True or False.")
+
     def _settings(self):
         """The learning and the design that form and mode ask for."""
-        if self.form not in FORMS:
+        if not isinstance(self.form, str) or self.form not in FORMS:
             raise InputError(f"form is {self.form!r}; it must be one of {', '.join(FORMS)}.")
-        if self.mode not in MODES:
+        if not isinstance(self.mode, str) or self.mode not in MODES:
             raise InputError(f"mode is {self.mode!r}; it must be one of {', '.join(MODES)}.")
+        self._check_types()
         learning = self.learning or DEFAULTS[self.form]
         if self.mode != "refreshed" and self.form != "network":
             raise InputError(f"mode {self.mode!r} is of the form 'network' alone.")

@@ -7,9 +7,11 @@ Exceptions during the import are raised as usual.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
@@ -34,7 +36,52 @@ def _standard_error_closed():
         os.close(nowhere)
 
 
-with _standard_error_closed():
+PACKAGES = {
+    "tensorflow": ("tensorflow", "tensorflow-cpu (or tensorflow, with a GPU)"),
+    "jax": ("jax", "jax"),
+    "torch": ("torch", "torch"),
+    "openvino": ("openvino", "openvino"),
+}
+"""What each backend of Keras is imported as and installed as."""
+
+
+@contextmanager
+def _missing_named() -> Iterator[None]:
+    """Say in one sentence what to install where Keras or its backend is missing, or cannot be imported."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "keras" and "keras" not in sys.modules:
+            raise InputError(
+                "Networks need Keras, which is not installed: install keras, and tensorflow, jax or torch."
+            ) from None
+        chosen = os.environ.get("KERAS_BACKEND") or _configured()
+        module, package = PACKAGES.get(chosen, (chosen, chosen))
+        if (error.name or "").partition(".")[0] != module:
+            raise
+        others = ", ".join(name for name in COMPUTING if name != chosen)
+        raise InputError(
+            f"Networks need Keras's backend {chosen}, which is not installed: install {package}, or let KERAS_BACKEND "
+            f"name another one that is ({others})."
+        ) from None
+    except ValueError as error:
+        if "backend" not in str(error).lower():
+            raise
+        raise InputError(
+            f"KERAS_BACKEND must be one of {', '.join(COMPUTING)}; Keras says: {str(error).rstrip('.')}."
+        ) from None
+
+
+def _configured():
+    """The backend that Keras takes by its file of settings, or by itself."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return json.loads((home / "keras.json").read_text()).get("backend", "tensorflow")
+    except (OSError, ValueError, AttributeError):  # as Keras does
+        return "tensorflow"
+
+
+with _standard_error_closed(), _missing_named():
     import keras
 
 __all__ = ["check_double_precision", "compiled", "full_precision", "has_double_precision", "has_gpu", "keras"]

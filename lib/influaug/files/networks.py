@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import zipfile
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
@@ -19,6 +20,7 @@ from ..backend import keras
 from ..errors import InputError
 from .descriptions import AUDIO, check_description
 from .limits import check_members, check_size
+from .writing import reason
 
 if TYPE_CHECKING:
     from .._types import PathLike
@@ -33,6 +35,21 @@ FILE_READERS = ("IntegerLookup", "StringLookup", "TextVectorization")
 """Layers that read a vocabulary from a file that their description names."""
 CODE = ("FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__", "__typespec__")
 """What runs code that the file brings along."""
+
+
+def network_path(path: PathLike) -> Path:
+    """The path of a saved network; an InputError where it cannot be one of a file, whether there is one or not."""
+    try:
+        found = Path(path)
+        found.is_file()
+    except (OSError, TypeError, ValueError) as error:
+        shown = repr(path)[:200]
+        raise InputError(
+            f"{shown} is not the path of a saved network ({reason(error)}); it must be a .keras file."
+        ) from None
+    if "\0" in str(found):
+        raise InputError(f"{str(found)[:200]!r} is not the path of a saved network, for it has a null character.")
+    return found
 
 
 def check_network(path: PathLike) -> None:

@@ -24,7 +24,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..backend import keras
 from ..errors import InputError
-from ..files.networks import check_network
+from ..files.networks import check_network, network_path
+from ..files.writing import writing
+from .checks import _checked_images, _checked_labels, check_seed
 from .precision import check_finite, surroundings
 from .residual import resnet
 
@@ -290,7 +292,7 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "model_")
         labels = np.asarray(labels)
-        if labels.shape != np.shape(images)[:1] or not len(labels):
+        if labels.ndim != 1 or labels.shape != np.shape(images)[:1] or not len(labels):
             raise InputError(f"labels have shape {labels.shape}; score needs one or more, one for each image.")
         scores = self._outputs(images, 1)
         if scores.shape[1] < 2:
@@ -308,20 +310,21 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
             Ends with '.keras'; missing folders are made.
         """
         check_is_fitted(self, "model_")
-        path = Path(path)
+        path = network_path(path)
         if path.suffix != ".keras":
             raise InputError(f"a featurizer is saved to a file that ends with .keras, not to {path.name!r}.")
         params = self.get_params()
         if isinstance(self.network, keras.Model):
             del params["network"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            whole = Path(folder, path.name)
-            self.model_.save(whole)
-            about = json.dumps({"params": params, "history": self.history_}, default=np.generic.item)
-            with zipfile.ZipFile(whole, "a") as archive:
-                archive.writestr(_ABOUT, about)
-            whole.replace(path)
+        about = json.dumps({"params": params, "history": self.history_}, default=np.generic.item)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+                whole = Path(folder, path.name)
+                self.model_.save(whole)
+                with zipfile.ZipFile(whole, "a") as archive:
+                    archive.writestr(_ABOUT, about)
+                whole.replace(path)
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
@@ -338,7 +341,7 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         KerasFeaturizer
             Fitted; it transforms exactly as the saved one did.
         """
-        path = Path(path)
+        path = network_path(path)
         if path.suffix != ".keras" or not zipfile.is_zipfile(path):
             raise InputError(f"{path} is not a saved network; it must be a .keras file.")
         try:
@@ -416,26 +419,4 @@ def _layer_seeds(input_shape, smallest_side, seed):
             f"images have shape {tuple(input_shape)}; this network needs (height, width, channels) "
             f"with at least {smallest_side} pixels a side."
         )
-    return iter(np.random.SeedSequence(seed).generate_state(16).tolist())
-
-
-def _checked_images(images):
-    images = np.asarray(images)
-    if images.ndim != 4 or images.dtype != np.uint8:
-        raise InputError(
-            f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, height, width, channels]."
-        )
-    return images
-
-
-def _checked_labels(labels, n):
-    labels = np.asarray(labels)
-    if labels.shape != (n,):
-        raise InputError(f"labels have shape {labels.shape}; {n} images need shape ({n},).")
-    found = np.unique(labels)
-    whole = np.issubdtype(labels.dtype, np.integer)
-    if not whole or len(found) < 2 or not np.array_equal(found, np.arange(len(found))):
-        raise InputError(
-            f"labels must be the whole numbers 0 to K-1, K at least 2, every one present, but they are {found[:10]}."
-        )
-    return labels.astype(np.int32)
+    return iter(np.random.SeedSequence(check_seed(seed)).generate_state(16).tolist())

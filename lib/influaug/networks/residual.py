@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend import keras
 from ..errors import InputError
+from .checks import check_seed
 
 if TYPE_CHECKING:
     from .._types import Shape, Tensor
@@ -73,7 +74,7 @@ class _Maker:
     """Makes a network's layers, each with initial weights of its own seed."""
 
     def __init__(self, seed: int, count: int) -> None:
-        self._seeds = iter(np.random.SeedSequence(seed).generate_state(count).tolist())
+        self._seeds = iter(np.random.SeedSequence(check_seed(seed)).generate_state(count).tolist())
 
     def weights(self) -> keras.initializers.Initializer:
         return keras.initializers.HeNormal(seed=next(self._seeds))

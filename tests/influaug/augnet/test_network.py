@@ -164,3 +164,34 @@ def test_what_is_no_augmentation_is_refused(tmp_path, ranges):
 def test_a_malicious_file_is_refused_in_one_sentence(tmp_path, attack, said):
     with pytest.raises(InputError, match=said):
         AugmentationNetwork.load(*attack(tmp_path))
+
+
+LABELS = np.arange(12) % 2
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 12, 12, 1)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", ["form", "mode", "share", "series", "seed"])
+@pytest.mark.parametrize("value", [None, -1, [], 7.5])
+def test_parameters_of_the_wrong_kind_are_one_sentence(name, value):
+    with pytest.raises(InputError, match=f"{name} is"):
+        AugmentationNetwork(**{name: value}).fit(IMAGES, LABELS)
+
+
+@pytest.mark.parametrize("name", ["family", "design", "learning", "pretraining"])
+@pytest.mark.parametrize("value", [3, "text", []])
+def test_settings_of_another_type_are_one_sentence(name, value):
+    with pytest.raises(InputError, match=f"{name} is"):
+        AugmentationNetwork(**{name: value}).fit(IMAGES, LABELS)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "text", [[1], [1, 2]]])
+def test_what_is_fitted_of_the_wrong_kind_is_one_sentence(wrong):
+    for given in ((wrong, LABELS), (IMAGES, wrong), (IMAGES, LABELS, wrong)):
+        with pytest.raises(InputError):
+            AugmentationNetwork().fit(*given)
+
+
+@pytest.mark.parametrize("path", [None, 3, "a" * 5000 + ".keras", "a\0b.keras", ["a.keras"]])
+def test_paths_that_are_none_are_one_sentence(path):
+    with pytest.raises(InputError):
+        AugmentationNetwork.load(path)

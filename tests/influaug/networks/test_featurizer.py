@@ -414,4 +414,45 @@ def test_trainings_of_every_kind_under_any_order_of_policies_are_those_of_fresh_
 
 def test_a_training_that_diverges_is_refused():
     with pytest.raises(InputError, match=r"^The training diverged: the loss is (nan|inf) in epoch \d; a smaller"):
-        KerasFeaturizer("lenet", epochs=4, batch_size=12, learning_rate=1e30).fit(*two_brightnesses())
+        KerasFeaturizer("lenet", epochs=4, batch_size=12, learning_rate=1e8).fit(*two_brightnesses())
+
+
+# Values of the wrong kind, and names that are no path.
+
+PATHS = [None, 3, "a" * 5000 + ".keras", "a\0b.keras", "x" * 300 + ".keras", ["a.keras"], b"a.keras"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=[repr(path)[:12] for path in PATHS])
+def test_paths_that_are_none_are_one_sentence(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fitted = KerasFeaturizer(lenet((12, 12, 1), 2)).fit(two_brightnesses()[0])
+    for call in (KerasFeaturizer.load, fitted.save):
+        with pytest.raises(InputError) as caught:
+            call(path)
+        assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("parameter", ["network", "epochs", "batch_size", "learning_rate", "seed", "layer"])
+@pytest.mark.parametrize("value", [None, -1, [], 0.5j])
+def test_parameters_of_the_wrong_kind_are_one_sentence(parameter, value):
+    with pytest.raises(InputError):
+        KerasFeaturizer(**{parameter: value}).fit(*two_brightnesses())
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "text", [[1], [1, 2]]])
+def test_images_and_labels_of_the_wrong_kind_are_one_sentence(wrong):
+    images, labels = two_brightnesses()
+    fitted = KerasFeaturizer(lenet((12, 12, 1), 2)).fit(images)
+    calls = [lambda: KerasFeaturizer().fit(wrong, labels), lambda: KerasFeaturizer().fit(images, wrong)]
+    calls += [lambda: fitted.transform(wrong), lambda: fitted.score(images, wrong), lambda: fitted.score(wrong, labels)]
+    for call in calls:
+        with pytest.raises(InputError):
+            call()
+
+
+@pytest.mark.parametrize("seed", [-1, None, 1.5, "1", True])
+def test_seeds_of_networks_are_whole_numbers(seed):
+    for make in NETWORKS.values():
+        with pytest.raises(InputError, match="seed is"):
+            make((32, 32, 3), 2, seed)

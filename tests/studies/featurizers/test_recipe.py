@@ -6,7 +6,7 @@ import pytest
 from influaug.data.datasets import load, split
 from influaug.data.transformations import crop, translate
 from influaug.errors import InputError
-from influaug.networks import compact
+from influaug.networks import compact, training
 from influaug.networks.featurizer import KerasFeaturizer
 from studies.featurizers import recipe
 from studies.featurizers.recipe import Recipe
