@@ -99,7 +99,7 @@ test: $(READY) lint ## lint, the library's tests, every notebook through nbval
 	$(BIN)/python -m pytest $(BY_FILE) --nbval-lax notebooks tests
 
 test-fast: $(READY) ## the library's quick tests, under a minute
-	$(BIN)/python -m pytest $(BY_FILE) -m "not slow and not fuzz" tests/influaug tests/studies tests/project
+	$(BIN)/python -m pytest $(BY_FILE) -p no:nbval -m "not slow and not fuzz" tests/influaug tests/studies tests/project
 
 canaries: $(READY) ## compute the tiny case of every stage whose code was edited, and accept the code if no number changes
 	PYTHONPATH=tests $(BIN)/python tests/canaries.py

@@ -37,37 +37,47 @@ class ByName:
         return {"image": made if self.keeps else made[:-1]}
 
 
-class Noise(keras.layers.Layer):
-    """Leaves grey values between the whole numbers and beyond their range."""
+def noise():
+    """A Keras layer that leaves grey values between the whole numbers and beyond their range."""
+    from influaug.backend import keras
 
-    def __init__(self):
-        super().__init__()
-        self.seed_generator = keras.random.SeedGenerator(1)
+    class Noise(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.seed_generator = keras.random.SeedGenerator(1)
 
-    def call(self, x, training=False):
-        return x + 99 * keras.random.normal(x.shape, seed=self.seed_generator) if training else x
+        def call(self, x, training=False):
+            return x + 99 * keras.random.normal(x.shape, seed=self.seed_generator) if training else x
+
+    return Noise()
+
+
+def rotation():
+    from influaug.backend import keras
+
+    return keras.layers.RandomRotation(0.2, fill_mode="nearest")
 
 
 def mirrored(batch):
     return batch[:, :, ::-1]
 
 
-DRAWN = {
-    "imgaug": lambda: iaa.Affine(rotate=(-30, 30)),
-    "albumentations": ByName,
-    "keras": Noise,
-    "keras-rotation": lambda: keras.layers.RandomRotation(0.2, fill_mode="nearest"),
-}
+DRAWN = [
+    pytest.param(lambda: iaa.Affine(rotate=(-30, 30)), id="imgaug"),
+    pytest.param(ByName, id="albumentations"),
+    pytest.param(noise, id="keras", marks=pytest.mark.slow),
+    pytest.param(rotation, id="keras-rotation", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize("library", DRAWN)
-def test_a_copy_depends_on_seed_number_and_content_alone(library):
-    x, make = images(), as_transformation(DRAWN[library](), n_copies=2, seed=3)
+@pytest.mark.parametrize("augmenter", DRAWN)
+def test_a_copy_depends_on_seed_number_and_content_alone(augmenter):
+    x, make = images(), as_transformation(augmenter(), n_copies=2, seed=3)
     copies = make(x)
     assert copies.shape == (2, *x.shape) and copies.dtype == np.uint8
     np.testing.assert_array_equal(make(x[[4, 1]]), copies[:, [4, 1]])
-    np.testing.assert_array_equal(as_transformation(DRAWN[library](), 2, 3)(x[:2]), copies[:, :2])
-    other = as_transformation(DRAWN[library](), 1, 4)(x)
+    np.testing.assert_array_equal(as_transformation(augmenter(), 2, 3)(x[:2]), copies[:, :2])
+    other = as_transformation(augmenter(), 1, 4)(x)
     assert not np.array_equal(copies[0], copies[1]) and not np.array_equal(copies[0], other[0])
     assert make(x[:0]).shape == (2, 0, 10, 10, 1)
 
@@ -81,8 +91,11 @@ def test_a_transformation_stays_what_it_is_and_an_augmenter_is_drawn_from():
     )
 
 
+@pytest.mark.slow
 def test_a_keras_layer_is_rounded_clipped_and_left_as_it_was():
-    layer, x = Noise(), images(4)
+    from influaug.backend import keras
+
+    layer, x = noise(), images(4)
     before = np.array(layer.seed_generator.state)
     copies = as_transformation(layer)(x)
     np.testing.assert_array_equal(np.array(layer.seed_generator.state), before)

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_sources import write_image
 
 import canaries
+from image_files import write_image
 from influaug.errors import InputError
 from studies import parameters
 from studies.parameters import KINDS, NOTHING, kind_of
