@@ -14,8 +14,8 @@ import numpy as np
 from ..backend import keras
 from .classifiers import train_classifier
 from .folds import Fold, splits
-from .learning import _round
-from .models import _seeds
+from .learning import learning_round
+from .models import seeds_from
 
 if TYPE_CHECKING:
     from typing import Any
@@ -39,11 +39,11 @@ def learn_as_published(
 
     Of the settings, `schedule`, `steps`, `batch_size`, `rate`, `penalty` and `trained` are used.
     """
-    of_split, of_classifier, of_order = _seeds(seed, 3)
+    of_split, of_classifier, of_order = seeds_from(seed, 3)
     (training, validation), *_ = splits(labels, PARTS, of_split)
     points = images[training], labels[training]
     given = isinstance(classifier, keras.Model)
     F = classifier if given else train_classifier(classifier, *points, base, settings.schedule, of_classifier)
     fold = Fold(F, images, labels, training, validation, [base], settings.penalty)
     plain = replace(settings, refresh=False, squash=None, hinge=0.0, averaged=1)
-    return _round(augmentation, [fold], plain, np.random.default_rng(of_order), 0)
+    return learning_round(augmentation, [fold], plain, np.random.default_rng(of_order), 0)

@@ -13,12 +13,11 @@ import numpy as np
 
 from ..backend import keras
 from ..errors import InputError
-from ..networks.checks import _checked_images, _checked_labels, check_seed
-from ..networks.featurizer import _JIT, NETWORKS, _layer_seeds
+from ..networks.checks import check_seed, checked_images, checked_labels
+from ..networks.featurizer import JIT, NETWORKS, layer_seeds
 from ..networks.precision import check_finite
-from ..networks.residual import _check as _check_residual
-from ..networks.residual import _Maker
-from .models import _check_number, _check_whole
+from ..networks.residual import LayerMaker, check_residual
+from .models import check_number, check_whole_number
 from .partial import Partial
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def all_cnn(input_shape: Shape, n_classes: int, seed: int = 0, width: int = 16) 
     keras.Model
         Images from 0 to 255 -> logits [n, n_classes]; not compiled; the layer 'features' has 4 * width units.
     """
-    seeds = _layer_seeds(input_shape, 8, seed)
+    seeds = layer_seeds(input_shape, 8, seed)
 
     def block(filters, size, strides):
         weights = keras.initializers.HeNormal(seed=next(seeds))
@@ -101,9 +100,9 @@ def wide_resnet(input_shape: Shape, n_classes: int, seed: int = 0, depth: int = 
     """
     if not isinstance(depth, int) or depth < 10 or depth % 6 != 4:
         raise InputError(f"depth is {depth!r}; it must be 6n + 4: 10, 16, 22, 28, ...")
-    _check_residual(input_shape, 11)
+    check_residual(input_shape, 11)
     blocks = (depth - 4) // 6
-    make = _Maker(seed, 6 * blocks + 5)
+    make = LayerMaker(seed, 6 * blocks + 5)
     inputs = layers.Input(input_shape)
     x = make.convolution(layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs), 16, 3, 1, "stem")
     for stage, filters in enumerate([16 * widen, 32 * widen, 64 * widen]):
@@ -146,9 +145,9 @@ class Schedule:
     rate: float = 2e-3
 
     def __post_init__(self) -> None:
-        _check_whole("steps", self.steps, 1)
-        _check_whole("batch_size", self.batch_size, 1)
-        _check_number("rate", self.rate, strictly=True)
+        check_whole_number("steps", self.steps, 1)
+        check_whole_number("batch_size", self.batch_size, 1)
+        check_number("rate", self.rate, strictly=True)
 
 
 class _Augmented(Partial):
@@ -199,14 +198,14 @@ def train_classifier(
     """
     if not isinstance(network, str) or network not in CLASSIFIERS:
         raise InputError(f"classifier is {network!r}; it must be one of {', '.join(CLASSIFIERS)}.")
-    schedule, images = schedule or Schedule(), _checked_images(images)
-    labels = _checked_labels(labels, len(images))
+    schedule, images = schedule or Schedule(), checked_images(images)
+    labels = checked_labels(labels, len(images))
     of_weights, of_order = np.random.SeedSequence(check_seed(seed)).spawn(2)
     model = CLASSIFIERS[network](images.shape[1:], int(labels.max()) + 1, int(of_weights.generate_state(1)[0] >> 1))
     trainer = _Augmented(model, augmentation)
     rates = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    trainer.compile(keras.optimizers.Adam(rates), loss, jit_compile=_JIT)
+    trainer.compile(keras.optimizers.Adam(rates), loss, jit_compile=JIT)
     for points in batches(len(images), schedule.steps, schedule.batch_size, np.random.default_rng(of_order)):
         loss = trainer.train_on_batch(images[points].astype("float32"), labels[points])
     check_finite(loss, f"of the classifier after {schedule.steps} steps")

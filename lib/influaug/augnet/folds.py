@@ -16,7 +16,7 @@ from ..backend import keras
 from ..errors import InputError
 from ..influence.head_hessian import HeadHessian
 from ..influence.validation import validation_influence
-from ..networks.featurizer import _JIT
+from ..networks.featurizer import JIT
 from ..solver import heads, logistic
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class _Features(keras.Model):
     def __init__(self, augmentation: keras.layers.Layer, body: keras.Model, **kwargs: Any) -> None:
         super().__init__(name="features", **kwargs)
         self.augmentation, self.body = augmentation, body
-        self.compile(jit_compile=_JIT)
+        self.compile(jit_compile=JIT)
 
     def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         return self.body(self.augmentation(images), training=False)

@@ -21,12 +21,12 @@ from tqdm.auto import tqdm
 from ..backend import keras
 from ..errors import InputError
 from ..networks.checks import check_seed
-from ..networks.featurizer import _JIT
+from ..networks.featurizer import JIT
 from ..networks.precision import check_finite
 from .chain import AfterBase
 from .classifiers import Schedule, train_classifier
 from .folds import Fold, splits
-from .models import _check_number, _check_whole
+from .models import check_number, check_whole_number
 from .partial import Partial
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ class Learning:
     def __post_init__(self) -> None:
         least = {"folds": 2, "rounds": 1, "steps": 1, "batch_size": 1, "averaged": 1, "draws": 1, "base_draws": 0}
         for name, bound in least.items():
-            _check_whole(name, getattr(self, name), bound)
+            check_whole_number(name, getattr(self, name), bound)
         for name in ("rate", "penalty"):
-            _check_number(name, getattr(self, name), strictly=True)
+            check_number(name, getattr(self, name), strictly=True)
         for name in ("hinge", "threshold"):
-            _check_number(name, getattr(self, name), strictly=False)
-        _check_number("squash", self.squash, strictly=True, none=True)
+            check_number(name, getattr(self, name), strictly=False)
+        check_number("squash", self.squash, strictly=True, none=True)
         if self.base_draws > self.draws:
             raise InputError(f"base_draws is {self.base_draws}; it must be at most draws, {self.draws}.")
         if self.trained not in TRAINED:
@@ -241,7 +241,7 @@ def learn(
             Fold(train(training, _whole(each)), images, labels, training, validation, kinds, settings.penalty)
             for (training, validation), each in zip(parts, of_round.spawn(len(parts)), strict=True)
         ]
-        trajectory += _round(augmentation, folds, settings, rng, number)
+        trajectory += learning_round(augmentation, folds, settings, rng, number)
     return trajectory
 
 
@@ -254,10 +254,12 @@ def _trainer(classifier, images, labels, augmentation, settings):
     )
 
 
-def _round(augmentation, folds, settings, rng, number):
+def learning_round(
+    augmentation: keras.layers.Layer, folds: list[Fold], settings: Learning, rng: np.random.Generator, number: int
+) -> list[dict[str, Any]]:
     """The steps of one round; the augmentation ends with averaged weights."""
     model = InfluenceTraining(augmentation, [fold.body for fold in folds], settings)
-    model.compile(keras.optimizers.Adam(settings.rate), jit_compile=_JIT)
+    model.compile(keras.optimizers.Adam(settings.rate), jit_compile=JIT)
     trajectory, last = [], []
     states = [fold.influence() for fold in folds]
     scale = _spread(model, _batch(folds, states, np.ones(1, "float32"), settings, rng))
@@ -270,7 +272,7 @@ def _round(augmentation, folds, settings, rng, number):
         mean = model.train_on_batch(_batch(folds, states, scale, settings, rng))
         check_finite(mean, f"of the augmentation in step {step + 1}")
         loss = float(np.mean([fold.validation_loss() for fold in folds]))
-        row = {"round": number, "step": step, "influence": float(mean), "validation_loss": loss}
+        row: dict[str, Any] = {"round": number, "step": step, "influence": float(mean), "validation_loss": loss}
         if hasattr(augmentation, "ranges"):
             row["sigma"] = list(augmentation.ranges().values())
         trajectory.append(row)
@@ -296,7 +298,7 @@ def _batch(folds, states, scale, settings, rng):
 def _spread(model, batch):
     """Standard deviation of the influence of some copies, [1]: the unit that it is measured in from then on."""
     plain = InfluenceTraining(model.augmentation, model.bodies, Learning())
-    plain.compile(jit_compile=_JIT)
+    plain.compile(jit_compile=JIT)
     return np.array([max(float(np.std(plain.predict_on_batch(batch))), 1e-12)], "float32")
 
 

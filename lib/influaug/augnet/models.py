@@ -22,6 +22,7 @@ from ..networks.checks import check_seed
 from .warp import bound, smooth, upsample, warp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, Self
 
     from .._types import Shape, Tensor, TensorShape
@@ -87,9 +88,9 @@ class Design:
         if self.parts not in (None, *PARTS):
             raise InputError(f"parts is {self.parts!r}; it must be None or one of {', '.join(PARTS)}.")
         for name, least in (("tau", 1), ("depth", 2), ("width", 1), ("grid", 2), ("smoothing", 1)):
-            _check_whole(name, getattr(self, name), least, none=name in ("depth", "grid"))
+            check_whole_number(name, getattr(self, name), least, none=name in ("depth", "grid"))
         for name, least in (("last_scale", "least"), ("dropout", "least"), ("white", "above"), ("limit", "above")):
-            _check_number(name, getattr(self, name), strictly=least == "above", none=name == "limit")
+            check_number(name, getattr(self, name), strictly=least == "above", none=name == "limit")
         if not self.dropout < 1:
             raise InputError(f"dropout is {self.dropout!r}; it must be a part from 0 to below 1.")
 
@@ -110,7 +111,7 @@ def encoder(image_shape: Shape, design: Design, seed: int) -> keras.Sequential:
         Images [n, height, width, channels] -> tau [n, design.tau], nothing dropped.
     """
     depth = _depth(image_shape, design)
-    seeds = _seeds(seed, depth)
+    seeds = seeds_from(seed, depth)
     halving = [
         layers.Conv2D(
             design.width * 2**k,
@@ -148,7 +149,7 @@ def generator(image_shape: Shape, design: Design, seed: int, channels: int) -> k
         tau [n, design.tau] -> map [n, height, width, channels], or [n, grid, grid, channels] of control points.
     """
     sizes = _sizes(image_shape, design)
-    seeds, filters = _seeds(seed, len(sizes)), design.width * 2 ** (len(sizes) - 2)
+    seeds, filters = seeds_from(seed, len(sizes)), design.width * 2 ** (len(sizes) - 2)
     first = keras.initializers.HeNormal(seed=next(seeds))
     body = [
         layers.Input((design.tau,)),
@@ -205,10 +206,10 @@ class TransformationModel(keras.Model):
 
     def __init__(self, image_shape: Shape, design: Design | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.image_shape = _checked_shape(image_shape)
+        self.image_shape = checked_shape(image_shape)
         self.design = _completed(design or Design(), self.image_shape)
-        self.seed = _check_whole("seed", seed, 0)
-        of_encoder, of_generator, of_dropout = _seeds(seed, 3)
+        self.seed = check_whole_number("seed", seed, 0)
+        of_encoder, of_generator, of_dropout = seeds_from(seed, 3)
         self.encoder = encoder(self.image_shape, self.design, of_encoder)
         self.generator = generator(self.image_shape, self.design, of_generator, sum(self._channels()))
         self.seed_generator = keras.random.SeedGenerator(of_dropout)
@@ -345,10 +346,10 @@ def in_series(image_shape: Shape, design: Design | None = None, seed: int = 0) -
     keras.Sequential
         Of two `TransformationModel`; images -> images.
     """
-    design, shape = design or Design(), _checked_shape(image_shape)
+    design, shape = design or Design(), checked_shape(image_shape)
     models = [
         TransformationModel(shape, replace(design, parts=part), seed=own, name=part)
-        for part, own in zip(PARTS[:2], _seeds(seed, 2), strict=True)
+        for part, own in zip(PARTS[:2], seeds_from(seed, 2), strict=True)
     ]
     return keras.Sequential([layers.Input(shape), *models], name="in_series")
 
@@ -399,12 +400,13 @@ def _depth(image_shape, design):
     return design.depth or (5 if max(image_shape[:2]) >= LARGE_SIDE else 4)
 
 
-def _seeds(seed, count):
+def seeds_from(seed: int, count: int) -> Iterator[int]:
     """Seeds of random things, below 2^31, as Keras needs on PyTorch."""
     return iter((np.random.SeedSequence(check_seed(seed)).generate_state(count) >> 1).tolist())
 
 
-def _checked_shape(image_shape):
+def checked_shape(image_shape: Shape) -> Shape:
+    """An image's height, width and channels; raises InputError if it is too small."""
     shape = tuple(int(side) for side in image_shape)
     if len(shape) != 3 or min(shape[:2]) < SMALLEST_SIDE or shape[2] < 1:
         raise InputError(
@@ -414,7 +416,8 @@ def _checked_shape(image_shape):
     return shape
 
 
-def _check_whole(name, value, least, none=False):
+def check_whole_number(name: str, value: Any, least: int, none: bool = False) -> Any:
+    """A whole number of at least `least`, or None if that is allowed; raises InputError otherwise."""
     if value is None and none:
         return value
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
@@ -422,7 +425,8 @@ def _check_whole(name, value, least, none=False):
     return int(value)
 
 
-def _check_number(name: str, value: float | None, strictly: bool, none: bool = False) -> None:
+def check_number(name: str, value: float | None, strictly: bool, none: bool = False) -> None:
+    """Refuse what is not a finite number, positive if `strictly` and else at least 0, or None if that is allowed."""
     if value is None and none:
         return
     right = isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < math.inf

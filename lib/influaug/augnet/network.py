@@ -14,13 +14,13 @@ from ..backend import keras
 from ..errors import InputError
 from ..files.networks import check_network, network_path
 from ..files.writing import replacing
-from ..networks.checks import _array, _checked_images, _checked_labels, check_seed
-from ..networks.featurizer import _without_tracing_warnings
+from ..networks.checks import as_array, check_seed, checked_images, checked_labels
+from ..networks.featurizer import without_tracing_warnings
 from .as_published import learn_as_published
 from .chain import AfterBase, base_augmentation
 from .classifiers import CLASSIFIERS, train_classifier
 from .learning import DEFAULTS, Learning, learn
-from .models import Design, _check_number, _seeds
+from .models import Design, check_number, seeds_from
 from .pretraining import Pretraining, pretrain
 from .ranges import Family, GlobalRanges, ImageRanges
 from .series import transformation_model
@@ -103,7 +103,7 @@ class AugmentationNetwork(BaseEstimator):
         self.series = series
         self.seed = seed
 
-    @_without_tracing_warnings()
+    @without_tracing_warnings()
     def fit(
         self,
         images: np.ndarray,
@@ -133,9 +133,9 @@ class AugmentationNetwork(BaseEstimator):
         """
         learning, design = self._settings()
         self._check_given(classifier, start)
-        images = _checked_images(images)
-        labels = _checked_labels(labels, len(images))
-        of_base, of_layer, of_chain, of_pretraining, of_learning = _seeds(self.seed, 5)
+        images = checked_images(images)
+        labels = checked_labels(labels, len(images))
+        of_base, of_layer, of_chain, of_pretraining, of_learning = seeds_from(self.seed, 5)
         family, shape = self.family or Family(), images.shape[1:]
         base, self.game_ = base_augmentation(shape, family, of_base), []
         if self.form == "network":
@@ -143,7 +143,7 @@ class AugmentationNetwork(BaseEstimator):
             if start is not None:
                 learned.set_weights(start.get_weights())
             elif self.pretraining is not None:
-                pool = images if unlabelled is None else _checked_images(unlabelled)
+                pool = images if unlabelled is None else checked_images(unlabelled)
                 given = images, labels, classifier, base, learning, of_pretraining
                 F = self._pretraining_classifier(*given) if self.pretraining.game == "ragan" else None
                 self.game_ = pretrain(learned, base, pool, F, self.pretraining, of_pretraining)
@@ -172,7 +172,7 @@ class AugmentationNetwork(BaseEstimator):
             Of the images' type; whole numbers are rounded and kept from 0 to 255.
         """
         check_is_fitted(self, "layer_")
-        images = _array("images", images)
+        images = as_array("images", images)
         if images.dtype.kind not in "uif" or images.ndim != 4 or images.shape[1:] != self.layer_.image_shape:
             raise InputError(
                 f"images are {images.dtype} of shape {images.shape}; they must be [n, *{self.layer_.image_shape}]."
@@ -180,7 +180,7 @@ class AugmentationNetwork(BaseEstimator):
         starts = range(0, len(images), BATCH)
         parts = [
             keras.ops.convert_to_numpy(self.layer_(images[start : start + BATCH].astype("float32"), seed=each))
-            for start, each in zip(starts, _seeds(seed, len(starts)), strict=True)
+            for start, each in zip(starts, seeds_from(seed, len(starts)), strict=True)
         ]
         copies = np.concatenate([np.empty((0, *images.shape[1:]), "float32"), *parts])
         if np.issubdtype(images.dtype, np.integer):
@@ -235,7 +235,7 @@ class AugmentationNetwork(BaseEstimator):
     def _check_given(self, classifier, start):
         """Refuse values of other types than those documented, before anything is trained."""
         check_seed(self.seed)
-        _check_number("share", self.share, strictly=False)
+        check_number("share", self.share, strictly=False)
         if self.share > 1:
             raise InputError(f"share is {self.share!r}; it must be a part from 0 to 1.")
         named = isinstance(classifier, str) and classifier in CLASSIFIERS

@@ -20,10 +20,10 @@ from tqdm.auto import tqdm
 from ..backend import keras
 from ..backend.derivatives import input_gradient
 from ..errors import InputError
-from ..networks.featurizer import _JIT
+from ..networks.featurizer import JIT
 from ..networks.precision import check_finite
 from .classifiers import batches
-from .models import Design, _check_number, _check_whole, _seeds, encoder
+from .models import Design, check_number, check_whole_number, encoder, seeds_from
 from .partial import Partial
 from .ranges import LINEAR_GROUPS, Family, GlobalRanges
 
@@ -76,10 +76,10 @@ class Pretraining:
         if self.game not in GAMES:
             raise InputError(f"game is {self.game!r}; it must be one of {', '.join(GAMES)}.")
         for name in ("steps", "batch_size", "critic_steps"):
-            _check_whole(name, getattr(self, name), 1)
-        _check_number("rate", self.rate, strictly=True)
+            check_whole_number(name, getattr(self, name), 1)
+        check_number("rate", self.rate, strictly=True)
         for name in ("gradient_penalty", "anti_identity"):
-            _check_number(name, getattr(self, name), strictly=False)
+            check_number(name, getattr(self, name), strictly=False)
 
 
 class _Game(Partial):
@@ -206,12 +206,12 @@ def pretrain(
     settings = settings or Pretraining()
     if settings.game == "ragan" and classifier is None:
         raise InputError("The game 'ragan' needs a classifier, whose features the second critic sees.")
-    of_image, of_other, of_critics, of_generator, of_order = _seeds(seed, 5)
+    of_image, of_other, of_critics, of_generator, of_order = seeds_from(seed, 5)
     body = classifier and keras.Model(classifier.inputs[0], classifier.get_layer("features").output)
     shared = model, base, body, _critics(model, body, of_image, of_other), settings
     sides = _Critics(*shared, of_critics), _Generator(*shared, of_generator)
     for side in sides:
-        side.compile(keras.optimizers.Adam(settings.rate, **ADAM), jit_compile=_JIT)
+        side.compile(keras.optimizers.Adam(settings.rate, **ADAM), jit_compile=JIT)
     steps = settings.steps * (settings.critic_steps + 1)
     drawn = batches(len(images), steps, settings.batch_size, np.random.default_rng(of_order))
     trajectory = []
@@ -239,7 +239,7 @@ def diversity(layer: keras.layers.Layer, images: np.ndarray, draws: int = 20, se
     float
         Root mean square over images, pixels and both axes.
     """
-    seeds, images = _seeds(seed, draws), images.astype("float32")
+    seeds, images = seeds_from(seed, draws), images.astype("float32")
     fields = [ops.convert_to_numpy(layer.learned_displacement(images, next(seeds))) for _ in range(draws)]
     return float(np.sqrt(np.mean(np.var(fields, axis=0))))
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..backend import keras
 from ..errors import InputError
-from .models import Design, _check_number, _check_whole, _checked_shape, _seeds, encoder
+from .models import Design, check_number, check_whole_number, checked_shape, encoder, seeds_from
 from .warp import warp
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ class Family:
     cap: float = 4.0
 
     def __post_init__(self) -> None:
-        _check_whole("base_shift", self.base_shift, 0)
+        check_whole_number("base_shift", self.base_shift, 0)
         if not isinstance(self.flips, bool):
             raise InputError(f"flips is {self.flips!r}; it must be True or False.")
-        _check_number("cap", self.cap, strictly=True)
-        _check_number("start", self.start, strictly=True)
+        check_number("cap", self.cap, strictly=True)
+        check_number("start", self.start, strictly=True)
         if not self.start < self.cap:
             raise InputError(f"start is {self.start!r}; it must be below cap, {self.cap!r}.")
         if any(a >= b for a, b in pairwise((0, *self.bands))):
@@ -115,11 +115,11 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
 
     def __init__(self, image_shape: Shape, family: Family | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.image_shape, self.family = _checked_shape(image_shape), family or Family()
-        self.seed = _check_whole("seed", seed, 0)
-        fields, self._group_of = modes(*self.image_shape[:2], self.family.bands)  # type: ignore[call-arg]
+        self.image_shape, self.family = checked_shape(image_shape), family or Family()
+        self.seed = check_whole_number("seed", seed, 0)
+        fields, self._group_of = modes(*self.image_shape[:2], self.family.bands)
         self._fields = fields.reshape(len(fields), -1)
-        self.seed_generator = keras.random.SeedGenerator(next(_seeds(seed, 1)))
+        self.seed_generator = keras.random.SeedGenerator(next(seeds_from(seed, 1)))
         self.built = True
 
     @property
@@ -311,7 +311,7 @@ class ImageRanges(_Ranges):
     ) -> None:
         super().__init__(image_shape, family, seed, **kwargs)
         self.design = design or Design()
-        _, of_encoder, of_last = _seeds(self.seed, 3)
+        _, of_encoder, of_last = seeds_from(self.seed, 3)
         spread = self.design.last_scale / math.sqrt(self.design.tau)
         start = _log_range(self.family.start, self.family.cap).item()
         last = layers.Dense(

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from ..backend import keras
-from .models import Design, TransformationModel, _check_whole, _seeds, in_series
+from .models import Design, TransformationModel, check_whole_number, in_series, seeds_from
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -47,7 +47,7 @@ class Series(keras.Model):
 
     def __init__(self, image_shape: Shape, design: Design | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.seed = _check_whole("seed", seed, 0)
+        self.seed = check_whole_number("seed", seed, 0)
         self.spatial, self.appearance = in_series(image_shape, design, seed).layers
         self.image_shape = self.spatial.image_shape
         self.design = replace(self.spatial.design, parts="both")
@@ -55,7 +55,7 @@ class Series(keras.Model):
 
     def encode(self, images: Tensor, drop: bool | None = None, seed: int | None = None) -> Tensor:
         """Both models' tau of images, one after the other: float tensor [n, 2 tau]; see `TransformationModel`."""
-        of_warps, of_colours = (None, None) if seed is None else _seeds(seed, 2)
+        of_warps, of_colours = (None, None) if seed is None else seeds_from(seed, 2)
         first = self.spatial.encode(images, drop, of_warps)
         second = self.appearance.encode(self.spatial.transform(images, first), drop, of_colours)
         return ops.concatenate([first, second], axis=-1)

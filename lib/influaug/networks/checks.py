@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import ArrayLike
 
 
 def check_seed(seed: int) -> int:
@@ -16,15 +22,17 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
-def _array(name, values):
+def as_array(name: str, values: Any) -> np.ndarray:
+    """Values as an array; raises InputError, with their name, for parts of different shapes."""
     try:
         return np.asarray(values)
     except ValueError as error:
         raise InputError(f"{name} are no array, for their parts are of different shapes.") from error
 
 
-def _checked_images(images):
-    images = _array("images", images)
+def checked_images(images: ArrayLike) -> np.ndarray:
+    """Images as uint8 [n, height, width, channels]; raises InputError for others."""
+    images = as_array("images", images)
     if images.ndim != 4 or images.dtype != np.uint8:
         raise InputError(
             f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, height, width, channels]."
@@ -32,8 +40,9 @@ def _checked_images(images):
     return images
 
 
-def _checked_labels(labels, n):
-    labels = _array("labels", labels)
+def checked_labels(labels: ArrayLike, n: int) -> np.ndarray:
+    """Labels 0 to K - 1 of n images, every one present; raises InputError for others."""
+    labels = as_array("labels", labels)
     if labels.shape != (n,):
         raise InputError(f"labels have shape {labels.shape}; {n} images need shape ({n},).")
     found = np.unique(labels)

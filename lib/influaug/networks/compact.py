@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..files.limits import check_members
 from ..files.writing import check_whole, clear_folders, writing
-from .featurizer import KerasFeaturizer, _checked_images
+from .featurizer import KerasFeaturizer, checked_images
 
 if TYPE_CHECKING:
     from typing import Any
@@ -53,7 +53,7 @@ def save_featurizer(
     KerasFeaturizer
         What `KerasFeaturizer.load` reads from the file.
     """
-    path, images = Path(path), _checked_images(images)
+    path, images = Path(path), checked_images(images)
     if path.suffix != ".keras" or not len(images):
         raise InputError(f"save_featurizer needs a file name that ends with .keras and some images, not {path.name!r}.")
     featurizer = KerasFeaturizer(model).fit(images)

@@ -26,12 +26,12 @@ from ..backend import keras
 from ..errors import InputError
 from ..files.networks import check_network, network_path
 from ..files.writing import writing
-from .checks import _checked_images, _checked_labels, check_seed
+from .checks import check_seed, checked_images, checked_labels
 from .precision import check_finite, surroundings
 from .residual import resnet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from .._types import PathLike, Shape
@@ -47,7 +47,7 @@ _ABOUT = "influaug.json"
 _TRAINING = Lock()
 # For networks that train in seconds XLA costs more than it saves, and its convolutions on a CPU take several times as
 # long as TensorFlow's own (measured: 3.3 s against 0.6 s an epoch of `released_cnn`). JAX, though, is slow without it.
-_JIT = False if keras.config.backend() == "tensorflow" else "auto"
+JIT = False if keras.config.backend() == "tensorflow" else "auto"
 
 
 def lenet(input_shape: Shape, n_classes: int, seed: int = 0) -> keras.Model:
@@ -69,7 +69,7 @@ def lenet(input_shape: Shape, n_classes: int, seed: int = 0) -> keras.Model:
     keras.Model
         uint8 images -> logits [n, n_classes]; not compiled; the layer named 'features' has 84 units.
     """
-    seeds = _layer_seeds(input_shape, 12, seed)
+    seeds = layer_seeds(input_shape, 12, seed)
 
     def weights():
         return initializers.GlorotUniform(seed=next(seeds))
@@ -110,7 +110,7 @@ def released_cnn(input_shape: Shape, n_classes: int, seed: int = 0) -> keras.Mod
     keras.Model
         uint8 images -> logits [n, n_classes]; not compiled; the layer named 'features' has 512 units.
     """
-    seeds = _layer_seeds(input_shape, 10, seed)
+    seeds = layer_seeds(input_shape, 10, seed)
 
     def weights():
         return initializers.RandomNormal(stddev=0.05, seed=next(seeds))
@@ -156,7 +156,7 @@ def _trainer(network, input_shape, n_classes, surroundings):
     """
     model = NETWORKS[network](input_shape, n_classes)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"], jit_compile=_JIT)
+    model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"], jit_compile=JIT)
     model.optimizer.build(model.trainable_variables)
     return model, [keras.ops.convert_to_numpy(variable).copy() for variable in model.optimizer.variables]
 
@@ -180,7 +180,7 @@ def _copy_variables(source, target):
 
 
 @contextmanager
-def _without_tracing_warnings():
+def without_tracing_warnings() -> Iterator[None]:
     """Keep one false alarm out of the log: TensorFlow takes new networks in a row for one that is traced ever again."""
     logger = logging.getLogger("tensorflow")
 
@@ -258,10 +258,10 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         KerasFeaturizer
             Itself.
         """
-        images, given = _checked_images(images), isinstance(self.network, keras.Model)
+        images, given = checked_images(images), isinstance(self.network, keras.Model)
         if not given:
             self._check_parameters()
-            labels = _checked_labels(labels, len(images))
+            labels = checked_labels(labels, len(images))
         model = self.network if given else NETWORKS[self.network](images.shape[1:], int(labels.max()) + 1, self.seed)  # type: ignore[union-attr]
         probe = _probe(model, self.layer)
         self.history_ = {} if given else self._train(model, images, labels)
@@ -387,10 +387,10 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
                 check_finite(history["loss"][-1], f"in epoch {epoch + 1}")
         return history
 
-    @_without_tracing_warnings()
+    @without_tracing_warnings()
     def _outputs(self, images, which):
         """Features (which = 0) or scores of the classes (1), flattened, float32 [n, d]."""
-        images = _checked_images(images)
+        images = checked_images(images)
         takes = self._probe.input_shape[1:]
         if len(takes) != 3 or any(side not in (None, got) for side, got in zip(takes, images.shape[1:], strict=True)):
             raise InputError(f"images have shape {images.shape[1:]}; the network takes {takes}.")
@@ -408,11 +408,11 @@ def _probe(model, layer):
         raise InputError(
             f"network {model.name!r} must be a Sequential or functional model with a layer named {layer!r}."
         ) from error
-    probe.compile(jit_compile=_JIT)
+    probe.compile(jit_compile=JIT)
     return probe
 
 
-def _layer_seeds(input_shape, smallest_side, seed):
+def layer_seeds(input_shape: Shape, smallest_side: int, seed: int) -> Iterator[int]:
     """A stream of seeds, one for each random thing in a network, after a look at the images' size."""
     if len(input_shape) != 3 or min(input_shape[:2]) < smallest_side:
         raise InputError(

@@ -54,9 +54,9 @@ def resnet(input_shape: Shape, n_classes: int, seed: int = 0, depth: int = 20) -
     InputError
         A depth that is not 9n + 2, or images too small.
     """
-    _check(input_shape, depth)
+    check_residual(input_shape, depth)
     blocks = (depth - 2) // 9
-    make = _Maker(seed, 9 * blocks + 5)
+    make = LayerMaker(seed, 9 * blocks + 5)
     inputs = layers.Input(input_shape)
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
     x = make.convolution(x, 16, 3, 2 if min(input_shape[:2]) >= LARGE_SIDE else 1, "stem")
@@ -70,16 +70,18 @@ def resnet(input_shape: Shape, n_classes: int, seed: int = 0, depth: int = 20) -
     return keras.Model(inputs, outputs, name=f"resnet{depth}")
 
 
-class _Maker:
+class LayerMaker:
     """Makes a network's layers, each with initial weights of its own seed."""
 
     def __init__(self, seed: int, count: int) -> None:
         self._seeds = iter(np.random.SeedSequence(check_seed(seed)).generate_state(count).tolist())
 
     def weights(self) -> keras.initializers.Initializer:
+        """He-normal initial weights of the next seed (He et al., 2015)."""
         return keras.initializers.HeNormal(seed=next(self._seeds))
 
     def convolution(self, x: Tensor, filters: int, size: int, strides: int, name: str) -> Tensor:
+        """A convolution, its weights decayed."""
         return layers.Conv2D(
             filters,
             size,
@@ -91,6 +93,7 @@ class _Maker:
         )(x)
 
     def activation(self, x: Tensor, name: str) -> Tensor:
+        """Batch normalisation and a rectified linear unit."""
         x = layers.BatchNormalization(name=f"{name}_norm")(x)
         return layers.ReLU(name=f"{name}_relu")(x)
 
@@ -107,7 +110,8 @@ class _Maker:
         return layers.Add(name=f"{name}_add")([shortcut, y])
 
 
-def _check(input_shape, depth):
+def check_residual(input_shape: Shape, depth: int) -> None:
+    """Refuse a depth that is not 9n + 2, and images that are too small for a residual network."""
     if isinstance(depth, bool) or not isinstance(depth, Integral) or depth < 11 or depth % 9 != 2:
         raise InputError(f"depth is {depth!r}; it must be 9n + 2: 11, 20, 29, 38, 47, 56, ...")
     if len(input_shape) != 3 or min(input_shape[:2]) < SMALLEST_SIDE:

@@ -26,7 +26,7 @@ from ..backend import keras
 from ..data.datasets import content_hash
 from ..errors import InputError
 from ..files.sealed import key, read_about, read_arrays, write_arrays
-from .featurizer import _checked_images, _checked_labels
+from .featurizer import checked_images, checked_labels
 from .precision import check_finite, surroundings
 
 if TYPE_CHECKING:
@@ -191,8 +191,8 @@ class _Run:
     def __init__(
         self, model: keras.Model, images: np.ndarray, labels: np.ndarray, settings: Settings, folder: Path
     ) -> None:
-        self.images = _checked_images(images)
-        self.labels = _checked_labels(labels, len(self.images))
+        self.images = checked_images(images)
+        self.labels = checked_labels(labels, len(self.images))
         self.settings, self.about = settings, json.loads(json.dumps(asdict(settings), default=np.generic.item))
         self.path, self.progress = folder / "checkpoint.npz", _Progress()
         self.training, self.held_out = _parts(self.labels, settings)

@@ -13,7 +13,7 @@ from influaug.augnet.network import SAFE, AugmentationNetwork
 from influaug.augnet.pretraining import Pretraining
 from influaug.augnet.ranges import Family, GlobalRanges
 from influaug.errors import InputError
-from influaug.networks.featurizer import _without_tracing_warnings
+from influaug.networks.featurizer import without_tracing_warnings
 
 from .ablations import ABLATIONS
 from .guessed import heuristic, ranges_by_hand
@@ -45,7 +45,7 @@ def accuracy_of(
     return error_and_loss(model, points.images_test, points.labels_test)
 
 
-@_without_tracing_warnings()
+@without_tracing_warnings()
 def trained_classifier(
     comparison: Comparison,
     replicate: int,

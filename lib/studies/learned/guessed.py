@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from influaug.augnet.chain import base_augmentation
-from influaug.augnet.models import _seeds
+from influaug.augnet.models import seeds_from
 from influaug.augnet.ranges import GlobalRanges
 from influaug.backend import keras
 
@@ -36,7 +36,7 @@ def ranges_by_hand(shape: Shape, family: Family, arm: str, seed: int) -> GlobalR
 
 def heuristic(shape: Shape, family: Family, seed: int) -> keras.Sequential:
     """Random compositions of transformations by Keras's preprocessing layers; pixels outside the image are zero."""
-    seeds, zero = _seeds(seed, 5), {"fill_mode": "constant", "fill_value": 0.0}
+    seeds, zero = seeds_from(seed, 5), {"fill_mode": "constant", "fill_value": 0.0}
     flips = [keras.layers.RandomFlip("horizontal", seed=next(seeds))] if family.flips else []
     shift, slope = HEURISTIC["shift"], HEURISTIC["shear"]
     return keras.Sequential(

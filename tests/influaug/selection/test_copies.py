@@ -104,7 +104,9 @@ def test_flat_copies_are_refused_in_a_sentence_that_says_how(run, form):
         given = {"copies": x[::-1], "source": np.arange(N)[::-1]}
     chain = make_pipeline(AugmentationSelector())
     # Where all folds fail, scikit-learn raises an error of its own that quotes theirs.
-    with pytest.raises(ValueError, match=r"(?s)entry for each point.*influaug.copies_by_point\(copies, source, len\(X\)\)"):
+    with pytest.raises(
+        ValueError, match=r"(?s)entry for each point.*influaug.copies_by_point\(copies, source, len\(X\)\)"
+    ):
         run(chain, x, y, params={f"augmentationselector__{name}": value for name, value in given.items()})
     with pytest.raises(InputError, match=r"influaug.copies_by_point"):
         AugmentationSelector().fit(x, y, **given)
