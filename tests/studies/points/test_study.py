@@ -79,7 +79,7 @@ def test_a_trained_network_is_named_by_its_path_from_here_or_from_the_project(tm
 
 def test_networks_that_are_none_are_refused():
     assert "must be lenet, released-cnn" in sentence({"network": "vgg"})
-    assert "retrained takes a network by name" in sentence({"network": "a.keras", "featurizer": "retrained"})
+    assert "retrained takes the name of a network" in sentence({"network": "a.keras", "featurizer": "retrained"})
 
 
 def test_every_parameter_is_described():
