@@ -40,7 +40,7 @@ def checked_images(images: ArrayLike) -> np.ndarray:
     return images
 
 
-def checked_labels(labels: ArrayLike, n: int) -> np.ndarray:
+def checked_labels(labels: ArrayLike | None, n: int) -> np.ndarray:
     """Labels 0 to K - 1 of n images, every one present; raises InputError for others."""
     labels = as_array("labels", labels)
     if labels.shape != (n,):
