@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from influaug._types import PathLike
 
 GOOD, BAD, UNKNOWN = 0, 1, 3
-<<<<<<< HEAD
 """Exit statuses; `UNKNOWN` means that the advisories were not available and all other checks passed."""
-=======
-"""Exit statuses; unknown: the advisories could not be had, and nothing else was wrong."""
 KEPT = {
     "h5py": (
         ("CVE-2025-2153", "CVE-2025-2308"),
@@ -44,7 +41,6 @@ KEPT = {
 """Known weaknesses of what the wheels of locked packages bring along, and why these are kept."""
 MENDED = {"h5py": (3, 16), "opencv-python-headless": (4, 12)}
 """The first versions without them."""
->>>>>>> 2121977c90702ef0813de1862ada5db22408faa6
 FOUND = 1
 """Status of `uv audit` when a locked version has an advisory; statuses other than 0 and this mean that it failed."""
 

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -23,7 +24,7 @@ import influaug
 from influaug import AugmentationSelector
 from influaug.data.adapters import as_transformation
 from influaug.data.repeatable import check_repeatable
-from influaug.data.transformations import expand, translate
+from influaug.data.transformations import appendix_b, expand, translate
 from influaug.errors import InputError
 from influaug.networks.featurizer import KerasFeaturizer, lenet
 from influaug.selection import greedy
@@ -234,8 +235,9 @@ def test_copies_are_made_once_and_only_where_they_are_needed(policy, made_in_fit
     seen.clear()
     selector.augment(x, labels, changes)
     # Of whole points the transformation may be another than in fit, and is looked at again.
-    assert len(seen) - to_check * selector.of_points_ == 16
-    assert set(seen) == {image.tobytes() for image in x[selector.points_]}
+    delivered = seen[to_check * selector.of_points_ :]
+    assert len(delivered) == 16
+    assert set(delivered) == {image.tobytes() for image in x[selector.points_]}
 
 
 def test_batches_are_the_augmented_set_shuffled_and_lazy():
@@ -422,6 +424,68 @@ WRONG = {
         lambda: AugmentationSelector("random", featurizer=FunctionTransformer()).fit(*images()),
         r"it must give numbers \[n, d\]",
     ),
+    "C of text": (lambda: AugmentationSelector("random", C="10").fit(X, Y), "C is '10'; it must be a positive number"),
+    "C infinite": (lambda: AugmentationSelector("random", C=np.inf).fit(X, Y), "C is inf"),
+    "pool of text": (
+        lambda: AugmentationSelector("pool_random", pool="a").fit(X, Y),
+        "pool is 'a'; it must be a share",
+    ),
+    "random_state": (lambda: AugmentationSelector("random", random_state=-1).fit(X, Y), "random_state is -1"),
+    "balanced of text": (lambda: AugmentationSelector("random", balanced="no").fit(X, Y), "balanced is 'no'"),
+    "class_weight": (lambda: AugmentationSelector("random", class_weight="heavy").fit(X, Y), "class_weight is 'heavy'"),
+    "class_weight of none": (
+        lambda: AugmentationSelector("random", class_weight={9: 2.0}).fit(X, Y),
+        "has 9, which is none of the classes 0, 1, 2",
+    ),
+    "negative weight": (
+        lambda: AugmentationSelector("random").fit(X, Y, sample_weight=-np.ones(N)),
+        "must be at least 0",
+    ),
+    "weights of text": (lambda: AugmentationSelector("random").fit(X, Y, sample_weight=["a"] * N), "finite numbers"),
+    "weightless class": (
+        lambda: AugmentationSelector("random").fit(X, Y, sample_weight=Y),
+        "All points of the class 0 have weight 0",
+    ),
+    "weights and held-out points": (
+        lambda: AugmentationSelector("held_out_up").fit(X, Y, copies=X[:, None], sample_weight=np.ones(N)),
+        "held_out_up knows no weights",
+    ),
+    "class as featurizer": (
+        lambda: AugmentationSelector("random", featurizer=PCA).fit(X, Y),
+        r"featurizer is the class PCA; .*such as PCA\(\)",
+    ),
+    "None among labels": (
+        lambda: AugmentationSelector("random").fit(X, ["a", None] + ["b"] * (N - 2)),
+        "y has no label for the point 1",
+    ),
+    "NaN among labels": (lambda: AugmentationSelector("random").fit(X, [np.nan, *Y[1:]]), "no label for the point 0"),
+    "labels of two types": (
+        lambda: AugmentationSelector("random").fit(X, np.array(["a", 1] * (N // 2), dtype=object)),
+        "labels of the types int, str",
+    ),
+    "None among labels of images": (
+        lambda: AugmentationSelector("random", featurizer=FLAT).fit(images()[0], [None] * N),
+        "y has no label for the point 0",
+    ),
+    "huge": (lambda: AugmentationSelector("random").fit(X * 1e200, Y), "X must be finite numbers of at most 1e"),
+    "huge copies": (
+        lambda: AugmentationSelector().fit(X, Y, copies=X[:, None] * 1e200),
+        "copies must be finite numbers",
+    ),
+    **{
+        f"featurizer of {what}": (
+            lambda make=make: AugmentationSelector("random", featurizer=FunctionTransformer(make)).fit(X, Y),
+            right,
+        )
+        for what, make, right in (
+            ("None", lambda x: None, "gave nothing for 40 rows"),
+            ("fewer rows", lambda x: x[1:], r"gave float64 \[39, 4\] for 40 rows"),
+            ("text", lambda x: x.astype(str), r"gave <U\d+ \[40, 4\]"),
+            ("ragged rows", lambda x: [[1], [2, 3]] * (N // 2), "rows of different lengths"),
+            ("huge numbers", lambda x: x * 1e200, "the featurizer's output must be finite"),
+            ("no columns", lambda x: x[:, :0], r"gave float64 \[40, 0\]"),
+        )
+    },
     "held-out with one point": (
         lambda: AugmentationSelector("held_out_up").fit(X[:3], [0, 1, 2], copies=X[:3, None]),
         "at least two points of each class",
@@ -436,6 +500,203 @@ def test_bad_input_is_answered_in_a_sentence(case):
         call()
     text = str(caught.value)
     assert text.endswith(".") and "\n" not in text and not re.search(r"[a-z]\. [A-Z]", text)
+
+
+class Costly(FunctionTransformer):
+    """A featurizer that must not be reached."""
+
+    def fit(self, X, y=None):
+        raise AssertionError("it has been trained")
+
+
+@pytest.mark.parametrize(
+    ("options", "given_", "right"),
+    [
+        ({}, {"transformation": "shear"}, "by name it must be one of translate, rotate, crop"),
+        ({}, {"transformation": {"translate": {"px": 1}}}, "takes pixels, directions"),
+        ({}, {"transformation": StandardScaler}, "is the class StandardScaler"),
+        ({}, {"transformation": lambda batch: batch}, "returned each of 40 images"),
+        ({}, {"transformation": lambda batch: batch[:, 1:]}, "must keep both"),
+        ({}, {"transformation": "translate", "copies": []}, "give one of the two"),
+        ({}, {"copies": np.zeros((N, 2, 9, 9, 1), np.uint8)}, "those of fit are"),
+        ({}, {}, "chooses among copies"),
+        ({"budget": 161}, {"transformation": "translate"}, "0 to the 160 copies"),
+        ({"policy": "best"}, {}, "Unknown policy"),
+        ({"C": 0}, {}, "C is 0"),
+        ({"random_state": "a"}, {}, "random_state is 'a'"),
+    ],
+)
+def test_all_arguments_are_looked_at_before_the_featurizer_is_trained(options, given_, right):
+    selector, x, labels = made(featurizer=Costly(flat), **options)
+    with pytest.raises(InputError, match=right):
+        selector.fit(x, labels, **given_)
+
+
+def test_a_transformation_by_name_is_that_of_a_study():
+    x, labels = images(size=16)
+    selector = AugmentationSelector(budget=9, featurizer=FLAT)
+    ours, theirs = (clone(selector).fit(x, labels, transformation=t) for t in ("rotate", appendix_b("rotate", "mnist")))
+    np.testing.assert_array_equal(ours.ranking_, theirs.ranking_)
+    np.testing.assert_array_equal(ours.augment(x, labels, "rotate")[0], theirs.augment(x, labels, {"rotate": None})[0])
+
+
+@pytest.mark.parametrize("policy", ["greedy_influence", "random_copies"])
+def test_the_copies_that_were_scored_are_delivered_or_none(policy):
+    selector, x, labels = made(policy)
+    drawn = random_shift()
+    selector.fit(x, labels, transformation=[drawn, drawn])
+    plus = selector.augment(x, labels, [drawn, drawn])[0]
+    scored = as_transformation([drawn, drawn])(x)
+    np.testing.assert_array_equal(plus[N:], scored[selector.which_, selector.source_])
+    for batch in selector.batches(x, labels, [drawn, drawn], batch_size=7, seed=0):
+        assert {image.tobytes() for image in batch[0]} <= {image.tobytes() for image in plus}
+    with pytest.raises(InputError, match=r"another copy of the point .* than it did in fit"):
+        selector.augment(x, labels, [drawn, lambda batch: batch[:, ::-1]])
+    with pytest.raises(InputError, match=r"images\[0\] is not the image 0 of fit"):
+        selector.augment(x[::-1], labels, [drawn, drawn])
+
+
+def random_shift():
+    rng = np.random.default_rng(0)
+    return lambda batch: np.roll(batch, rng.integers(1, 6), axis=1)
+
+
+def test_what_cannot_be_repeated_is_refused_in_fit_and_in_augment():
+    selector, x, labels = made("influence")
+
+    def fresh(batch):
+        return np.roll(batch, np.random.default_rng().integers(1, 6), axis=1)
+
+    with pytest.raises(InputError, match="fresh makes another copy"):
+        selector.fit(x, labels, transformation=fresh)
+    with pytest.raises(InputError, match="fresh makes another copy"):
+        selector.fit(x, labels).augment(x, labels, fresh)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
+@pytest.mark.parametrize("step", ["featurizer", "transform", "choose", "head"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(error, step, again, monkeypatch):
+    x, labels = images()
+    selector = AugmentationSelector("influence", 0.2, featurizer=make_pipeline(FLAT, StandardScaler()))
+    if again:
+        features = problem(3, n=30)
+        selector.set_params(featurizer=StandardScaler()).fit(
+            pd.DataFrame(features[0], columns=list("abcd")), features[1]
+        )
+        selector.set_params(featurizer=make_pipeline(FLAT, StandardScaler()))
+    before = dict(vars(selector))
+
+    def fail(*args, **options):
+        raise error("stopped")
+
+    places = {"featurizer": (StandardScaler, "fit_transform"), "transform": (FunctionTransformer, "transform")}
+    places |= {"choose": (set_policies.Chooser, "points"), "head": (LogisticHead, "_fit")}
+    with monkeypatch.context() as patch:
+        patch.setattr(*places[step], fail)
+        patch.setattr(StandardScaler, "fit", fail) if step == "featurizer" else None
+        with pytest.raises(error, match="stopped"):
+            selector.fit(x, labels)
+    after = vars(selector)
+    assert after.keys() == before.keys() and all(after[name] is value for name, value in before.items())
+    selector.fit(x, labels)
+    assert not hasattr(selector, "feature_names_in_") and selector.image_form_ is not None
+
+
+def weighted(seed=1):
+    features, labels, copies, source = copied()
+    return features, labels, copies, source, np.random.default_rng(seed).integers(1, 4, N).astype(float)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {1: 3.0}])
+def test_copies_have_the_weights_of_their_points(class_weight):
+    features, labels, copies, source, weights = weighted()
+    ours = AugmentationSelector(budget=30, class_weight=class_weight)
+    ours.fit(features, labels, **by_point(copies, source), sample_weight=weights)
+    rows = np.vstack([features, copies[ours.support_]])
+    by_class = np.ones(CLASSES)
+    if class_weight == "balanced":
+        by_class = weights.sum() / CLASSES / np.bincount(labels, weights)
+    elif class_weight:
+        by_class[1] = 3
+    own = np.append(weights * by_class[labels], (weights * by_class[labels])[ours.source_])
+    theirs = LogisticRegression(C=10.0, tol=1e-12, max_iter=10**4).fit(
+        rows, np.append(labels, labels[ours.source_]), own
+    )
+    np.testing.assert_allclose(ours.decision_function(features), theirs.decision_function(features), atol=2e-3)
+    np.testing.assert_array_equal(ours.get_support(indices=True), ours.support_)
+    np.testing.assert_array_equal(np.flatnonzero(ours.get_support()), ours.support_)
+    assert ours.get_support().shape == (len(source),) == (ours.n_candidates_,)
+
+
+def test_whole_weights_are_points_that_are_there_so_often():
+    features, labels, _, _, weights = weighted()
+    often = np.repeat(np.arange(N), weights.astype(int))
+    ours = AugmentationSelector("influence", 5).fit(features, labels, sample_weight=weights)
+    theirs = AugmentationSelector("influence", 5).fit(features[often], labels[often])
+    first = np.searchsorted(often, np.arange(N))
+    np.testing.assert_allclose(ours.scores_, weights * theirs.scores_[first], rtol=1e-4)
+    assert ours.get_support().sum() == 5
+
+
+def test_greedy_scores_with_weights_are_the_weighted_formula():
+    features, labels, copies, source, weights = weighted()
+    labels = np.minimum(labels, 1)
+    m = len(source)
+    ours = AugmentationSelector("one_shot", m, C=2.0)
+    ours.fit(features, labels, **by_point(copies, source), sample_weight=weights)
+    x = np.column_stack([np.vstack([features, copies]), np.ones(N + m)])
+    y, w = np.append(labels, labels[source]), np.append(weights, weights[source])
+    head = LogisticHead(2.0).fit(features, labels, weights)
+    p = 1 / (1 + np.exp(-x @ np.append(head.coef_, head.intercept_)))
+    H = (x[:N].T * (w * p * (1 - p))[:N]) @ x[:N] + np.diag([0.5] * 4 + [0])
+    gradients = (w * (p - y))[:, None] * x
+    expected = gradients[N:] @ np.linalg.solve(H, gradients.sum(axis=0) / w.sum())
+    np.testing.assert_allclose(ours.scores_, expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("images_too", [False, True])
+def test_a_fit_on_features_imports_only_what_it_needs(images_too):
+    """In a fresh process; pandas is what scikit-learn imports wherever it is installed."""
+    code = """
+import resource, sys
+import sklearn.base, sklearn.cluster, sklearn.linear_model, sklearn.model_selection, sklearn.svm
+used = resource.getrusage(resource.RUSAGE_SELF)
+base, before = used.ru_utime + used.ru_stime, set(sys.modules)
+from influaug import AugmentationSelector
+import numpy as np
+x = np.random.default_rng(0).normal(size=(60, 4))
+AugmentationSelector(budget=6).fit(x, x[:, 0] > 0, copies=x[:, None] + 0.01)
+used = resource.getrusage(resource.RUSAGE_SELF)
+# Of the process's own memory: `ru_maxrss` begins with that of the process that started it.
+peak = next((line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")), 0)
+print(base, used.ru_utime + used.ru_stime, int(peak) / 2**10, *{m.partition(".")[0] for m in set(sys.modules) - before})
+"""
+    if images_too:
+        code = code.replace("x = np", "images = np.arange(2 * 36, dtype='u1').reshape(2, 6, 6)\nx = np")
+        code = code.replace(
+            "copies=x[:, None] + 0.01)",
+            "copies=x[:, None] + 0.01)\nfrom influaug import transformations\n"
+            "transformations.translate(1)(images[..., None])",
+        )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    base, total, megabytes, *names = done.stdout.split()
+    heavy = {
+        "keras",
+        "tensorflow",
+        "jax",
+        "torch",
+        "matplotlib",
+        "pandas",
+        "pydantic",
+        "papermill",
+        "jupyter",
+        "IPython",
+    }
+    assert not heavy & set(names) and bool({"imgaug", "cv2"} & set(names)) == images_too
+    if not images_too:
+        # A busy machine slows scikit-learn's own import, most of the time, by as much.
+        assert float(total) < max(2.5, float(base) + 0.5) and float(megabytes) < 300
 
 
 @pytest.mark.parametrize(

@@ -41,5 +41,51 @@ def test_it_goes_into_a_pipeline_and_a_grid_search():
 def test_a_single_class_and_a_wrong_c_are_refused():
     with pytest.raises(InputError, match="one class"):
         LogisticHead().fit(np.ones((3, 1)), [1, 1, 1])
-    with pytest.raises(InputError, match="C must be"):
+    with pytest.raises(InputError, match="C must be a positive number"):
         LogisticHead(C=0).fit(np.ones((2, 1)), [0, 1])
+
+
+def test_class_weights_are_those_of_scikit_learn():
+    features, labels = problem(9, n=150, n_classes=3)
+    for class_weight in ("balanced", {0: 2.0, 2: 0.5}):
+        ours = LogisticHead(C=3.0, class_weight=class_weight).fit(features, labels)
+        theirs = LogisticRegression(C=3.0, class_weight=class_weight, tol=1e-10, max_iter=10_000).fit(features, labels)
+        np.testing.assert_allclose(ours.decision_function(features), theirs.decision_function(features), atol=1e-4)
+
+
+def test_a_fit_that_fails_leaves_the_head_as_it_was(monkeypatch):
+    features, labels = problem(9, n=50)
+    head = LogisticHead().fit(features, labels)
+    before = dict(vars(head))
+
+    def fail(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("influaug.solver.logistic.fit", fail)
+    with pytest.raises(KeyboardInterrupt):
+        head.fit(features[:, :2], np.where(labels == 1, "a", "b"))
+    assert vars(head).keys() == before.keys() and all(vars(head)[name] is value for name, value in before.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "scale", "right"),
+    [
+        ({"C": "1"}, 1, "C must be a positive number, not '1'"),
+        ({"tolerance": -1}, 1, "tolerance must be"),
+        ({}, 1e200, "at most 1e"),
+        ({"class_weight": {0: 0}}, 1, "class_weight of 0 is 0"),
+    ],
+)
+def test_wrong_values_are_refused(options, scale, right):
+    features, labels = problem(9, n=50)
+    with pytest.raises(InputError, match=right):
+        LogisticHead(**options).fit(features * scale, labels)
+
+
+def test_a_minimum_that_is_not_reached_is_said_in_a_sentence(monkeypatch):
+    def fail(*args, **options):
+        raise RuntimeError("models [0] did not reach the tolerance 1e-16")
+
+    monkeypatch.setattr("influaug.solver.logistic.fit", fail)
+    with pytest.raises(InputError, match=r"did not reach its minimum .*; scale the features, or take a smaller C"):
+        LogisticHead().fit(*problem(9, n=50))
