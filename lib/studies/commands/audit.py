@@ -34,8 +34,8 @@ KEPT = {
     ),
     "opencv-python-headless": (
         ("CVE-2025-53644",),
-        "a made-up JPEG can overwrite memory as OpenCV decodes it (mended in 4.12, which imaug takes with an older NumPy "
-        "alone); images are decoded by Pillow here and never by OpenCV",
+        "a made-up JPEG can overwrite memory as OpenCV decodes it (mended in 4.12, which imaug takes with an older "
+        "NumPy alone); images are decoded by Pillow here and never by OpenCV",
     ),
 }
 """Known weaknesses of what the wheels of locked packages bring along, and why these are kept."""
