@@ -8,89 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from .pixels import OVERSHOOT, check_range, grey_values, scale_of
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from numpy.typing import ArrayLike, DTypeLike
+    from numpy.typing import ArrayLike
 
 CHANNELS = (1, 3, 4)
-HALF_A_LEVEL = 1 / 510
-"""Half a grey level of floats 0 to 1: what lies beyond the range by less rounds to its end."""
-
-
-def scale_of(low: float, high: float, dtype: DTypeLike, what: str = "images") -> float:
-    """What grey values must be multiplied by to go from 0 to 255: 255 for floats 0 to 1, else 1.
-
-    Resizing leaves floats a hair beyond their range. Up to half a grey level counts as inside, because it rounds to the
-    end of the range; floats whose largest lies beyond that and below 2 are neither scale, and are refused.
-
-    Parameters
-    ----------
-    low, high : float
-        The smallest and the largest grey value.
-    dtype : numpy.dtype
-    what : str
-        Named in the message.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    InputError
-        Neither scale, or NaN.
-    """
-    if np.dtype(dtype).kind not in "uif":
-        raise InputError(f"{what} must be whole numbers or floats, not {dtype}.")
-    floats = np.dtype(dtype).kind == "f"
-    if floats and -HALF_A_LEVEL <= low <= high <= 1 + HALF_A_LEVEL:
-        return 255.0
-    if floats and -1 <= low <= high and 1 < high < 2:
-        raise InputError(
-            f"{what}: grey values from {low} to {high} are floats neither from 0 to 1 nor from 0 to 255; clip them to "
-            "0 to 1, or give uint8."
-        )
-    beyond = 0.5 if floats else 0.0
-    if not -beyond <= low <= high <= 255 + beyond:
-        raise InputError(
-            f"{what}: grey values must be 0 to 255, or floats from 0 to 1, without NaN; these go from {low} to {high}."
-        )
-    return 1.0
-
-
-def grey_levels(*parts: np.ndarray, what: str = "images") -> tuple[np.ndarray, ...]:
-    """Parts of one set of images, such as those for training and for testing, as uint8 0 to 255, by one scale.
-
-    Parameters
-    ----------
-    *parts : array
-        One or more, none empty; uint8 comes back as it is.
-    what : str
-        Named in the message.
-
-    Returns
-    -------
-    tuple of array of uint8
-        C-contiguous.
-
-    Raises
-    ------
-    InputError
-        Parts of different scales, or what `scale_of` refuses.
-    """
-    scales = [scale_of(part.min(), part.max(), part.dtype, what) for part in parts]
-    if len(set(scales)) > 1:
-        ranges = " and ".join(f"{part.min()} to {part.max()}" for part in parts)
-        raise InputError(f"{what}: grey values must be 0 to 255, or 0.0 to 1.0, in all parts, not {ranges}.")
-    return tuple(np.ascontiguousarray(_levels(part, scale)) for part, scale in zip(parts, scales, strict=True))
-
-
-def _levels(images, scale):
-    if images.dtype == np.uint8:
-        return images
-    return np.clip(np.rint(images * scale), 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -112,7 +37,7 @@ class ImageForm:
 
     @classmethod
     def of(cls, images: ArrayLike) -> Self:
-        """The form of images, which are looked at as a whole, see `scale_of`.
+        """The form of images, which are looked at as a whole, see `pixels.scale_of`.
 
         Raises
         ------
@@ -120,7 +45,7 @@ class ImageForm:
             No images [n, height, width] or [n, height, width, 1, 3 or 4 channels], or no grey values.
         """
         images = _images(images)
-        unit = scale_of(images.min(), images.max(), images.dtype) > 1
+        unit = scale_of(images) > 1
         return cls(images.dtype, unit, images.ndim == 3)
 
     def like(self, images: ArrayLike) -> ImageForm:
@@ -132,20 +57,19 @@ class ImageForm:
             As `of`; floats beyond 1 where these were 0 to 1.
         """
         images = _images(images)
-        low, high = images.min(), images.max()
         if self.dtype.kind != "f" or images.dtype.kind != "f":
             return ImageForm.of(images)
-        if self.unit and high > 1 + HALF_A_LEVEL:
-            raise InputError(f"images were floats from 0 to 1 before, but now go up to {high}.")
-        # Dark images of the scale 0 to 255 would be taken for another scale by themselves.
-        scale_of(low, high if self.unit else max(high, 2.0), images.dtype)
+        if self.unit and images.max() > 1 + OVERSHOOT:
+            raise InputError(f"images were floats from 0 to 1 before, but now go up to {images.max()}.")
+        # The scale is known: dark images of 0 to 255 would be taken for another one by themselves.
+        check_range(images, 1.0 if self.unit else 255.0)
         return replace(self, dtype=images.dtype, grey=images.ndim == 3)
 
     def standard(self, images: ArrayLike) -> np.ndarray:
         """Images of this form as uint8 [n, height, width, channels]."""
         images = np.asarray(images)
         images = images[..., np.newaxis] if self.grey else images
-        return _levels(images, 255.0 if self.unit else 1.0)
+        return grey_values(images, 255.0 if self.unit else 1.0)
 
     def back(self, images: np.ndarray) -> np.ndarray:
         """The way back, for copies; floats keep 256 levels of grey."""

@@ -42,18 +42,34 @@ def scale_of(*parts: np.ndarray) -> float:
     InputError
         NaN, values outside of the scale, floats that fit neither scale, or parts of different scales.
     """
-    lows, highs = ([float(reduce(part)) for part in parts] for reduce in (np.min, np.max))
+    highs = [float(part.max()) for part in parts]
     floats = [part.dtype.kind == "f" for part in parts]
     unit = [of_float and high <= 1 + OVERSHOOT for of_float, high in zip(floats, highs, strict=True)]
     scale = 255.0 if all(unit) else 1.0
     ambiguous = all(floats) and not all(unit) and max(highs) < DARKEST
     if any(unit) != all(unit) or ambiguous or not all(_fits(part, 255 / scale) for part in parts):
-        found = " and ".join(f"{low:g} to {high:g}" for low, high in zip(lows, highs, strict=True))
-        raise InputError(
-            "grey values must be 0 to 255, or 0.0 to 1.0 in both parts, without NaN and without a mean subtracted, "
-            f"not {found}: rescale them to one of the two."
-        )
+        raise _refusal(*parts)
     return scale
+
+
+def check_range(images: np.ndarray, top: float) -> None:
+    """Refuse images of a known scale, 0 to `top`, that reach further beyond it than resizing leads.
+
+    Raises
+    ------
+    InputError
+        NaN, or values outside of the scale.
+    """
+    if not _fits(images, top):
+        raise _refusal(images)
+
+
+def _refusal(*parts):
+    found = " and ".join(f"{part.min():g} to {part.max():g}" for part in parts)
+    return InputError(
+        "grey values must be 0 to 255, or 0.0 to 1.0 in all parts, without NaN and without a mean subtracted, "
+        f"not {found}: rescale them to one of the two."
+    )
 
 
 def grey_values(images: np.ndarray, scale: float) -> np.ndarray:

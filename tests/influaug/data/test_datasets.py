@@ -250,7 +250,7 @@ NAN = np.full((6, 5, 4), np.nan)
         ({"x_train": pictures(6, 5, 4) / 16, "x_test": pictures(3, 5, 4) / 16}, "must be 0 to 255"),
         ({"x_train": pictures(6, 5, 4) / 100, "x_test": pictures(3, 5, 4) / 100}, "rescale them"),
         ({"x_train": np.full((6, 5, 4), np.inf), "x_test": np.full((3, 5, 4), np.inf)}, "must be 0 to 255"),
-        ({"x_train": pictures(6, 5, 4) / 255, "x_test": pictures(3, 5, 4) * 1.0}, "0.0 to 1.0 in both parts"),
+        ({"x_train": pictures(6, 5, 4) / 255, "x_test": pictures(3, 5, 4) * 1.0}, "0.0 to 1.0 in all parts"),
         ({"x_train": pictures(6, 5, 4) / 255}, "numbers of one type"),
         ({"x_train": pictures(6, 5, 4) > 9, "x_test": pictures(3, 5, 4) > 9}, "numbers of one type"),
     ],
