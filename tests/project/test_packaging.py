@@ -48,6 +48,14 @@ def test_an_unknown_command_says_what_is_known(capsys):
     assert command.main(["help"]) == 0 and "run one notebook" in capsys.readouterr().out
 
 
+def test_a_command_says_what_to_install_where_the_method_alone_is(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    monkeypatch.delitem(sys.modules, "studies.commands.run", raising=False)
+    assert command.main(["run"]) == 1
+    said = "influaug run needs papermill, which is not installed: install influaug[studies].\n"
+    assert capsys.readouterr().err == said
+
+
 def test_the_command_starts_without_keras():
     code = "import sys; from studies.__main__ import main; main(['help']); sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
