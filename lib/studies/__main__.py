@@ -31,8 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said.write("usage: influaug COMMAND ...; influaug COMMAND --help says more\n\n")
         said.writelines(f"  {name:8} {purpose}\n" for name, (_, purpose) in COMMANDS.items())
         return 0 if said is sys.stdout else 2
-    # Imported only when needed: some modules take seconds to import.
-    return import_module(COMMANDS[command][0]).main(rest)
+    try:
+        # Imported only when needed: some modules take seconds to import.
+        module = import_module(COMMANDS[command][0])
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        if missing.partition(".")[0] in ("influaug", "studies"):
+            raise
+        sys.stderr.write(f"influaug {command} needs {missing}, which is not installed: install influaug[studies].\n")
+        return 1
+    return module.main(rest)
 
 
 if __name__ == "__main__":
