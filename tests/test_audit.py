@@ -6,7 +6,8 @@ from importlib import metadata
 
 import pytest
 
-from studies.commands.audit import BAD, GOOD, UNKNOWN, altered, audit
+from studies.commands import audit as audit_module
+from studies.commands.audit import BAD, GOOD, UNKNOWN, altered, audit, kept
 
 
 @pytest.fixture
@@ -69,3 +70,11 @@ def test_an_altered_file_is_bad_whatever_the_advisories_say(tmp_path, monkeypatc
     sentences = []
     assert audit(program(tmp_path, lock=0, sync=0, audit=0), "cpu", sentences.append) == BAD
     assert any(sentence.startswith("more.py of small is not what was installed") for sentence in sentences)
+
+
+def test_weaknesses_of_what_wheels_bring_along_are_said_until_they_are_mended():
+    hdf5, opencv = kept({"h5py": "3.14.0", "opencv-python-headless": "4.11.0.86"}.get)
+    assert hdf5.startswith("h5py 3.14.0 has CVE-2025-2153, CVE-2025-2308: ") and hdf5.endswith("do not trust.")
+    assert opencv.startswith("opencv-python-headless 4.11.0.86 has CVE-2025-53644: ") and "Pillow" in opencv
+    for mended in ({"h5py": "3.16.0", "opencv-python-headless": "4.12.0"}, dict.fromkeys(audit_module.KEPT, "5.0")):
+        assert kept(mended.get) == []

@@ -25,6 +25,22 @@ if TYPE_CHECKING:
 
 GOOD, BAD, UNKNOWN = 0, 1, 3
 """Exit statuses; unknown: the advisories could not be had, and nothing else was wrong."""
+KEPT = {
+    "h5py": (
+        ("CVE-2025-2153", "CVE-2025-2308"),
+        "its wheels of the locked version bring HDF5 1.14.6 along, in which a made-up file can overwrite memory "
+        "(mended in HDF5 2.0, that is h5py 3.16, which the locked TensorFlow does not take); HDF5 reads only weights "
+        "of .keras files here, so open none from people you do not trust",
+    ),
+    "opencv-python-headless": (
+        ("CVE-2025-53644",),
+        "a made-up JPEG can overwrite memory as OpenCV decodes it (mended in 4.12, which takes an older NumPy "
+        "alone); images are decoded by Pillow here and never by OpenCV",
+    ),
+}
+"""Known weaknesses of what the wheels of locked packages bring along, and why these are kept."""
+MENDED = {"h5py": (3, 16), "opencv-python-headless": (4, 12)}
+"""The first versions without them."""
 FOUND = 1
 """The status of `uv audit` when a locked version has an advisory; others than 0 and this say that it could not tell."""
 
@@ -46,6 +62,21 @@ def altered(distributions: Iterable[metadata.Distribution] | None = None) -> lis
     return sorted(
         (each.metadata["Name"], str(file)) for each in found for file in each.files or [] if file.hash and not _is(file)
     )
+
+
+def kept(version: Callable[[str], str] = metadata.version) -> list[str]:
+    """Known weaknesses of what installed packages bring along, and why they are kept; a sentence each.
+
+    Parameters
+    ----------
+    version : function (str) -> str
+        The installed version of a package.
+    """
+    return [
+        f"{name} {version(name)} has {', '.join(advisories)}: {why}."
+        for name, (advisories, why) in KEPT.items()
+        if tuple(int(part) for part in version(name).split(".")[:2]) < MENDED[name]
+    ]
 
 
 def _is(file):
@@ -81,6 +112,8 @@ def audit(uv: PathLike, extra: str, say: Callable[[str], object]) -> int:
     for name, file in wrong:
         say(f"{file} of {name} is not what was installed: remove .venv and run make setup.")
     say("Every installed file has its recorded hash." if not wrong else f"{len(wrong)} installed files were altered.")
+    for sentence in kept():
+        say(sentence)
     status = _advisories(uv, say)
     return BAD if not good or wrong else status
 
