@@ -385,7 +385,8 @@ from influaug.networks.featurizer import KerasFeaturizer, lenet
 from influaug.networks.training import Settings, train
 
 labels = np.arange(24) % 2
-images = (np.random.default_rng(0).integers(0, 100, (24, 12, 12, 1)) + 100 * labels[:, None, None, None]).astype("uint8")
+images = np.random.default_rng(0).integers(0, 100, (24, 12, 12, 1)) + 100 * labels[:, None, None, None]
+images = images.astype("uint8")
 for policy in sys.argv[1:]:
     keras.config.set_dtype_policy(policy)
     fitted = KerasFeaturizer("lenet", epochs=1, batch_size=12).fit(images, labels)
