@@ -119,7 +119,7 @@ def imported(folder):
     """Every kind of parameters, read once: what comes with some of them takes seconds to import."""
     for content in FILES:
         (folder / "a.yaml").write_bytes(content)
-        run._read(folder / "a.yaml")
+        run.parameters_of(folder / "a.yaml")
     return folder
 
 
@@ -172,7 +172,7 @@ def test_parameters(imported, file, edits, more, at):
         lines[int(at * (len(lines) - 1))] += f" {more}".encode()
     (imported / "a.yaml").write_bytes(b"\n".join(lines))
     with one_sentence():
-        found = run._read(imported / "a.yaml")
+        found = run.parameters_of(imported / "a.yaml")
         assert type(found)(**found.model_dump()) == found and found.folder
 
 

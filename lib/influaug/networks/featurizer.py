@@ -26,7 +26,7 @@ from ..backend import keras
 from ..errors import InputError
 from ..files.networks import check_network, network_path
 from ..files.writing import writing
-from .checks import check_seed, checked_images, checked_labels
+from .checks import as_array, check_seed, checked_images, checked_labels
 from .precision import check_finite, surroundings
 from .residual import resnet
 
@@ -291,8 +291,8 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
         labels : array of int [n]
         """
         check_is_fitted(self, "model_")
-        labels = np.asarray(labels)
-        if labels.ndim != 1 or labels.shape != np.shape(images)[:1] or not len(labels):
+        labels, images = as_array("labels", labels), as_array("images", images)
+        if labels.ndim != 1 or labels.shape != images.shape[:1] or not len(labels):
             raise InputError(f"labels have shape {labels.shape}; score needs one or more, one for each image.")
         scores = self._outputs(images, 1)
         if scores.shape[1] < 2:

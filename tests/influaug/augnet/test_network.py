@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 
 import malicious
 from influaug.augnet import as_published
+from influaug.augnet import network as network_module
 from influaug.augnet.classifiers import Schedule, all_cnn
 from influaug.augnet.folds import Fold
 from influaug.augnet.learning import Learning
@@ -97,10 +98,11 @@ def test_a_trained_classifier_is_taken_as_it_is():
     assert len(network.trajectory_) == 2
 
 
-def test_the_game_of_the_submission_needs_no_classifier():
+def test_the_game_of_the_submission_needs_no_classifier(monkeypatch):
     game = Pretraining("wgan-gp", steps=2, batch_size=16)
     network = AugmentationNetwork("network", "pretrained", family=FAMILY, design=SMALL, pretraining=game)
-    network.fit(IMAGES, LABELS, classifier="never asked for")
+    monkeypatch.setattr(network_module, "train_classifier", lambda *_: pytest.fail("a classifier was trained"))
+    network.fit(IMAGES, LABELS)
     assert len(network.game_) == 2 and np.isfinite([row["generator"] for row in network.game_]).all()
 
 
@@ -166,27 +168,27 @@ def test_a_malicious_file_is_refused_in_one_sentence(tmp_path, attack, said):
         AugmentationNetwork.load(*attack(tmp_path))
 
 
-LABELS = np.arange(12) % 2
-IMAGES = np.random.default_rng(0).integers(0, 256, (12, 12, 12, 1)).astype(np.uint8)
+PARITY = np.arange(12) % 2
+NOISE = np.random.default_rng(0).integers(0, 256, (12, 12, 12, 1)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("name", ["form", "mode", "share", "series", "seed"])
 @pytest.mark.parametrize("value", [None, -1, [], 7.5])
 def test_parameters_of_the_wrong_kind_are_one_sentence(name, value):
     with pytest.raises(InputError, match=f"{name} is"):
-        AugmentationNetwork(**{name: value}).fit(IMAGES, LABELS)
+        AugmentationNetwork(**{name: value}).fit(NOISE, PARITY)
 
 
 @pytest.mark.parametrize("name", ["family", "design", "learning", "pretraining"])
 @pytest.mark.parametrize("value", [3, "text", []])
 def test_settings_of_another_type_are_one_sentence(name, value):
     with pytest.raises(InputError, match=f"{name} is"):
-        AugmentationNetwork(**{name: value}).fit(IMAGES, LABELS)
+        AugmentationNetwork(**{name: value}).fit(NOISE, PARITY)
 
 
 @pytest.mark.parametrize("wrong", [None, 3, "text", [[1], [1, 2]]])
 def test_what_is_fitted_of_the_wrong_kind_is_one_sentence(wrong):
-    for given in ((wrong, LABELS), (IMAGES, wrong), (IMAGES, LABELS, wrong)):
+    for given in ((wrong, PARITY), (NOISE, wrong), (NOISE, PARITY, wrong)):
         with pytest.raises(InputError):
             AugmentationNetwork().fit(*given)
 

@@ -259,7 +259,7 @@ def test_a_gpu_is_taken_by_default_where_there_is_something_to_gain(monkeypatch,
     assert minimised == [1]
     greedy.select(f.candidates, budget=2)
     assert minimised == [1]
-    monkeypatch.setattr(accelerated, "self_influence", lambda *_: "on the GPU")
+    monkeypatch.setattr(on_device, "self_influence", lambda *_: "on the GPU")
     assert compute("influence", head_of(2), 80, ScoreOptions()).shape == (80,)
     points = head_of(2)
     many = int(GAINS / points.theta.size**2)

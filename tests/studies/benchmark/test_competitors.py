@@ -85,7 +85,7 @@ def test_the_command_runs_the_script_in_an_environment_of_its_own(monkeypatch):
     assert command[:2] == ["/bin/uv", "run"] and {"--isolated", "--no-project"} < set(command)
     assert [b for a, b in itertools.pairwise(command) if a == "--with"] == list(competitors.PYDVL)
     assert all("==" in package for package in competitors.PYDVL)
-    script = paths.PROJECT / "lib" / "influaug" / "pydvl_influence.py"
+    script = paths.PROJECT / "lib" / "studies" / "benchmark" / "pydvl_influence.py"
     assert command[-3:] == ["python", "-P", str(script)] and script.is_file()
 
 

@@ -15,7 +15,6 @@ from PIL import Image
 
 from influaug.errors import InputError
 from studies.commands.run import MARK, main, run
-from studies.pages import render as pages
 from studies.points import study
 
 pytestmark = pytest.mark.slow
@@ -220,8 +219,7 @@ def test_pages_lead_to_the_index_and_to_the_studys_other_stages(rendered, output
 
 
 def test_the_stages_have_the_notebooks_names():
-    folder = Path(pages.__file__).parents[2] / "notebooks"
-    assert {path.stem for path in folder.glob("*.ipynb")} == {
+    assert {path.stem for path in paths.NOTEBOOKS.glob("*.ipynb")} == {
         *study.NOTEBOOKS,
         "00_index",
         "06_figures",

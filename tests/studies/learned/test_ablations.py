@@ -14,7 +14,7 @@ from influaug.errors import InputError
 from studies.learned import arms
 from studies.learned import results as comparison
 from studies.learned.ablations import ABLATIONS, Ablation
-from studies.learned.parameters import Comparison
+from studies.learned.parameters import Comparison, start_of
 from studies.learned.results import learned_file, result, trajectory
 
 pytestmark = pytest.mark.slow
@@ -82,10 +82,10 @@ def test_an_ablation_changes_exactly_what_it_says(arm, grey):
 
 def test_the_change_is_part_of_the_key(grey, monkeypatch):
     points = grey.split(0)
-    first = comparison._key(grey, 0, "no-hinge", points)
-    assert comparison._key(grey, 0, "no-hinge", points) == first
+    first = comparison.arm_key(grey, 0, "no-hinge", points)
+    assert comparison.arm_key(grey, 0, "no-hinge", points) == first
     monkeypatch.setitem(ABLATIONS, "no-hinge", Ablation("less hinge", learning={"hinge": 1.0}))
-    assert comparison._key(grey, 0, "no-hinge", points) != first
+    assert comparison.arm_key(grey, 0, "no-hinge", points) != first
 
 
 class Recorded:
@@ -117,15 +117,17 @@ def fits(monkeypatch):
 
 @pytest.mark.parametrize("arm", ["network", *(arm for arm in ABLATIONS if ABLATIONS[arm].learning)])
 def test_an_ablation_of_the_learning_starts_where_network_starts(arm, grey, fits):
-    arms.learn_form(grey, 0, arm, grey.split(0), "path", lambda _, replicate, form: (replicate, form))
+    assert start_of(arm) == "pretrained"
+    arms.learn_form(grey, 0, arm, grey.split(0), "path", "pretrained.keras")
     ((options, start),) = fits
-    assert start == (0, "pretrained")
+    assert start == "pretrained.keras"
     assert options["seed"] == grey.seed_of(0, "network") and options["mode"] == "refreshed"
 
 
 @pytest.mark.parametrize("arm", ["tau-32", "no-grid", "wgan-gp"])
 def test_any_other_ablation_is_pretrained_itself_with_the_same_seeds(arm, grey, fits):
-    arms.learn_form(grey, 0, arm, grey.split(0), "path", None)
+    assert start_of(arm) is None
+    arms.learn_form(grey, 0, arm, grey.split(0), "path")
     (first, none), (second, start) = fits
     assert none is None and start.options is first
     assert first["mode"] == "pretrained" and second["mode"] == "refreshed"

@@ -37,7 +37,7 @@ def test_an_arm_is_paired_with_every_other(found):
 
 def test_published_errors_stand_beside_their_arms_and_the_others_alone(found, monkeypatch):
     whole = SimpleNamespace(labels_train=np.zeros(60_000))
-    monkeypatch.setattr(shown, "load", lambda *_: whole)
+    monkeypatch.setattr(Comparison, "load_data", lambda _: whole)
     table = shown.error_table(summary(found), Comparison(dataset="mnist", n_train=600))
     assert table["published (%)"]["none"] == "9.8" and table["published (%)"]["ranges"] == ""
     assert table["published (%)"]["(paper: proposed)"] == "3.1" and table["test error (%)"]["(paper: proposed)"] == ""
