@@ -136,7 +136,7 @@ def test_wrong_parameters_are_refused(parameters, sentence):
 
 
 def test_what_is_no_augmentation_is_refused(tmp_path, ranges):
-    with pytest.raises(InputError, match=r"images have shape \(120, 8, 8\)"):
+    with pytest.raises(InputError, match=r"images are uint8 of shape \(120, 8, 8\)"):
         ranges.augment(IMAGES[..., 0])
     with pytest.raises(InputError, match=r"ends with \.keras, not to 'network\.h5'"):
         ranges.save(tmp_path / "network.h5")

@@ -385,13 +385,8 @@ from influaug.networks.featurizer import KerasFeaturizer, lenet
 from influaug.networks.training import Settings, train
 
 labels = np.arange(24) % 2
-<<<<<<< HEAD:tests/influaug/networks/test_featurizer.py
 noise = np.random.default_rng(0).integers(0, 100, (24, 12, 12, 1))
 images = (noise + 100 * labels[:, None, None, None]).astype("uint8")
-=======
-images = np.random.default_rng(0).integers(0, 100, (24, 12, 12, 1)) + 100 * labels[:, None, None, None]
-images = images.astype("uint8")
->>>>>>> a5e8ea35ee0653fb3bc1ae989f0f006095af9ef2:tests/test_featurizers.py
 for policy in sys.argv[1:]:
     keras.config.set_dtype_policy(policy)
     fitted = KerasFeaturizer("lenet", epochs=1, batch_size=12).fit(images, labels)

@@ -15,6 +15,7 @@ from feature_sets import feature_set
 from influaug import backend
 from influaug.backend import keras
 from influaug.errors import InputError
+from influaug.influence import on_device
 from influaug.selection import greedy
 from influaug.selection.policies import SetOptions
 from influaug.selection.scores import GAINS, ScoreOptions, compute

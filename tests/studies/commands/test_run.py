@@ -16,6 +16,7 @@ from PIL import Image
 from influaug.errors import InputError
 from studies.commands.run import MARK, main, run
 from studies.points import study
+from studies.storage import paths
 
 pytestmark = pytest.mark.slow
 
