@@ -62,7 +62,7 @@ def opened(context, path, found=None):
     """A page some time after it was opened: when something was found, or soon."""
     page = context.new_page()
     page.goto(path.as_uri(), wait_until="commit" if found is not None else "load")
-    for _ in range(100 if found is not None else 10):
+    for _ in range(500 if found is not None else 10):
         page.wait_for_timeout(20)
         if found:
             break

@@ -3,7 +3,6 @@
 import re
 import sys
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
@@ -13,6 +12,7 @@ import psutil
 import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
+import influaug
 from studies.storage import paths
 
 pytestmark = pytest.mark.browser
@@ -142,15 +142,15 @@ def test_a_cell_that_fails_is_told_and_the_kernel_is_the_projects_python(lab, pa
     assert [output.ename for output in outputs_of(executed, "error")] == ["ZeroDivisionError"]
     assert executed.cells[-1].execution_count is None
     (printed,) = outputs_of(executed, "stream")
-    assert printed.text.splitlines() == [sys.prefix, str(Path(paths.__file__).with_name("__init__.py"))]
+    assert printed.text.splitlines() == [sys.prefix, influaug.__file__]
 
 
 def explorer():
     """The cells that make and show the controls of the sweep's notebook, for a study that takes seconds."""
     (cell,) = (cell.source for cell in nbformat.read(paths.NOTEBOOKS / SWEEP, 4).cells if "Explorer" in cell.source)
-    imports = "from influaug import figures, live, stages\nfrom studies.points.study import Study"
+    imports = "from studies.pages import looks\nfrom studies.points import controls as live, stages\nfrom studies.points.study import Study"
     small = "n = 40\ns = Study(n_train=n, budgets=[2, 10, n], epochs=1, replicates=1)"
-    return [f"{imports}\nfigures.use_style()", small, cell]
+    return [f"{imports}\nlooks.use_style()", small, cell]
 
 
 def figure(page, other_than=""):
