@@ -148,7 +148,8 @@ def test_a_cell_that_fails_is_told_and_the_kernel_is_the_projects_python(lab, pa
 def explorer():
     """The cells that make and show the controls of the sweep's notebook, for a study that takes seconds."""
     (cell,) = (cell.source for cell in nbformat.read(paths.NOTEBOOKS / SWEEP, 4).cells if "Explorer" in cell.source)
-    imports = "from studies.pages import looks\nfrom studies.points import controls as live, stages\nfrom studies.points.study import Study"
+    imports = "from studies.pages import looks\nfrom studies.points import controls as live, stages"
+    imports += "\nfrom studies.points.study import Study"
     small = "n = 40\ns = Study(n_train=n, budgets=[2, 10, n], epochs=1, replicates=1)"
     return [f"{imports}\nlooks.use_style()", small, cell]
 
