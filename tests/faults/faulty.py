@@ -31,14 +31,14 @@ policies: [baseline, random_proportional, deterministic_proportional]
 CALLS = {
     "01_featurize": "stages.features(s)",
     "02_score": "stages.scores(s)",
-    "03_policy_sweep": "from influaug import report\nreport.publish(s, stages.sweep(s))",
+    "03_policy_sweep": "from studies.points import report\nreport.publish(s, stages.sweep(s))",
     "04_refinements": "stages.sweep(s)",
     "05_vsv": "stages.virtual_support_vectors(s)",
     "06_figures": "stages.sweeps_found()",
     "08_claims": "stages.data_of(stages.sweeps_found())",
     "00_index": "stages.sweep(s)",
 }
-SETUP = "from influaug import stages\nfrom studies.points.study import Study\n\ns = Study.from_namespace(globals())\n"
+SETUP = "from studies.points import stages\nfrom studies.points.study import Study\n\ns = Study.from_namespace(globals())\n"
 BATCH = ("-m", "studies", "batch", "--cores", "2", "tiny")
 TABLES = ("sweep.parquet", "scores.parquet", "vsv.parquet")
 
