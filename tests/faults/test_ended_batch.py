@@ -32,7 +32,7 @@ def folder(tmp_path):
 def start(folder):
     """Start a batch of one study; return when its stubborn kernel runs."""
     process = faulty.start(folder, *faulty.BATCH[:-1], "other")
-    while not ((folder / "kernel").exists() and (folder / "kernel").read_text()):
+    while not ((folder / "outputs" / "kernel").exists() and (folder / "outputs" / "kernel").read_text()):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     return process
