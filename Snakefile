@@ -22,7 +22,6 @@ workdir:
     str(OUTPUTS)
 
 
-
 # notebook: (notebooks whose files it reads, modules that it calls, what it makes)
 DATA = ["influaug.data.datasets", "influaug.data.transformations", "influaug.networks.featurizer"]
 SWEEP = ["studies.points.sweep", "studies.points.retrained"]

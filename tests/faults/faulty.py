@@ -38,7 +38,9 @@ CALLS = {
     "08_claims": "stages.data_of(stages.sweeps_found())",
     "00_index": "stages.sweep(s)",
 }
-SETUP = "from studies.points import stages\nfrom studies.points.study import Study\n\ns = Study.from_namespace(globals())\n"
+SETUP = (
+    "from studies.points import stages\nfrom studies.points.study import Study\n\ns = Study.from_namespace(globals())\n"
+)
 BATCH = ("-m", "studies", "batch", "--cores", "2", "tiny")
 TABLES = ("sweep.parquet", "scores.parquet", "vsv.parquet")
 

@@ -151,7 +151,7 @@ def _execute(notebook, chosen, executed):
             failure = _reason(error)
         _tidy(running, executed.name)
     if failure:
-        raise NotebookError(f"{failure}; see {executed}.")
+        raise NotebookError(f"{failure}; see {paths.shown(executed)}.")
 
 
 def _tidy(executed, name):

@@ -45,8 +45,8 @@ def ended(module, arguments):
 
 
 def half_written(folder):
-    """Files that are neither there as a whole nor not at all."""
-    wrong = [path.name for path in folder.rglob(".*") if path.name not in (".made", ".batch.lock")]
+    """Files that are neither there as a whole nor not at all; Snakemake's own notes are not results."""
+    wrong = [path.name for path in folder.rglob(".*") if path.name not in (".made", ".batch.lock", ".snakemake")]
     for suffix, read in READ.items():
         for path in folder.rglob(f"*{suffix}"):
             try:
