@@ -413,7 +413,7 @@ WRONG = {
         lambda: made()[0].fit(*made()[1:], transformation=lambda x: x[:, :-1]),
         "it must keep both",
     ),
-    "no images": (lambda: made()[0].fit(made()[1] - 3.0, made()[2]), "grey values must be 0 to 255"),
+    "a mean subtracted": (lambda: made()[0].fit(made()[1] - 128.0, made()[2]), "grey values must be 0 to 255"),
     "policy": (lambda: AugmentationSelector("best").fit(X, Y), "Unknown policy 'best'; known are deterministic, "),
     "score": (lambda: AugmentationSelector("random", score="size").fit(X, Y), "Unknown score 'size'; known are loss"),
     "C": (lambda: AugmentationSelector("random", C=0).fit(X, Y), "C is 0; it must be a positive number"),
