@@ -160,7 +160,7 @@ def full_precision() -> Iterator[None]:
 
 
 def compiled(function: Callable) -> Callable:
-    """Compile a function as the backend allows; PyTorch runs it as it is."""
+    """Compile a function of tensors that is called often with the same shapes; PyTorch runs it as it is."""
     if keras.config.backend() == "jax":
         import jax
 

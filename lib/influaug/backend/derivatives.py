@@ -114,19 +114,6 @@ def of_variables(function: Callable[[], Tensor], variables: Sequence[keras.Varia
     return of_values
 
 
-def compiled(function: Callable) -> Callable:
-    """Compile a function of tensors that is called often with the same shapes; PyTorch runs it as it is."""
-    if keras.config.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    if keras.config.backend() == "tensorflow":
-        import tensorflow
-
-        return tensorflow.function(function, autograph=False, reduce_retracing=True)
-    return function
-
-
 def _dot(tensors, others):
     products = [ops.sum(a * ops.cast(b, a.dtype)) for a, b in zip(tensors, others, strict=True)]
     return sum(products[1:], products[0])

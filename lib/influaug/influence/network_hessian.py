@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backend import keras
-from ..backend.derivatives import compiled, directional_derivatives, gradient, hessian_vector_product, of_variables
+from ..backend import compiled, keras
+from ..backend.derivatives import directional_derivatives, gradient, hessian_vector_product, of_variables
 from ..errors import InputError
 
 if TYPE_CHECKING:
