@@ -9,8 +9,12 @@ import pytest
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """A project whose one study, tiny, is done: its folder, the folder of its outputs, and the seconds that it took."""
+    """A project whose one study, tiny, is done: its folder, its outputs, the seconds until a first notebook ended."""
     folder, started = faulty.project(tmp_path_factory.mktemp("undisturbed"), "tiny"), perf_counter()
-    status, said = faulty.finished(faulty.start(folder, *faulty.BATCH))
-    assert status == 0, said
-    return SimpleNamespace(folder=folder, outputs=folder / "outputs", seconds=perf_counter() - started)
+    process, said, first = faulty.start(folder, *faulty.BATCH), "", None
+    for line in process.stdout:
+        said += line
+        if first is None and "finished" in line:
+            first = perf_counter() - started
+    assert process.wait() == 0 and first is not None, said
+    return SimpleNamespace(folder=folder, outputs=folder / "outputs", first=first)

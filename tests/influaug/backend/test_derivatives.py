@@ -12,9 +12,8 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 
-from influaug.backend import keras
+from influaug.backend import compiled, keras
 from influaug.backend.derivatives import (
-    compiled,
     directional_derivatives,
     gradient,
     hessian_vector_product,
