@@ -29,6 +29,7 @@ _PUBLIC = {
     "AugmentationSelector": ".selection.selector",
     "InputError": ".errors",
     "copies_by_point": ".selection.copies",
+    "label_issues": ".selection.label_issues",
     "LogisticHead": ".solver.estimator",
     "transformations": ".data.transformations",
 }
