@@ -85,8 +85,8 @@ def stratified(labels: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
     if fewest < folds:
         points = "1 point" if fewest == 1 else f"{fewest} points"
         raise InputError(
-            f"One class has {points}, fewer than the {folds} folds; take fewer folds (2 or more), or leave such classes "
-            "out."
+            f"One class has {points}, fewer than the {folds} folds; take fewer folds (2 or more), or leave such "
+            "classes out."
         )
     parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
     return [held for _, held in parts.split(np.zeros(len(labels)), labels)]
