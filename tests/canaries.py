@@ -28,6 +28,8 @@ from studies.points import retrained, stages
 from studies.points import support_vectors as vsv
 from studies.points.feature_set import FeatureSet
 from studies.points.study import Study
+from studies.retrained_sets import results as anew
+from studies.retrained_sets.parameters import IN_ROUNDS, WHOLE, RetrainedSets
 from studies.storage import keys, paths
 
 KEPT = Path(__file__).with_name("canaries.json")
@@ -127,6 +129,19 @@ def retrained_sets(folder):
         paths.PARAMS = kept
 
 
+def anew_in(arms):
+    quick = {"n_train": 40, "updates": 4, "warm_updates": 2, "batch_size": 16, "every": 1, "replicates": 1}
+    return numbers(anew.results(RetrainedSets(retrained_sets="canary", arms=arms, **quick)), *anew.MEASURED[:-1])
+
+
+def anew_whole(folder):
+    return anew_in(list(WHOLE))
+
+
+def anew_chosen(folder):
+    return anew_in(["random_copies", "influence", "greedy_influence", *IN_ROUNDS])
+
+
 def own(folder):
     chosen = own_data.OwnData(own="canary", n_train=60, epochs=2, folds=3, shares=[0.1])
     table = own_data.cross_validated(chosen)
@@ -155,6 +170,8 @@ CANARIES = {
     stages.SUPPORT_VECTORS: (support_vectors, EXACT),
     set_study.SETS: (sets, EXACT),
     set_retrained.RETRAINED_SETS: (retrained_sets, TRAINED),
+    anew.RETRAINED_WHOLE: (anew_whole, TRAINED),
+    anew.RETRAINED_CHOSEN: (anew_chosen, TRAINED),
     own_data.CURVE: (own, TRAINED),
     comparison.ARMS_WITHOUT_NETWORKS: (learned_ranges, TRAINED),
     comparison.NETWORK_ARMS: (learned_networks, TRAINED),

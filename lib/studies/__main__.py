@@ -16,6 +16,7 @@ COMMANDS = {
     "index": ("studies.pages.render", "write the index page of the outputs folder"),
     "sets": ("studies.copies.study", "compute the tables of studies of sets, without their pages"),
     "compare": ("studies.learned.results", "compute replicates of a comparison of augmentations"),
+    "retrain": ("studies.retrained_sets.results", "compute replicates of a study of networks trained anew"),
     "rekey": ("studies.commands.rekey", "give results that were kept under former keys today's"),
     "audit": ("studies.commands.audit", "compare what is installed with the lock"),
 }

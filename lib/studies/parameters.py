@@ -45,6 +45,7 @@ KINDS = {
     "recipe": "studies.featurizers.recipe.Recipe",
     "toy": "studies.toy.parameters.Toy",
     "comparison": "studies.learned.parameters.Comparison",
+    "retrained_sets": "studies.retrained_sets.parameters.RetrainedSets",
     "sets": "studies.copies.study.SetStudy",
     "own": "studies.own.parameters.OwnData",
     "study": "studies.points.study.Study",

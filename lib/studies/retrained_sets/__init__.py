@@ -1,0 +1,1 @@
+"""Networks trained anew with chosen copies, beside augmentation on the fly, at equal numbers of updates."""
