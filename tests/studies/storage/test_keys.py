@@ -17,12 +17,14 @@ from studies.storage.fingerprints import LIB, Place, fingerprint, modules_below
 STAGES = {stage.name: stage for stage in canaries.CANARIES}
 FROM_FEATURES = {"scores", "sweep", "retrained sweep", "support vectors", "sets", "retrained sets"}
 FEATURIZED = {"features", "shared features", "own data", "retrained set", "retrained sets", "retrained sweep"}
+ANEW = {"networks trained anew", "networks trained anew on chosen copies"}
 LEARNED = {"learned ranges", "learned networks"}
-ALL = set(STAGES)
+HEADLESS = {"features", "shared features", "networks trained anew"}
+"""Stages of networks alone, without a logistic regression."""
 # File, text there, what it becomes, and the stages that then give other numbers.
 ARITHMETIC = [
-    ("influaug/solver/logistic.py", "0.5", "0.25", ALL - {"features", "shared features"}),
-    ("influaug/solver/heads.py", "1.0 / C", "2.0 / C", ALL - {"features", "shared features"}),
+    ("influaug/solver/logistic.py", "0.5", "0.25", set(STAGES) - HEADLESS),
+    ("influaug/solver/heads.py", "1.0 / C", "2.0 / C", set(STAGES) - HEADLESS),
     (
         "influaug/influence/inverse.py",
         "damping * np.eye",
@@ -35,7 +37,14 @@ ARITHMETIC = [
     ("studies/learned/arms.py", "flips=comparison.flips", "flips=True", LEARNED),
     ("influaug/augnet/classifiers.py", "0.9", "0.8", LEARNED),
     ("studies/learned/guessed.py", '"rotation": 1.5', '"rotation": 1.6', LEARNED),
-    ("influaug/selection/greedy.py", "argsort(-", "argsort(", {"sets", "own data", "retrained sets"}),
+    (
+        "influaug/selection/greedy.py",
+        "argsort(-",
+        "argsort(",
+        {"sets", "own data", "retrained sets", "networks trained anew on chosen copies"},
+    ),
+    ("influaug/selection/draws.py", "1 - even", "even", {"networks trained anew"}),
+    ("influaug/networks/repeated.py", "FORWARD = 1", "FORWARD = 2", ANEW),
     ("influaug/selection/point_policies.py", "return -s", "return s", {"sweep", "sets"}),
     ("studies/points/support_vectors.py", "FOLDS = 4", "FOLDS = 5", {"support vectors"}),
     ("influaug/data/transformations.py", "order=1", "order=0", {"features", "own data"}),
