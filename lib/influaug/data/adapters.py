@@ -7,8 +7,6 @@ What cannot be seeded `repeatable.check_repeatable` finds.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import partial
@@ -20,7 +18,8 @@ import numpy as np
 
 from ..errors import InputError
 from .randomness import Randomness, argument, parameter_of
-from .transformations import APPENDIX_B, BUILDERS, Transformation, from_augmenter
+from .transformation import content_of
+from .transformations import Transformation, from_augmenter, named
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,9 +32,9 @@ def as_transformation(given: Any, n_copies: int = 1, seed: int = 0) -> Transform
     ----------
     given : Transformation, str, dict, augmenter, callable, or a list of these
         An augmenter is one of imgaug, a transform of albumentations or a Keras layer. A `Transformation` stays what it
-        is. A name of `transformations.BUILDERS`, 'translate', 'rotate' or 'crop', has the parameters of the paper's
-        appendix B for MNIST, as in a study; ``{"translate": {"pixels": 3}}`` has its own, and ``{"rotate": [-10, 10]}``
-        those that a study calls magnitudes. A transform of albumentations, known by its module or by
+        is. Names of `transformations.BUILDERS` and dicts are read by `transformations.named`, as in a study: 'rotate',
+        ``{"translate": {"pixels": 3}}``, ``{"rotate": [-10, 10]}``, ``{"compose": ["flip_left_right", "blur"]}``; the
+        parts of a composition may be all that is taken here. A transform of albumentations, known by its module or by
         ``available_keys``, is called as ``t(image=image)["image"]``. A Keras layer gets float32 images 0 to 255 and
         ``training=True``; what it gives is rounded and clipped, and its seeds are as before afterwards. Any other
         callable takes uint8 images [n, height, width, channels] and gives as many, of the same shape and dtype. If it
@@ -63,59 +62,23 @@ def as_transformation(given: Any, n_copies: int = 1, seed: int = 0) -> Transform
             raise InputError(f"{name} is {value!r}; it must be a whole number of at least {least}.")
     if isinstance(given, Transformation):
         return given
-    if isinstance(given, str):
-        return _built(given, None)
-    if isinstance(given, Mapping):
-        return _joined([_built(name, options) for name, options in given.items()])
-    if isinstance(given, list | tuple):
-        seeds = np.random.SeedSequence(seed).generate_state(len(given))
-        return _joined([as_transformation(each, n_copies, int(own)) for each, own in zip(given, seeds, strict=True)])
+    if isinstance(given, str | list | tuple | Mapping):
+        return named(given, of=partial(_parts, n_copies=n_copies, seed=seed))
     if _is_of("imgaug", given):
         return from_augmenter(given, n_copies, seed, _name(given))
     return Transformation(_name(given), *_draws(given, n_copies, seed))
+
+
+def _parts(given, n_copies, seed):
+    """The parts of a list or a composition, each with a seed of its own."""
+    seeds = np.random.SeedSequence(seed).generate_state(len(given))
+    return [as_transformation(each, n_copies, int(own)) for each, own in zip(given, seeds, strict=True)]
 
 
 def is_seeded(augmenter: Any) -> bool:
     """Whether one of a `Transformation`'s augmenters is of a library, or a function, that was given its seed here."""
     made_by = getattr(augmenter, "func", None)
     return made_by in (_by_parameter, _by_name, _by_layer) or _is_of("imgaug", augmenter)
-
-
-def _built(name, options):
-    """One of `BUILDERS` with keyword arguments, magnitudes as in a study, or, for None, those of appendix B."""
-    if name not in BUILDERS:
-        raise InputError(f"transformation is {name!r}; by name it must be one of {', '.join(BUILDERS)}.")
-    build = BUILDERS[name]
-    if options is None:
-        options = APPENDIX_B["mnist"].get(name, {})
-    elif not isinstance(options, Mapping):
-        options = {next(iter(inspect.signature(build).parameters)): _magnitudes(name, options)}
-    try:
-        inspect.signature(build).bind(**options)
-    except TypeError as error:
-        takes = ", ".join(inspect.signature(build).parameters)
-        raise InputError(f"The transformation {name} takes {takes}, but was given {dict(options)}.") from error
-    return build(**options)
-
-
-def _magnitudes(name, given):
-    """A study's list; of 'translate' its only number."""
-    if name != "translate" or isinstance(given, str) or not hasattr(given, "__len__"):
-        return given
-    if len(given) != 1:
-        raise InputError(f"The transformation translate takes one magnitude, its pixels, not {given!r}.")
-    return given[0]
-
-
-def _joined(parts):
-    if not parts:
-        raise InputError("The list of transformations is empty; it must hold one or more.")
-    return Transformation(
-        " + ".join(dict.fromkeys(part.name for part in parts)),
-        tuple(label for part in parts for label in part.labels),
-        tuple(augmenter for part in parts for augmenter in part.augmenters),
-        max(part.smallest_side for part in parts),
-    )
 
 
 def _draws(given, n_copies, seed):
@@ -259,5 +222,4 @@ def _whole(made):
 
 def _content_seed(seeds, image):
     """A number below 2^31 of the seeds and the image's content."""
-    content = int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=16).digest())
-    return int(np.random.SeedSequence([*seeds, content]).generate_state(1)[0] >> 1)
+    return int(np.random.SeedSequence([*seeds, content_of(image)]).generate_state(1)[0] >> 1)

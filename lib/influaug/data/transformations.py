@@ -1,14 +1,14 @@
-"""Transformations: a point becomes k copies, exhaustively and deterministically.
+"""The transformations by name: a point becomes k copies, exhaustively and deterministically.
 
-A transformation is the map f_T: z -> {z_1, ..., z_k} of Kuchnik & Smith (ICLR 2019, section 5): the same k
-label-keeping changes for every point, all of them applied. Images go through imgaug and pixels that come in from
-outside the image repeat its edge. Images are uint8 arrays [n, height, width, channels]; grey ones have one channel.
+Images go through imgaug, OpenCV and NumPy, and pixels that come in from outside the image repeat its edge. Images are
+uint8 arrays [n, height, width, channels]; grey ones have one channel. Translations, rotations and crops are those of
+Kuchnik & Smith (ICLR 2019, appendix B); the rest of `BUILDERS` is what image classification uses beside them.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -17,6 +17,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from .appearance import blur, brightness, contrast, hue, saturation
+from .compositions import in_sequence, side_by_side
+from .erasing import erase
+from .transformation import (
+    Transformation,
+    affine,
+    checked,
+    content_of,
+    imgaug_augmenters,
+    is_number,
+    kept,
+    sequence,
+    whole_pixels,
+)
+from .warps import flip_left_right, flip_up_down, shear, zoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,67 +75,6 @@ The embedded digits, which the paper does not have, are treated as MNIST.
 """
 
 
-@dataclass(frozen=True)
-class Transformation:
-    """A fixed list of k changes, applied to every image.
-
-    Attributes
-    ----------
-    name : str
-        For example 'translate'.
-    labels : tuple of str
-        One a copy: 'left 2 px', 'rotate +30.0 deg', 'crop 3 px'.
-    augmenters : tuple
-        k deterministic imgaug augmenters, or functions from a batch of images to a batch of the same shape and dtype.
-    smallest_side : int
-        Pixels; images with a shorter side are refused.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    augmenters: tuple
-    smallest_side: int = 1
-
-    def __post_init__(self) -> None:
-        if not self.augmenters or len(self.labels) != len(self.augmenters):
-            raise InputError(
-                f"transformation {self.name!r} has {len(self.augmenters)} augmenters and {len(self.labels)} labels; "
-                "it needs one or more augmenters and one label for each."
-            )
-
-    def __len__(self) -> int:
-        """k, the number of copies of a point."""
-        return len(self.augmenters)
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """All copies of all images.
-
-        Parameters
-        ----------
-        images : array of uint8 [n, height, width, channels]
-
-        Returns
-        -------
-        array of uint8 [k, n, height, width, channels]
-
-        Raises
-        ------
-        InputError
-            If `images` is not such an array, is smaller than the transformation can change, or an augmenter changes
-            the shape or dtype.
-        """
-        images = _checked(images)
-        if len(images) and min(images.shape[1:3]) < self.smallest_side:
-            raise InputError(
-                f"this {self.name} needs images of at least {self.smallest_side} pixels a side, "
-                f"but these are {images.shape[1]} x {images.shape[2]}."
-            )
-        copies = np.empty((len(self), *images.shape), dtype=np.uint8)
-        for out, label, augmenter in zip(copies, self.labels, self.augmenters, strict=True):
-            out[...] = _kept(_changed(augmenter, images), images, label)
-        return copies
-
-
 def translate(pixels: int, directions: str = "cardinal") -> Transformation:
     """Shift by `pixels` in four directions; the border that comes free repeats the edge.
 
@@ -137,11 +91,11 @@ def translate(pixels: int, directions: str = "cardinal") -> Transformation:
     Transformation
         k = 4.
     """
-    (pixels,) = _whole_pixels([pixels], "translate")
+    (pixels,) = whole_pixels([pixels], "translate")
     if directions not in DIRECTIONS:
         raise InputError(f"directions is {directions!r}; it must be one of {', '.join(map(repr, DIRECTIONS))}.")
     steps = DIRECTIONS[directions]
-    augmenters = tuple(_affine(translate_px={"x": pixels * x, "y": pixels * y}) for x, y in steps.values())
+    augmenters = tuple(affine(translate_px={"x": pixels * x, "y": pixels * y}) for x, y in steps.values())
     return Transformation("translate", tuple(f"{way} {pixels} px" for way in steps), augmenters, pixels + 1)
 
 
@@ -158,10 +112,10 @@ def rotate(degrees: Iterable[float]) -> Transformation:
     Transformation
         One copy an angle, in the order given.
     """
-    angles = _sequence(degrees, "degrees")
-    if not all(_is_number(angle, Real) and np.isfinite(angle) and angle % 360 for angle in angles):
+    angles = sequence(degrees, "degrees")
+    if not all(is_number(angle, Real) and np.isfinite(angle) and angle % 360 for angle in angles):
         raise InputError(f"rotate takes finite angles in degrees, none of them a multiple of 360, but got {degrees!r}.")
-    augmenters = tuple(_affine(rotate=float(angle)) for angle in angles)
+    augmenters = tuple(affine(rotate=float(angle)) for angle in angles)
     return Transformation("rotate", tuple(f"rotate {angle:+.1f} deg" for angle in angles), augmenters)
 
 
@@ -182,17 +136,160 @@ def crop(pixels: Iterable[int]) -> Transformation:
     Transformation
         One copy a width, in the order given.
     """
-    widths = _whole_pixels(_sequence(pixels, "pixels"), "crop")
-    augmenters = tuple(_iaa().Crop(px=width, keep_size=True, seed=0) for width in widths)
+    widths = whole_pixels(sequence(pixels, "pixels"), "crop")
+    augmenters = tuple(imgaug_augmenters().Crop(px=width, keep_size=True, seed=0) for width in widths)
     return Transformation("crop", tuple(f"crop {width} px" for width in widths), augmenters, 2 * max(widths) + 1)
+
+
+def compose(parts: Iterable[Any]) -> Transformation:
+    """Transformations one after the other; see `compositions.in_sequence`.
+
+    Parameters
+    ----------
+    parts : sequence
+        Of what `named` takes: ``compose(["flip_left_right", {"rotate": [-10, 10]}])``.
+
+    Returns
+    -------
+    Transformation
+        As many copies as the product of the parts' numbers.
+    """
+    return in_sequence([named(part) for part in _parts_of("compose", parts)])
+
+
+def union(parts: Iterable[Any]) -> Transformation:
+    """The copies of several transformations side by side; see `compositions.side_by_side`.
+
+    Parameters
+    ----------
+    parts : sequence
+        Of what `named` takes.
+
+    Returns
+    -------
+    Transformation
+        As many copies as the sum of the parts' numbers.
+    """
+    return side_by_side([named(part) for part in _parts_of("union", parts)])
 
 
 BUILDERS = {
     "translate": translate,
     "rotate": rotate,
     "crop": crop,
+    "flip_left_right": flip_left_right,
+    "flip_up_down": flip_up_down,
+    "shear": shear,
+    "zoom": zoom,
+    "brightness": brightness,
+    "contrast": contrast,
+    "saturation": saturation,
+    "hue": hue,
+    "blur": blur,
+    "erase": erase,
+    "compose": compose,
+    "union": union,
 }
-"""What a study's ``transformation`` names: functions of the keyword arguments of `APPENDIX_B`, if it has any."""
+"""What a study's ``transformation`` names: functions of keyword arguments; see `named`."""
+COMPOSITIONS = ("compose", "union")
+"""Names of `BUILDERS` that take other transformations."""
+DEEPEST = 10
+"""Compositions inside compositions."""
+
+
+def named(
+    given: Any, dataset: str = "mnist", of: Callable[[list], list[Transformation]] | None = None, depth: int = 0
+) -> Transformation:
+    """A transformation from its name, as studies, YAML files and `adapters.as_transformation` give it.
+
+    Parameters
+    ----------
+    given : str, dict, list or Transformation
+        A name of `BUILDERS` has the parameters of `APPENDIX_B` or else its function's defaults. In a dict each name
+        has its own: a dict of keyword arguments, or the value of its first parameter, usually the list of strengths,
+        or None. Several names in a dict or a list stand side by side.
+    dataset : str
+        Whose parameters of `APPENDIX_B` are taken.
+    of : function, optional
+        Makes all parts of a list or composition, in place of `named`.
+    depth : int
+        Compositions around this one.
+
+    Returns
+    -------
+    Transformation
+
+    Raises
+    ------
+    InputError
+        A name or parameter is unknown, a strength is out of range, or there is nothing.
+    """
+    if depth > DEEPEST:
+        raise InputError(f"Transformations are composed {depth} deep; write them at most {DEEPEST} deep.")
+    of = of or (lambda parts: [named(part, dataset, depth=depth + 1) for part in parts])
+    if isinstance(given, Transformation):
+        return given
+    if isinstance(given, str):
+        return _built(given, None, dataset, of)
+    if isinstance(given, Mapping):
+        return side_by_side([_built(name, options, dataset, of) for name, options in given.items()])
+    if isinstance(given, list | tuple):
+        return side_by_side(of(list(given)))
+    raise InputError(
+        f"transformation is {given!r}; it must be a name such as 'translate', a dict such as {{'rotate': [-10, 10]}}, "
+        "or a list of these."
+    )
+
+
+def words(given: Any) -> str:
+    """What `named` takes, in words: 'rotate, then translate'."""
+    if isinstance(given, Mapping):
+        return " + ".join(_in_words(name, options) for name, options in given.items())
+    return given if isinstance(given, str) else " + ".join(map(words, given))
+
+
+def _in_words(name, options):
+    if name not in COMPOSITIONS:
+        return name
+    parts = options["parts"] if isinstance(options, Mapping) else options
+    return (", then " if name == "compose" else " + ").join(map(words, parts))
+
+
+def _built(name, options, dataset, of):
+    """One of `BUILDERS`; see `named`."""
+    if name not in BUILDERS:
+        raise InputError(f"transformation is {name!r}; by name it must be one of {', '.join(BUILDERS)}.")
+    build = BUILDERS[name]
+    known = inspect.signature(build).parameters
+    if options is None:
+        options = APPENDIX_B.get(dataset, APPENDIX_B["mnist"]).get(name, {})
+    elif not isinstance(options, Mapping):
+        if not known:
+            raise InputError(f"The transformation {name} takes no parameters, but was given {options!r}.")
+        options = {next(iter(known)): strengths_of(name, options)}
+    try:
+        inspect.signature(build).bind(**options)
+    except TypeError as error:
+        takes = ", ".join(known) or "no parameters"
+        raise InputError(f"The transformation {name} takes {takes}, but was given {dict(options)}.") from error
+    if name in COMPOSITIONS:
+        return build(of(_parts_of(name, options["parts"])))
+    return build(**options)
+
+
+def _parts_of(name, parts):
+    if isinstance(parts, str | Mapping) or not isinstance(parts, Iterable):
+        raise InputError(f"{name} takes a list of transformations, such as [flip_left_right, blur], not {parts!r}.")
+    return list(parts)
+
+
+def strengths_of(name: str, given: Any) -> Any:
+    """A list of strengths as the first parameter of one of `BUILDERS` takes it; of 'translate' its only number."""
+    if name != "translate" or isinstance(given, str) or not hasattr(given, "__len__"):
+        return given
+    if len(given) != 1:
+        raise InputError(f"The transformation translate takes one magnitude, one number of pixels, not {given!r}.")
+    return given[0]
 
 
 def from_augmenter(
@@ -217,11 +314,11 @@ def from_augmenter(
     -------
     Transformation
     """
-    if not isinstance(augmenter, _iaa().Augmenter):
+    if not isinstance(augmenter, imgaug_augmenters().Augmenter):
         raise InputError(f"augmenter is a {type(augmenter).__name__}; it must be an imgaug augmenter.")
-    if not _is_number(n_copies, Integral) or n_copies < 1:
+    if not is_number(n_copies, Integral) or n_copies < 1:
         raise InputError(f"n_copies is {n_copies!r}; it must be a whole number of at least 1.")
-    if not _is_number(seed, Integral) or seed < 0:
+    if not is_number(seed, Integral) or seed < 0:
         raise InputError(f"seed is {seed!r}; it must be a whole number of at least 0.")
     own = augmenter.deepcopy()
     draws = tuple(partial(_seeded_draw, own, (int(seed), copy)) for copy in range(n_copies))
@@ -282,7 +379,7 @@ def expand(images: np.ndarray, labels: ArrayLike, transformation: Transformation
     -------
     Copies
     """
-    images, labels = _checked(images), np.asarray(labels)
+    images, labels = checked(images), np.asarray(labels)
     if labels.shape != images.shape[:1]:
         raise InputError(f"labels have shape {labels.shape}; {len(images)} images need shape ({len(images)},).")
     n, k = len(images), len(transformation)
@@ -294,65 +391,10 @@ def expand(images: np.ndarray, labels: ArrayLike, transformation: Transformation
     )
 
 
-def _iaa():
-    # Imported here because it takes seconds, and a stage that finds its features on disk does without.
-    import imgaug.augmenters
-
-    return imgaug.augmenters
-
-
-def _affine(**change):
-    # The seed changes nothing in the result: without one, imgaug would draw it from its global generator.
-    return _iaa().Affine(**change, order=1, mode="edge", seed=0)
-
-
-def _changed(augmenter, images):
-    return augmenter.augment_images(images) if isinstance(augmenter, _iaa().Augmenter) else augmenter(images)
-
-
-def _kept(out, images, what):
-    """`out`, refused unless it has the shape and dtype of `images`."""
-    out = np.asarray(out)
-    if out.shape != images.shape or out.dtype != images.dtype:
-        raise InputError(
-            f"{what} turned {images.dtype} {images.shape} into {out.dtype} {out.shape}; it must keep both."
-        )
-    return out
-
-
 def _seeded_draw(augmenter, seeds, images):
     """Each image through `augmenter`, reseeded from `seeds` and the image's content."""
     copies = np.empty_like(images)
     for out, image in zip(copies, images, strict=True):
-        content = int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=16).digest())
-        augmenter.seed_(np.random.SeedSequence([*seeds, content]), deterministic_too=True)
-        out[...] = _kept(augmenter.augment_image(image), image, augmenter.name)
+        augmenter.seed_(np.random.SeedSequence([*seeds, content_of(image)]), deterministic_too=True)
+        out[...] = kept(augmenter.augment_image(image), image, augmenter.name)
     return copies
-
-
-def _checked(images):
-    images = np.asarray(images)
-    if images.ndim != 4 or images.dtype != np.uint8 or 0 in images.shape[1:]:
-        raise InputError(
-            f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, height, width, channels]."
-        )
-    return images
-
-
-def _sequence(values, what):
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InputError(f"{what} is {values!r}; it must be a sequence of numbers.")
-    values = list(values)
-    if not values:
-        raise InputError(f"{what} is empty; it must hold at least one number.")
-    return values
-
-
-def _whole_pixels(values, what):
-    if not all(_is_number(value, Integral) and value >= 1 for value in values):
-        raise InputError(f"{what} takes whole numbers of pixels, at least 1, but got {values!r}.")
-    return [int(value) for value in values]
-
-
-def _is_number(value, kind):
-    return isinstance(value, kind) and not isinstance(value, bool)

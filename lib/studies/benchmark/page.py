@@ -43,7 +43,7 @@ def caption(study: Study, results: pd.DataFrame) -> str:
     title, _ = title_and_note(study.load_data().provenance)
     short = int((results["fitted"] < results["models"]).sum())
     return (
-        f"*{title}, {study.transformation}, one sample of points, seed {study.seed}. Theirs and ours: "
+        f"*{title}, {study.transformation_words}, one sample of points, seed {study.seed}. Theirs and ours: "
         f"seconds for all models of a sweep; {short} of the {len(results)} rows extrapolate from the models that were "
         f"fitted within {study.patience:g} s. Worst gap: the largest (our J - theirs) / max(J, 1).*"
     )

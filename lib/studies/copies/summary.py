@@ -145,7 +145,7 @@ def about(study: SetStudy, table: pd.DataFrame) -> str:
     rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
     classes = sum(name.removeprefix("accuracy_").isdecimal() for name in table)  # type: ignore[attr-defined]
     title, note = title_and_note(base.load_data().provenance)
-    return f"**{title}, {classes} classes, {base.transformation}, frozen features{errors}{rare}.** {note}"
+    return f"**{title}, {classes} classes, {base.transformation_words}, frozen features{errors}{rare}.** {note}"
 
 
 def caption(study: SetStudy, table: pd.DataFrame) -> str:
@@ -213,7 +213,7 @@ def alike(study: SetStudy) -> dict[str, pd.DataFrame]:
         path = paths.PARAMS / "sets" / f"{name}.yaml"
         other = type(study).read(path) if path.exists() else None
         if other is not None and _apart_from_transformation(other) == _apart_from_transformation(study):
-            found[other.base().transformation] = table
+            found[other.base().transformation_words] = table
     return found
 
 

@@ -10,7 +10,7 @@ from influaug.data.datasets import Classes, Split, split
 from influaug.selection.policies import policy_of
 
 from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
-from ..points.study import EVEN_AND_ODD, Study
+from ..points.study import EVEN_AND_ODD, Chosen, Study
 from ..storage import paths
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class OwnData(Experiment):
     skip_bad: bool = parameter(False, "leave out files of a folder that cannot be used", "curve", later=True)
     classes: Classes | None = parameter(EVEN_AND_ODD, "what becomes label 0, 1, ...; null for all classes", "curve")
     n_train: int | None = parameter(600, "training points, stratified; null for all", "curve", ge=2)
-    transformation: str = parameter("translate", "translate, rotate or crop: how copies are made", "curve")
-    magnitudes: list[Number] | None = parameter(None, "pixels or degrees; null for the paper's appendix B", "curve")
+    transformation: Chosen = parameter("translate", "how copies are made; see params/README.md", "curve")
+    magnitudes: list[Number] | None = parameter(None, "strengths; null: the paper's, or the defaults", "curve")
     network: str = parameter("lenet", "lenet, released-cnn, resnet20, resnet56, or a trained network (.keras)", "curve")
     epochs: int = parameter(45, "epochs that the network trains, in every fold", "curve", ge=1)
     policy: str = parameter("greedy_influence", "what chooses; see influaug.selection.policies", "curve")

@@ -111,9 +111,12 @@ def departures(study: Study) -> list[str]:
         found.append(f"{_classes(study)} in place of {' against '.join(problem.classes)}")
     if study.featurizer not in problem.networks:
         found.append(f"a {study.featurizer} network in place of a {' or '.join(problem.networks)} one")
-    default = study.model_copy(update={"magnitudes": None})
-    if study.transformation not in TRANSFORMATIONS or study.augmentation().labels != default.augmentation().labels:
-        found.append(f"magnitudes of {study.transformation} other than the paper's")
+    chosen = study.transformation_words
+    if chosen not in TRANSFORMATIONS:
+        return [*found, f"{chosen} in place of {', '.join(TRANSFORMATIONS[:-1])} or {TRANSFORMATIONS[-1]}"]
+    default = study.model_copy(update={"transformation": chosen, "magnitudes": None})
+    if study.augmentation().labels != default.augmentation().labels:
+        found.append(f"magnitudes of {chosen} other than the paper's")
     return found
 
 
@@ -135,7 +138,7 @@ def _of_problem(table, study):
     if departures(study):
         return table.iloc[:0]
     same = table["dataset"] == PROBLEMS[study.dataset].dataset
-    return table[same & (table["transformation"] == study.transformation)]
+    return table[same & (table["transformation"] == study.transformation_words)]
 
 
 def compare_auc(sweep: pd.DataFrame, study: Study) -> pd.DataFrame:

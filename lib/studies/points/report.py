@@ -32,7 +32,7 @@ def title(study: Study, data: str, class_names: Sequence[str]) -> str:
     """Title of a study, such as 'MNIST (original), 3 against 8, translate'."""
     against = " against ".join(class_names) if len(class_names) == 2 else f"{len(class_names)} classes"
     retrained = ", network retrained" if study.featurizer == "retrained" else ""
-    return f"{data}, {against}, {study.transformation}{retrained}"
+    return f"{data}, {against}, {study.transformation_words}{retrained}"
 
 
 def about(study: Study) -> str:

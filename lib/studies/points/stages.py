@@ -171,6 +171,7 @@ def _stored_features(study, dataset, path, key, compute):
 
 def _featurize(study, dataset, replicate, path):
     sample = study.split_of(dataset, replicate)
+    study.augmentation().check(sample.images)
     network = new_featurizer(study, replicate).fit(sample.images, sample.labels)
     network.save(path.with_suffix(".keras"))
     return _arrays(study, network, sample, network.score(sample.images_test, sample.labels_test))
@@ -285,8 +286,9 @@ def sweep(study: Study) -> pd.DataFrame:
 
     def compute_sweep():
         table = pd.concat(run(study, dataset), ignore_index=True)
-        for place, name in enumerate(("study", "dataset", "transformation")):
-            table.insert(place, name, getattr(study, name))
+        about = {"study": study.study, "dataset": study.dataset, "transformation": study.transformation_words}
+        for place, (name, value) in enumerate(about.items()):
+            table.insert(place, name, value)
         return table
 
     return _stored_table(study, dataset, "sweep.parquet", sweep_key(study, dataset), compute_sweep)

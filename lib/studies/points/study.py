@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
 from influaug.data.datasets import Classes, Split, split
-from influaug.data.transformations import APPENDIX_B, BUILDERS
+from influaug.data.transformations import APPENDIX_B, BUILDERS, COMPOSITIONS, named, strengths_of, words
 from influaug.errors import InputError
 from influaug.selection.point_policies import POINT_POLICIES
 from influaug.selection.scores import SCORES, ScoreOptions
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     EVEN_AND_ODD: Classes
 
+Chosen = str | dict[str, Any] | list[Any]
+"""A transformation's name, names with their strengths, or a list of these: see `transformations.named`."""
 EVEN_AND_ODD = [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
 NOTEBOOKS = {
     "01_featurize": "Featurize",
@@ -59,8 +61,8 @@ class Study(Experiment):
     classes: Classes | None = parameter(EVEN_AND_ODD, "what becomes label 0, 1, ...; a list merges classes", "sample")
     n_train: int | None = parameter(1000, "training points sampled; null for all", "sample", ge=2)
     sample: Literal["stratified", "first"] = parameter("stratified", "a seeded random sample, or the first", "sample")
-    transformation: str = parameter("translate", "translate, rotate or crop: how points are augmented", "copies")
-    magnitudes: list[Number] | None = parameter(None, "pixels or degrees; null for the paper's appendix B", "copies")
+    transformation: Chosen = parameter("translate", "how points are augmented; see params/README.md", "copies")
+    magnitudes: list[Number] | None = parameter(None, "strengths; null: the paper's, or the defaults", "copies")
     directions: Literal["cardinal", "diagonal"] = parameter("cardinal", "of translations", "copies")
     network: str = parameter("lenet", f"{', '.join(NETWORKS)}, or the path of a trained network (.keras)", "network")
     featurizer: Literal["frozen", "retrained"] = parameter("frozen", "retrained: anew at each budget", "sweep")
@@ -107,10 +109,13 @@ class Study(Experiment):
 
     @field_validator("transformation")
     @classmethod
-    def _transformation(cls, name):
-        if name not in BUILDERS:
-            raise ValueError(f"must be one of {', '.join(BUILDERS)}")
-        return name
+    def _transformation(cls, chosen):
+        if not isinstance(chosen, str):
+            named(chosen)
+        elif chosen not in BUILDERS or chosen in COMPOSITIONS:
+            names = [name for name in BUILDERS if name not in COMPOSITIONS]
+            raise ValueError(f"must be one of {', '.join(names)}, or be made of these")
+        return chosen
 
     @field_validator("network")
     @classmethod
@@ -131,9 +136,9 @@ class Study(Experiment):
     def _magnitudes(cls, magnitudes, info):
         transformation = info.data.get("transformation")
         if magnitudes is not None and transformation is not None:
-            if transformation == "translate" and len(magnitudes) != 1:
-                raise ValueError("must be one number of pixels for translate")
-            BUILDERS[transformation](**_options(transformation, magnitudes))
+            if not isinstance(transformation, str):
+                raise ValueError("must be null, as this transformation has its strengths with it")
+            named({transformation: _strengths(transformation, magnitudes)})
         return magnitudes
 
     @field_validator("budgets")
@@ -145,6 +150,11 @@ class Study(Experiment):
         if budgets is not None and n is not None and budgets[-1] > n:
             raise ValueError(f"{budgets[-1]} is more than the {n} training points")
         return budgets
+
+    @property
+    def transformation_words(self) -> str:
+        """The transformation's name, or those that it is made of: 'rotate, then translate'."""
+        return words(self.transformation)
 
     @property
     def trained_network(self) -> Path | None:
@@ -182,13 +192,13 @@ class Study(Experiment):
 
     def augmentation(self) -> Transformation:
         """The transformation that makes the copies."""
-        if self.magnitudes is None:
-            options = dict(APPENDIX_B.get(self.dataset, APPENDIX_B["mnist"]).get(self.transformation, {}))
-        else:
-            options = _options(self.transformation, self.magnitudes)
-        if self.transformation == "translate":
-            options["directions"] = self.directions
-        return BUILDERS[self.transformation](**options)
+        if self.transformation != "translate":
+            given = None if self.magnitudes is None else _strengths(self.transformation, self.magnitudes)
+            return named(self.transformation if given is None else {self.transformation: given}, self.dataset)
+        options = APPENDIX_B.get(self.dataset, APPENDIX_B["mnist"])["translate"]
+        if self.magnitudes is not None:
+            options = {"pixels": strengths_of("translate", _strengths("translate", self.magnitudes))}
+        return named({"translate": options | {"directions": self.directions}})
 
     def sweep_settings(self, n: int) -> SweepSettings:
         """Settings of the sweep for n training points."""
@@ -203,8 +213,8 @@ class Study(Experiment):
         )
 
 
-def _options(transformation, magnitudes):
-    if transformation == "rotate":
-        return {"degrees": magnitudes}
-    whole = [int(m) if m.is_integer() else m for m in magnitudes]
-    return {"pixels": whole[0] if transformation == "translate" else whole}
+def _strengths(transformation, magnitudes):
+    """Magnitudes, which YAML's whole numbers became floats of, as the transformation takes them."""
+    if transformation not in ("translate", "crop"):
+        return magnitudes
+    return [int(m) if m.is_integer() else m for m in magnitudes]

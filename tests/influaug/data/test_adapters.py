@@ -136,7 +136,7 @@ def test_a_function_cannot_change_what_it_is_given():
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
-        ("shear", "is 'shear'; by name it must be one of translate, rotate, crop"),
+        ("swirl", "is 'swirl'; by name it must be one of translate, rotate, crop"),
         (None, "is a NoneType; it must be"),
         ([], "must hold one or more"),
         ([translate(1), 3], "is a int; it must be"),

@@ -267,7 +267,7 @@ OK = np.zeros((2, 14, 14, 1), np.uint8)
         (lambda: from_augmenter(iaa.Add(1), 0, 0), "n_copies"),
         (lambda: from_augmenter(iaa.Add(1), 1, -1), "seed"),
         (lambda: appendix_b("translate", "svhn"), "small-norb"),
-        (lambda: appendix_b("shear", "mnist"), "translate, rotate, crop"),
+        (lambda: appendix_b("swirl", "mnist"), "translate, rotate, crop"),
         (lambda: Transformation("none", (), ()), "one or more"),
         (lambda: Transformation("two", ("a",), (iaa.Add(1), iaa.Add(2))), "2 augmenters and 1 labels"),
         (lambda: translate(2)(OK[0]), r"uint8 \[n, height, width, channels\]"),

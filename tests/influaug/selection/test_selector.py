@@ -512,7 +512,7 @@ class Costly(FunctionTransformer):
 @pytest.mark.parametrize(
     ("options", "given_", "right"),
     [
-        ({}, {"transformation": "shear"}, "by name it must be one of translate, rotate, crop"),
+        ({}, {"transformation": "swirl"}, "by name it must be one of translate, rotate, crop"),
         ({}, {"transformation": {"translate": {"px": 1}}}, "takes pixels, directions"),
         ({}, {"transformation": StandardScaler}, "is the class StandardScaler"),
         ({}, {"transformation": lambda batch: batch}, "returned each of 40 images"),

@@ -123,7 +123,7 @@ def test_an_unknown_parameter_is_answered_with_the_known_ones():
         ({"scores": ["gain"]}, "loss, influence, margin"),
         ({"scores": ["loss", "loss"]}, "once"),
         ({"refinements": ["none"]}, "plain, update, downweight, both"),
-        ({"transformation": "shear"}, "must be one of translate, rotate, crop"),
+        ({"transformation": "swirl"}, "must be one of translate, rotate, crop"),
         ({"directions": "up"}, "'cardinal' or 'diagonal'"),
         ({"network": "vgg"}, "must be lenet, released-cnn"),
         ({"featurizer": "fixed"}, "'frozen' or 'retrained'"),

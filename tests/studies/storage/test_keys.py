@@ -47,7 +47,7 @@ ARITHMETIC = [
     ("influaug/networks/repeated.py", "FORWARD = 1", "FORWARD = 2", ANEW),
     ("influaug/selection/point_policies.py", "return -s", "return s", {"sweep", "sets"}),
     ("studies/points/support_vectors.py", "FOLDS = 4", "FOLDS = 5", {"support vectors"}),
-    ("influaug/data/transformations.py", "order=1", "order=0", {"features", "own data"}),
+    ("influaug/data/transformation.py", "order=1", "order=0", {"features", "own data"}),
 ]
 
 
