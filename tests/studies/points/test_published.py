@@ -135,6 +135,8 @@ OTHER_PROBLEMS = [
     ({"classes": [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]}, "0+2+4+6+8 against"),
     ({"classes": [[3, 8], 1]}, "3+8 against 1"),
     ({"magnitudes": [5.0]}, "magnitudes of translate"),
+    ({"transformation": {"rotate": [5]}}, "magnitudes of rotate"),
+    ({"transformation": ["rotate", "shear"]}, "rotate + shear in place of translate, rotate or crop"),
     ({"dataset": "cifar10", "classes": [3, 8]}, "3 against 8 in place of airplane against automobile"),
     ({"dataset": "cifar10", "classes": ["automobile", "truck"]}, "automobile against truck"),
     ({"dataset": "cifar10", "classes": [0, 1], "featurizer": "retrained"}, "a retrained network in place of a frozen"),

@@ -190,6 +190,20 @@ def test_rows_are_originals_then_copies_point_by_point(tiny, projected, monkeypa
     assert np.array_equal(load(study.dataset).images_train[features.indices], sample.images)
 
 
+def test_a_composition_is_a_study_of_its_own(tiny, projected):
+    study = tiny(transformation={"compose": ["flip_left_right", {"rotate": [-10, 10]}]})
+    table = stages.sweep(study)
+    assert set(table["transformation"]) == {"flip_left_right, then rotate"}
+    assert stages.features(study)[0].set.k == 2
+    assert stages.sweep_key(study, study.load_data()) != stages.sweep_key(tiny(), study.load_data())
+
+
+def test_a_transformation_that_the_images_do_not_allow_is_refused_before_a_network_is_trained(tiny, projected):
+    with pytest.raises(InputError, match=r"hue changes colours .* these are grey"):
+        stages.features(tiny(transformation={"compose": ["blur", "hue"]}))
+    assert projected.fitted == 0
+
+
 def trained_network(path, data, seed=0):
     """A network that was trained beforehand, on all the points of a data set."""
     points = split(load(data))
