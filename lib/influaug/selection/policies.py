@@ -249,6 +249,7 @@ class Chooser:
         budget: int,
         rng: np.random.Generator,
         weights: np.ndarray | None = None,
+        among: np.ndarray | None = None,
     ) -> Ranked:
         """Choose points by a policy that needs no copies.
 
@@ -261,16 +262,24 @@ class Chooser:
         rng : numpy.random.Generator
         weights : array [n], optional
             Of the points (default: 1).
+        among : int array, optional
+            The points that may be chosen, rising (default: all); the others are fitted and scored too.
 
         Returns
         -------
         Ranked
             With the policy's score of every point, or that named by `score` if the policy uses none.
         """
-        budgets = [budget] if self.policy.draws_sets else sorted({budget, len(labels)})
-        task = self._task(_without_copies(features, labels, weights), budgets)
+        among = np.arange(len(labels)) if among is None else among
+        budget = min(budget, len(among))
+        budgets = [budget] if self.policy.draws_sets else sorted({budget, len(among)})
+        task = self._task(Candidates(features, labels, features[among], among, weights), budgets)
         scores = (replace(task, score=self.score) if task.score is None else task).point_scores
-        chosen = _picked(self.policy, task, rng).sets
+        if self.policy.draws_sets and len(among) < len(labels):
+            # A k-DPP that draws none of the others is that of these points alone.
+            weights = None if weights is None else weights[among]
+            task = self._task(_without_copies(features[among], labels[among], weights), budgets)
+        chosen = [among[copies] for copies in _picked(self.policy, task, rng).sets]
         return Ranked(chosen[0], chosen[-1], scores)
 
     def pool(

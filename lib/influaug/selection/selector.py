@@ -21,6 +21,7 @@ from . import points as given
 from .copies import Copies, flattened
 from .delivery import Delivery
 from .greedy import Candidates
+from .guard import check_guard, doubtful_points
 from .likeness import warn_of_unlike
 from .policies import Chooser, Ranked, SetOptions
 from .rules import held_out
@@ -65,6 +66,10 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         Of the policies that draw, and of a network that is trained.
     class_weight : dict, 'balanced' or None
         Weights of the classes, as in scikit-learn; they multiply `sample_weight`.
+    leave_out_doubtful : bool or float
+        Whether points with doubtful labels get no copies: True for those that are issues of `influaug.label_issues`, a
+        share for that share of the points, the most doubtful ones. They stay in all that is fitted. A featurizer that
+        is not fitted is then fitted five times more, without the points of each fold.
 
     Attributes
     ----------
@@ -84,6 +89,8 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
     n_generated_ : int
         Copies that `fit` had to look at: the number of those that were made and featurized, or were given for it. The
         few that are made to see whether a transformation repeats itself are not counted.
+    doubtful_ : int array
+        Points that get no copies because their labels are doubtful, rising; empty without `leave_out_doubtful`.
     n_points_ : int
         n, the points of `fit`.
     n_copies_ : int
@@ -116,6 +123,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         balanced: bool = False,
         random_state: Any = None,
         class_weight: Any = None,
+        leave_out_doubtful: bool | float = False,
     ) -> None:
         self.policy = policy
         self.budget = budget
@@ -126,6 +134,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         self.balanced = balanced
         self.random_state = random_state
         self.class_weight = class_weight
+        self.leave_out_doubtful = leave_out_doubtful
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """As ever in scikit-learn."""
@@ -189,6 +198,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         weights = self._weights(sample_weight, labels, chooser)
         copies = self._copies(rows, *of_copies)
         budget = self._budget(chooser, copies)
+        self.doubtful_ = doubtful_points(self.leave_out_doubtful, rows, labels, self.featurizer, rng)
         self.featurizer_ = given.fitted(self.featurizer, rows, labels, rng)
         points = given.Points(given.featurized(self.featurizer_, rows), labels, weights)
         if chooser.policy.needs_clusters:
@@ -203,6 +213,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         given.check_number("C", self.C)
         given.check_number("pool", self.pool, 1)
         given.check_featurizer(self.featurizer)
+        check_guard(self.leave_out_doubtful)
         if not isinstance(self.balanced, bool | np.bool_):
             raise InputError(f"balanced is {self.balanced!r}; it must be True or False.")
         return Chooser.of(self.policy, self.score, self.balanced, SetOptions(C=self.C, pool=self.pool))
@@ -298,7 +309,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         self, chooser: Chooser, budget: int, points: given.Points, copies: Copies, rng: np.random.Generator
     ) -> None:
         if self.of_points_:
-            found = chooser.points(points.features, points.labels, budget, rng, points.weights)
+            found = chooser.points(points.features, points.labels, budget, rng, points.weights, self._trusted())
             self.support_, self.ranking_, self.scores_ = np.sort(found.order), found.ranking, found.scores
             self.points_, chosen = self.support_, np.flatnonzero(np.isin(copies.source, self.support_))
         else:
@@ -316,14 +327,23 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
     ) -> tuple[Ranked, np.ndarray]:
         """The choice, by place among the copies that were looked at, and the places of these."""
         pool = chooser.pool(points.features, points.labels, rng, points.weights)
-        seen = np.arange(len(copies.source)) if pool is None else np.flatnonzero(np.isin(copies.source, pool))
+        among = self._trusted() if pool is None else np.setdiff1d(pool, self.doubtful_)
+        seen = np.flatnonzero(np.isin(copies.source, among))
         if not len(seen):
-            raise InputError(f"No point in the pool of the policy {chooser.name} has a copy; take a larger pool.")
+            raise InputError(
+                f"No point in the pool of the policy {chooser.name} has a copy; take a larger pool."
+                if pool is not None
+                else "Only points with doubtful labels have copies; fit with leave_out_doubtful=False."
+            )
         # A policy that looks at no copy gets the points in their place, so that none is made in vain.
         unseen = chooser.policy.generates == "chosen"
-        looked_at = points.features[copies.source] if unseen else copies.features(seen)
+        looked_at = points.features[copies.source[seen]] if unseen else copies.features(seen)
         candidates = Candidates(points.features, points.labels, looked_at, copies.source[seen], points.weights)
         return chooser.copies(candidates, budget, rng), seen
+
+    def _trusted(self):
+        """The points whose labels are not in doubt."""
+        return np.setdiff1d(np.arange(self.n_points_), self.doubtful_)
 
     def _fit_head(self, points, copies):
         features, labels, weights = points
