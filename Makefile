@@ -16,6 +16,7 @@ DONE := .venv/.ready-$(EXTRA)
 BATCH := $(BIN)/python -u -m studies batch --cores "$$CORES"
 BUNDLED := digits-translate digits-rotate digits-crop
 RECIPES := $(basename $(notdir $(wildcard params/featurizers/*.yaml)))
+RETRAINED := $(basename $(notdir $(wildcard params/retrained_sets/*.yaml)))
 SETS := $(basename $(notdir $(wildcard params/sets/*.yaml)))
 COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
@@ -23,7 +24,7 @@ ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 quoted = $(foreach word,$(1),'$(subst ','\'',$(word))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets featurizer toy learned own bench verify lab test test-fast canaries browser faults lint audit
+.PHONY: help setup run study studies sets retrained featurizer toy learned own bench verify lab test test-fast canaries browser faults lint audit
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -59,6 +60,12 @@ sets: $(READY) ## compare policies of copies, or go on: make sets NAME=mnist-tra
 	@test -f "params/sets/$$NAME.yaml" || { echo "Which one? make sets NAME=... with one of:" $(call quoted,$(SETS)); exit 2; }
 	@$(BIN)/python -m studies run notebooks/13_set_policies.ipynb "params/sets/$$NAME.yaml"
 	@$(BIN)/python -m studies run notebooks/14_why_greedy.ipynb "params/sets/$$NAME.yaml"
+	@$(BIN)/python -m studies index outputs
+
+retrained: $(READY) ## train networks anew with chosen copies, or go on: make retrained NAME=mnist-translate
+	@test -f "params/retrained_sets/$$NAME.yaml" || { echo "Which one? make retrained NAME=... with one of:" $(call quoted,$(RETRAINED)); exit 2; }
+	@$(BIN)/python -m studies retrain "params/retrained_sets/$$NAME.yaml"
+	@$(BIN)/python -m studies run notebooks/17_retrained_sets.ipynb "params/retrained_sets/$$NAME.yaml"
 	@$(BIN)/python -m studies index outputs
 
 featurizer: $(READY) ## train a network, or go on training it: make featurizer NAME=cifar10-resnet20

@@ -18,6 +18,7 @@ from studies.featurizers.recipe import Recipe
 from studies.learned.parameters import Comparison
 from studies.own.parameters import OwnData
 from studies.points.study import Study
+from studies.retrained_sets.parameters import RetrainedSets
 from studies.storage import paths
 from studies.toy.parameters import Toy
 
@@ -26,7 +27,7 @@ LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")
 MAKEFILE = (paths.PROJECT / "Makefile").read_text("utf-8")
 NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in sorted(paths.NOTEBOOKS.glob("*.ipynb"))}
 KINDS = {"09": (Recipe, "r"), "10": (Toy, "t"), "11": (Comparison, "c"), "12": (Comparison, "c")}
-KINDS |= {"13": (SetStudy, "s"), "14": (SetStudy, "s"), "15": (OwnData, "o")}
+KINDS |= {"13": (SetStudy, "s"), "14": (SetStudy, "s"), "15": (OwnData, "o"), "17": (RetrainedSets, "s")}
 """Parameters of the notebooks that are not of studies, and the name that each gives them."""
 VARIED = {"12_transformation_models": {"comparison", "arms"}, "14_why_greedy": {"wrong_labels"}}
 """Parameters that a notebook gives other defaults than its model."""

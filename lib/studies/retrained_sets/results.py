@@ -158,22 +158,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="influaug retrain", description=__doc__.splitlines()[0])
     parser.add_argument("parameters", help="a YAML file of params/retrained_sets/")
     parser.add_argument("replicates", nargs="*", type=int, help="which ones (default: all)")
+    parser.add_argument("--arms", nargs="+", help="which arms (default: all)")
     given = parser.parse_args(arguments)
     try:
         study = RetrainedSets.read(given.parameters)
         for share in study.shares:
             for number in given.replicates or range(study.replicates):
-                _compute(Replicate(study, number), share)
+                _compute(Replicate(study, number), share, given.arms or study.arms)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-def _compute(r, share):
+def _compute(r, share, arms):
     """Compute what is missing of a replicate at a share, and of the arms without a budget, a line for each."""
     for arm, of_arm in r.study.jobs():
-        if of_arm in (None, share) and stored(r.study, r.number, arm, of_arm) is None:
+        if arm in arms and of_arm in (None, share) and stored(r.study, r.number, arm, of_arm) is None:
             found = result(r, arm, of_arm)
             text = f"replicate {r.number}, {arm}" + ("" if of_arm is None else f" {of_arm:g}")
             sys.stderr.write(f"{text}: {found['accuracy']:.2f}%, {found['cpu_seconds']:.1f} s\n")
