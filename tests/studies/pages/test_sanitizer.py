@@ -20,7 +20,7 @@ ELEMENTS = {*sanitizer.TEXT.split(), *sanitizer.MATHML.split()}
 READ_OTHERWISE = "iframe noembed noframes noscript plaintext script select style svg template textarea title xmp"
 """Elements whose content is no markup to some parsers, or other markup."""
 LOADING = "audio base embed form frame image input link meta object picture portal source track video"
-HARMLESS = {"class", "id", "title", "alt", "open", "display", "style", "border", "scope", "width"}
+HARMLESS = {"class", "id", "title", "alt", "open", "display", "style", "border", "scope", "width", "height"}
 CHUNKS = [
     *ARMED.values(),
     *(text[: len(text) // 2] for text in ARMED.values()),
