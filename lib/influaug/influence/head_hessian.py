@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import expit, softmax
 
 from ..solver import heads
 from .inverse import conjugate_gradients, factor
 
-LARGEST_DENSE = 6000
+LARGEST_DENSE = 3000
 """Largest head, in parameters, whose Hessian is formed and factored."""
 
 
@@ -62,6 +62,8 @@ class HeadHessian:
     def solve(self, g: np.ndarray, damping: float = 0.0) -> np.ndarray:
         """Solve (H + damping I) S = g, by Cholesky up to `LARGEST_DENSE` parameters, else by conjugate gradients.
 
+        Conjugate gradients are preconditioned by the blocks of each class with itself, K of [d + 1, d + 1].
+
         Raises
         ------
         InputError
@@ -69,7 +71,19 @@ class HeadHessian:
         """
         if self.theta.size <= LARGEST_DENSE:
             return cho_solve((factor(self.dense(), damping), True), g)
-        return conjugate_gradients(self.product, g, damping)
+        # In the norm of the preconditioner the Hessian is close to 1, so conjugate gradients take few steps: with
+        # M = L L' they solve L^-1 (H + damping I) L^-T u = L^-1 g.
+        L = self._by_class(damping)
+        u = conjugate_gradients(lambda v: _each(L, self._damped(_each(L, v, 1), damping)), _each(L, g))
+        return _each(L, u, 1)
+
+    def _by_class(self, damping):
+        """Lower Cholesky factors of the Hessian's blocks of each class with itself."""
+        found = heads.class_blocks(self.x, self.theta, self.weights, self.C)
+        return [factor(H / self.N, damping) for H in found]
+
+    def _damped(self, v, damping):
+        return self.product(v) + damping * v
 
     def _product(self, v, rows, shares):
         x, V = self.x[rows], v.reshape(self.theta.shape)
@@ -83,3 +97,9 @@ class HeadHessian:
             # `heads.hessian` has unit curvature along the common shift of all intercepts; the product must agree.
             Hv[:, -1] += V[:, -1].mean() / self.N
         return (Hv + (shares[:, None] * s).T @ x).ravel()
+
+
+def _each(factors, v, transposed=0):
+    """Solve L u = v, or L' u = v, class by class: [p]."""
+    parts = zip(factors, v.reshape(len(factors), -1), strict=True)
+    return np.concatenate([solve_triangular(L, of, trans=transposed, lower=True) for L, of in parts])

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 STARTS = 10
 """Number of k-means starts; the best fit is kept (scikit-learn's default when the code was released)."""
+ITERATIONS = 30
+"""Iterations that a start typically takes, to estimate the work."""
+MOST_WORK = 2e13
+"""Most multiplications of a clustering: about a quarter of an hour of one core."""
 
 
 def clusters(features: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -49,9 +53,11 @@ def clusters(features: np.ndarray, k: int, seed: int) -> np.ndarray:
     Raises
     ------
     InputError
-        Features are not a finite [n, d] array, or k is below 1 or above the number of distinct rows.
+        Features are not a finite [n, d] array, k is below 1 or above the number of distinct rows, or k-means would
+        take more than `MOST_WORK` multiplications.
     """
     features = as_points(features)
+    _check_work(k, features)
     _check_counts([k], features)
     return _fit(features, k, seed).labels_.astype(int)
 
@@ -144,6 +150,18 @@ def _check_counts(ks, features):
     for k in ks:
         if not 1 <= k <= distinct:
             raise InputError(f"The number of clusters must be 1 .. {distinct}, the number of distinct rows, not {k}.")
+
+
+def _check_work(k, features):
+    work = STARTS * ITERATIONS * k * features.size
+    if work > MOST_WORK:
+        n, d = features.shape
+        most = int(MOST_WORK / (STARTS * ITERATIONS * features.size))
+        raise InputError(
+            f"k-means with {k:,} clusters of {n:,} points with {d:,} features would take about {work:.0e} "
+            f"multiplications, where at most {MOST_WORK:.0e} are made; ask for at most {most:,} clusters (of a pool: "
+            "by a smaller share), or for a pool of influential or random points."
+        )
 
 
 def _fit(features, k, seed):

@@ -66,6 +66,8 @@ def _gaussian(x, bandwidth):
 
 
 KERNELS = {"linear": _linear, "cosine": _cosine, "gaussian": _gaussian}
+FEATURES = {"linear": as_points, "cosine": normalize}
+"""Of the kernels that are B B': the features B of given features [n, d], for `KDPP.from_features`."""
 
 
 def kernel(features: ArrayLike, name: str, bandwidth: float | None = None) -> np.ndarray:

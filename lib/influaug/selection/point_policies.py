@@ -84,6 +84,11 @@ class Policy:
         """Whether it chooses whole points without their copies' features, so that the copies need not exist."""
         return self.unit == "point" and self.generates == "chosen"
 
+    @property
+    def reads_score(self) -> bool:
+        """Whether its choice depends on a score; random points are drawn without, by whatever name."""
+        return self.score is not None and self.key is not _uniform
+
 
 def _uniform(s):
     return np.zeros_like(s)

@@ -189,7 +189,7 @@ class Ranked:
     ranking : int array
         All points or copies if the policy ranks all, else `order`.
     scores : array
-        Scores of all points [n], or of the chosen copies [b], in their order.
+        Scores of all points [n], or of the chosen copies [b], in their order; NaN where the policy uses none.
     """
 
     order: np.ndarray
@@ -268,13 +268,13 @@ class Chooser:
         Returns
         -------
         Ranked
-            With the policy's score of every point, or that named by `score` if the policy uses none.
+            With the policy's score of every point, which is computed once, and only if the policy uses one.
         """
         among = np.arange(len(labels)) if among is None else among
         budget = min(budget, len(among))
         budgets = [budget] if self.policy.draws_sets else sorted({budget, len(among)})
         task = self._task(Candidates(features, labels, features[among], among, weights), budgets)
-        scores = (replace(task, score=self.score) if task.score is None else task).point_scores
+        scores = np.full(len(labels), np.nan) if task.score is None else task.point_scores
         if self.policy.draws_sets and len(among) < len(labels):
             # A k-DPP that draws none of the others is that of these points alone.
             weights = None if weights is None else weights[among]
@@ -326,6 +326,7 @@ class Chooser:
 
     def _task(self, candidates, budgets):
         score = self.score if self.policy.score == ANY else self.policy.score
+        score = score if self.policy.reads_score else None
         return rules.Task(candidates, budgets, self.options, score, self.balanced)
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 RIDGE = 1e-6
 """Added to the diagonal of a k-DPP's kernel, whose largest entry is about 1, so that it has full rank for any k."""
+LARGEST_KERNEL = 3000
+"""Most points whose k-DPP forms the kernel [n, n], and decomposes it in about half a minute; with more, the dual [d, d]
+of the features' linear or cosine kernel is decomposed, which has no ridge and so a rank of at most d."""
 
 
 @dataclass(frozen=True)
@@ -293,17 +296,53 @@ def k_dpp(task: Task, rng: np.random.Generator) -> Picked:
     Returns
     -------
     Picked
+
+    Raises
+    ------
+    InputError
+        There are more than `LARGEST_KERNEL` points, and their kernel is Gaussian or of a lower rank than the points to
+        draw.
     """
     n = len(task.candidates.labels)
-    q = None if task.score is None else np.sqrt(task.point_scores)
-    ensemble = kdpp.KDPP.from_kernel(_kernel(task.candidates, q, task.options))
     per_point = len(task.candidates.source) / n
+    sizes = [min(n, int(np.ceil(budget / per_point))) for budget in task.budgets]
+    ensemble = _ensemble(task) if n <= LARGEST_KERNEL else _ensemble_by_dual(task, _drawn(sizes, n))
     chosen = []
-    for budget in task.budgets:
-        points = ensemble.sample(min(n, int(np.ceil(budget / per_point))), rng) if budget else np.arange(0)
+    for budget, size in zip(task.budgets, sizes, strict=True):
+        draws = budget and (size < n or n <= LARGEST_KERNEL)
+        points = ensemble.sample(size, rng) if draws else np.arange(size)
         # `sample` returns rising indices; the shuffle makes the point whose copies are cut off a random one.
         chosen.append(copies_of(task.candidates, rng.permutation(points))[:budget])
     return Picked(chosen)
+
+
+def _quality(task):
+    return None if task.score is None else np.sqrt(task.point_scores)
+
+
+def _ensemble(task):
+    return kdpp.KDPP.from_kernel(_kernel(task.candidates, _quality(task), task.options))
+
+
+def _drawn(sizes, n):
+    """The most points to be drawn; a set of all points needs no drawing."""
+    return max((size for size in sizes if size < n), default=0)
+
+
+def _ensemble_by_dual(task, most):
+    """The k-DPP of many points, by the dual of their features; refused before anything is computed."""
+    (n, d), name = task.candidates.features.shape, task.options.kernel
+    if name not in kdpp.FEATURES:
+        raise InputError(
+            f"The {name} kernel of {n:,} points would take {8 * n**2 / 1e9:.1f} GB; with more than {LARGEST_KERNEL:,} "
+            f"points the kernel must be one of {', '.join(kdpp.FEATURES)}."
+        )
+    if most > min(n, d):
+        raise InputError(
+            f"A k-DPP of {n:,} points with {d:,} features draws at most {min(n, d):,} of them by their {name} kernel, "
+            f"not {most:,}; take a smaller budget, or the policy clustered."
+        )
+    return kdpp.KDPP.from_features(kdpp.FEATURES[name](task.candidates.features), _quality(task))
 
 
 def _kernel(candidates, q, options):

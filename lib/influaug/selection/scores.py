@@ -12,10 +12,13 @@ from sklearn.svm import LinearSVC
 
 from ..errors import InputError
 from ..influence.inverse import factor
-from ..influence.leave_one_out import self_influence
+from ..influence.leave_one_out import self_influence, self_influence_by_class
 from ..solver.engines import check_engine, engine_of
 from ..solver.heads import Head, hessian, losses
 
+LARGEST_HESSIAN = 3000
+"""Largest head, in parameters, whose Hessian is formed and factored for influence; that of a larger one is taken class
+by class, see `influaug.influence.leave_one_out.self_influence_by_class`."""
 GAINS = 1e10
 """Smallest number of multiplications for which influence uses a GPU by default: one to three seconds of one core."""
 
@@ -64,9 +67,12 @@ def loss(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
 def influence(head: Head, n: int, options: ScoreOptions) -> np.ndarray:
     """Leave-one-out influence g' H^-1 g of each of the first n rows, sign dropped: [n].
 
-    `influaug.influence.leave_one_out` states the formula.
+    `influaug.influence.leave_one_out` states the formula. Above `LARGEST_HESSIAN` parameters, as ten classes have with
+    512 features, the Hessian's blocks between classes are left out.
     """
     C = options.C if options.hessian == "objective" else np.inf
+    if head.theta.size > LARGEST_HESSIAN and len(head.theta) > 1:
+        return self_influence_by_class(head, n, C, options.damping)
     work = float(len(head.x) + n) * head.theta.size**2
     if engine_of(options.engine, gains=work >= GAINS) == "keras":
         # Imported here because Keras and its backend take many seconds to import.

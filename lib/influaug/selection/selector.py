@@ -79,9 +79,9 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
     ranking_ : int array
         The same, best first; all points for policies of points that rank all.
     scores_ : array
-        Policies of points: the score of every point, times its weight [n]. Policies of copies: of each of `support_`,
-        what it promised when it was added ('greedy_...', 'one_shot' and pools; of influence in nats,
-        `influaug.selection.greedy`), else NaN.
+        Policies of points: the score of every point, times its weight [n]; NaN where the policy uses no score.
+        Policies of copies: of each of `support_`, what it promised when it was added ('greedy_...', 'one_shot' and
+        pools; of influence in nats, `influaug.selection.greedy`), else NaN.
     points_ : int array
         Points that are chosen, or of which a copy is, rising.
     source_, which_ : int array

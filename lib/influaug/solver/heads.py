@@ -10,9 +10,13 @@ x = [features, 1].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit, log_expit, logsumexp, softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROWS = 500
 """Rows in a slice of `blocks`."""
@@ -126,6 +130,25 @@ def hessian(x: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float) -> 
             for b in range(a + 1, k):
                 H[a, :, b, :] += x[rows].T @ (D[rows, a, b, None] * x[rows])
     return completed(H, C)
+
+
+def class_blocks(x: np.ndarray, theta: np.ndarray, weights: np.ndarray, C: float) -> Iterator[np.ndarray]:
+    """Diagonal blocks of `hessian`, those of each class with itself, without its unit curvature: [d + 1, d + 1] each.
+
+    One is formed at a time, for heads whose whole Hessian is too large.
+    """
+    eta = x @ theta.T
+    p = expit(eta) if len(theta) == 1 else softmax(eta, axis=1)
+    ridge = np.diag(penalty(x.shape[1], 1, C))
+    for k in range(len(theta)):
+        root = np.sqrt(weights * p[:, k] * (1 - p[:, k]))
+        yield sum((_gram(x[rows], root[rows]) for rows in blocks(len(x))), start=ridge)
+
+
+def _gram(x, root):
+    # BLAS computes a matrix times its own transpose at half the cost of a general product.
+    rooted = root[:, None] * x
+    return rooted.T @ rooted
 
 
 def completed(H: np.ndarray, C: float) -> np.ndarray:

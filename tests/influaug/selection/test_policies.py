@@ -272,7 +272,9 @@ def test_a_policy_uses_the_score_and_the_clusters_that_it_declares(name, monkeyp
     recording(monkeypatch, clusters, "clusters", lambda *_: True, clustered)
     any_chosen(name, c)
     inner = {"up_loss"} if "aug_loss" in scores else set()  # the one is made of the other
-    assert set(scores) - inner == ({"margin"} if policy.score == ANY else {policy.score} - {None})
+    assert set(scores) - inner == (
+        set() if not policy.reads_score else {"margin"} if policy.score == ANY else {policy.score}
+    )
     assert any(clustered) == policy.needs_clusters
     known = SCORES if policy.needs_no_copies else [*greedy.SCORES, "up_loss", "aug_loss"]
     assert policy.score in (None, ANY, *known)
@@ -291,3 +293,60 @@ def test_a_policy_without_a_score_or_a_key_is_refused_where_it_needs_one():
         set_rules.Task(candidates(), [7], OPTIONS).point_scores  # noqa: B018
     with pytest.raises(InputError, match="copies at random has no key to order points by"):
         policies.order_of(POLICIES["random_copies"], np.ones(3), np.random.default_rng(0))
+
+
+def large(n, d, n_classes=2):
+    """Points that are their own copies."""
+    features, labels = problem(0, n, d, n_classes)
+    return Candidates(features, labels, features, np.arange(n))
+
+
+@pytest.mark.parametrize("name", ["clustered", "k_dpp", "random_points", "baseline"])
+def test_policies_without_a_score_compute_none(name, monkeypatch):
+    monkeypatch.setattr(set_rules, "point_scores", None)
+    c = candidates()
+    found = Chooser.of(name, "influence", False, OPTIONS).points(c.features, c.labels, 5, np.random.default_rng(0))
+    assert len(found.order) == 5 and np.isnan(found.scores).all()
+
+
+@pytest.mark.parametrize("name", ["influence", "loss", "clustered_influence", "k_dpp_influence", "pool_influence"])
+def test_a_score_is_computed_once(name, monkeypatch):
+    calls, compute = [], set_rules.compute
+    monkeypatch.setattr(set_rules, "compute", lambda score, *rest: calls.append(score) or compute(score, *rest))
+    c, chooser = candidates(), Chooser.of(name, "margin", False, OPTIONS)
+    if chooser.policy.needs_no_copies:
+        chooser.points(c.features, c.labels, 5, np.random.default_rng(0))
+    else:
+        chooser.pool(c.features, c.labels, np.random.default_rng(0))
+    assert calls == ["loss" if name == "loss" else "influence"]
+
+
+@pytest.mark.parametrize("name", ["k_dpp", "k_dpp_influence"])
+@pytest.mark.parametrize("kernel", ["linear", "cosine"])
+def test_a_k_dpp_of_many_points_draws_by_the_dual_what_the_kernel_draws(name, kernel, monkeypatch):
+    c, options = large(60, 9), SetOptions(kernel=kernel)
+    monkeypatch.setattr(set_rules, "RIDGE", 0.0)
+    by_kernel = [chosen(name, c, (6,), seed, options)[0] for seed in range(10)]
+    monkeypatch.setattr(set_rules, "LARGEST_KERNEL", 30)
+    by_dual = [chosen(name, c, (6, 60), seed, options) for seed in range(10)]
+    for few, (drawn, all_) in zip(by_kernel, by_dual, strict=True):
+        np.testing.assert_array_equal(few, drawn)
+        np.testing.assert_array_equal(np.sort(all_), np.arange(60))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (SetOptions(kernel="gaussian"), "The gaussian kernel of 3,001 points would take 0.1 GB; with more than 3,000"),
+        (SetOptions(), "A k-DPP of 3,001 points with 5 features draws at most 5 of them by their cosine kernel, not 9"),
+    ],
+)
+def test_a_k_dpp_that_is_too_large_is_refused_before_anything_is_computed(options, message, monkeypatch):
+    monkeypatch.setattr(set_rules, "point_scores", None)
+    with pytest.raises(InputError, match=message):
+        chosen("k_dpp_influence", large(3001, 5), (9,), options=options)
+
+
+def test_too_many_clusters_are_refused_with_their_number():
+    with pytest.raises(InputError, match=r"k-means with 5,000 clusters of 20,000 points .* at most 3,333 clusters"):
+        chosen("pool_clusters", large(20_000, 1000), (9,))
