@@ -37,7 +37,7 @@ USES = {
     "Add a score": SWEEP.replace("SCORES", '"doubt"').replace("POLICIES", '"random_proportional"'),
     "Add a policy of copies": """
 import numpy as np
-from influaug.selection.greedy import Candidates
+from influaug.selection.candidates import Candidates
 from influaug.selection.policies import SetOptions, choose
 from studies.points.feature_set import FeatureSet
 rng = np.random.default_rng(0)

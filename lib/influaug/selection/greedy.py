@@ -21,85 +21,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
 from tqdm.auto import tqdm
 
 from ..errors import InputError
-from ..influence.leave_one_out import point_gradients
-from ..solver import engines, heads, logistic
-from .turns import in_turn
+from ..solver import engines
+from ..solver.heads import n_rows
+from .candidates import Candidates
+from .exact_head import ExactHead
+from .greedy_order import GreedyOrder
+from .iterative_head import IterativeHead, Schedule
 
 if TYPE_CHECKING:
-    pass
-
+    from collections.abc import Callable
 
 SCORES = ("influence", "loss", "self_influence", "hybrid")
 LEVELS = ("copy", "point")
+SOLVERS = ("auto", "exact", "iterative")
 GROWTH = 16
 """The default batch is one for every so many copies that have been added before."""
 HYBRID = 0.02
 """Share of the copies that 'hybrid' chooses by influence; it chooses the others by loss."""
-STEPS, LEFT = 3, 1e-3
-"""Most Newton steps after each addition, and the share of the squared Newton decrement that may remain after them; if
-more remains, the head is fitted exactly."""
-TOLERANCE = 1e-10
-"""Tolerance of the exact fits, see `logistic.Solver.fit`."""
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Points, and the copies of them that may be added.
-
-    Attributes
-    ----------
-    features : array [n, d]
-        Features of the points.
-    labels : int array [n]
-        0 .. n_classes - 1.
-    copies : array [m, d]
-        Features of the copies.
-    source : int array [m]
-        The point that each copy was made from; the copy has its label and its weight.
-    weights : array [n], optional
-        Weights of the points in what is fitted and in the target (default: 1).
-
-    Raises
-    ------
-    InputError
-        The shapes do not match, or a source is not the number of a point.
-    """
-
-    features: np.ndarray
-    labels: np.ndarray
-    copies: np.ndarray
-    source: np.ndarray
-    weights: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        n, d = np.shape(self.features)
-        if np.shape(self.copies) != (len(self.source), d) or not len(self.source):
-            raise InputError(
-                f"copies must be [m, {d}] with one source each, m at least 1, not {np.shape(self.copies)} with "
-                f"{len(self.source)} sources."
-            )
-        whole = np.issubdtype(np.asarray(self.source).dtype, np.integer)
-        if not whole or min(self.source) < 0 or max(self.source) >= n:
-            raise InputError(f"source must hold the numbers of points, whole and from 0 to {n - 1}.")
-
-    def only(self, points: np.ndarray) -> tuple[Candidates, np.ndarray]:
-        """The same points with the copies of only some of them: the candidates, and the indices of their copies."""
-        kept = np.flatnonzero(np.isin(self.source, points))
-        return Candidates(self.features, self.labels, self.copies[kept], self.source[kept], self.weights), kept
-
-    @property
-    def point_weights(self) -> np.ndarray:
-        """Weights of the points: [n]."""
-        return np.ones(len(self.labels)) if self.weights is None else self.weights
-
-    @property
-    def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Features of points and copies, and their labels: [n + m, d], [n + m]."""
-        return np.vstack([self.features, self.copies]), np.append(self.labels, self.labels[self.source])
+MOST_EXACT = 6000
+"""Most parameters of a head whose inverse Hessian is kept as a matrix, if the exact solver is asked for."""
+AUTO_EXACT, AUTO_EXACT_ROWS = 3000, 20_000
+"""Most parameters, and rows of originals and copies, for which 'auto' is exact with two classes."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +73,9 @@ def select(
     refit_every: int = 64,
     balanced: bool = False,
     engine: str | None = None,
+    solver: str = "auto",
+    schedule: Schedule | None = None,
+    verbose: bool = True,
 ) -> Selection:
     """Choose copies, or points with all their copies, greedily.
 
@@ -142,17 +90,26 @@ def select(
     C : float
         Inverse regularisation strength of the head.
     batch : int, optional
-        Number to add before all are scored again (default: a sixteenth of those added so far, at least one). Only one
-        of several equal copies is chosen; the others follow when all different copies have been chosen.
+        Number to add before all are scored again (default, exact: a sixteenth of those added so far, at least one;
+        iterative: as the schedule says). Only one of several equal copies is chosen; the others follow when all
+        different copies have been chosen.
     level : {'copy', 'point'}
         A point's score is the sum of its copies'.
     refit_every : int
-        Largest number of added copies between exact fits of the head; Newton steps update it in between.
+        Exact solver: largest number of added copies between exact fits of the head; Newton steps update it in between.
     balanced : bool
         Whether the classes take turns, so that their counts among the chosen differ by at most one.
     engine : {'numpy', 'keras'}, optional
         Engine of the exact fits, see `engines.engine_of`. Each fits one model, where a GPU saves little time, so the
-        default is ``numpy`` on every device unless the environment names an engine.
+        default is ``numpy`` on every device unless the environment names an engine. The iterative solver uses none.
+    solver : {'auto', 'exact', 'iterative'}
+        Whether the inverse of H is kept as a matrix, of at most `MOST_EXACT` parameters, or all is solved by
+        conjugate gradients (`iterative_head`), for the scores 'influence', 'loss' and 'hybrid'. 'auto' is exact with
+        two classes, at most `AUTO_EXACT` parameters and `AUTO_EXACT_ROWS` rows, and for 'self_influence'.
+    schedule : Schedule, optional
+        Of the iterative solver.
+    verbose : bool
+        Whether to show progress.
 
     Returns
     -------
@@ -161,151 +118,94 @@ def select(
     Raises
     ------
     InputError
-        An unknown score or level; a budget, batch or refit_every that is not a whole number in range; or an engine
-        that `engines.engine_of` refuses.
+        An unknown score, level or solver; a budget, batch or refit_every that is not a whole number in range; an
+        engine that `engines.engine_of` refuses; or a head too wide for the exact solver.
     """
-    _check(score, level, batch, refit_every)
+    _check(score, level, C, batch, refit_every, solver)
     engine = engines.engine_of(engine, gains=False)
+    exact = _is_exact(candidates, score, solver)
     units = candidates.source if level == "point" else np.arange(len(candidates.source))
-    left = np.unique(units)
-    budget = _checked_budget(budget, len(left), level)
-    equal, classes = _equal(candidates, units), _classes(candidates, units)
-    head = _Head(candidates, C, refit_every, engine)
-    order, scores = np.empty(budget, dtype=int), np.empty(budget)
-    done = 0
-    with tqdm(total=budget, desc=f"greedy {score}", leave=False) as progress:
-        while done < budget:
-            size = min(batch or max(1, done // GROWTH), budget - done)
-            of_unit = np.bincount(units, head.scores(_present(score, done, len(left))), units.max() + 1)
-            open_units = np.setdiff1d(left, order[:done], assume_unique=True)
-            falling = open_units[np.argsort(-of_unit[open_units], kind="stable")]
-            # A stable second sort moves duplicates of chosen units behind all others and keeps the order by score.
-            falling = falling[np.argsort(np.isin(equal[falling], equal[order[:done]]), kind="stable")]
-            if balanced:
-                falling = in_turn(falling, classes, np.bincount(classes[order[:done]], minlength=classes.max() + 1))
-            chosen = _first(falling, equal, size)
-            order[done : done + len(chosen)], scores[done : done + len(chosen)] = chosen, of_unit[chosen]
-            done += len(chosen)
-            progress.update(len(chosen))
-            if done < budget:
-                head.add(np.flatnonzero(np.isin(units, chosen)))
-    return Selection(order, scores)
+    n_units = len(np.unique(units))
+    budget = _checked_budget(budget, n_units, level)
+    order = GreedyOrder(candidates, units, budget, balanced)
+    with tqdm(total=budget, desc=f"greedy {score}", leave=False, disable=not verbose) as progress:
+
+        def present() -> str:
+            progress.update(order.done - progress.n)
+            return _present(score, order.done, n_units)
+
+        if exact:
+            _exactly(ExactHead(candidates, C, refit_every, engine), order, present, batch)
+        elif budget:
+            _iteratively(candidates, C, order, present, batch, schedule or Schedule())
+    return Selection(order.taken, order.scores)
 
 
-class _Head:
-    """The head fitted to the originals and the added copies, and the inverse of its Hessian."""
-
-    if TYPE_CHECKING:
-        fitted: np.ndarray | None
-
-    def __init__(self, candidates: Candidates, C: float, refit_every: int, engine: str) -> None:
-        features, self.labels = candidates.rows
-        self.n, self.C, self.refit_every = len(candidates.labels), C, refit_every
-        self.solver = logistic.Solver(np.asarray(features, dtype=np.float64), self.labels, engine=engine)
-        # A column of zeros has the weight zero in every fit, so dropping it makes H smaller and changes nothing.
-        self.x = np.ascontiguousarray(heads.with_intercept(features)[:, self.solver.live])
-        self.used = np.arange(len(self.labels)) < self.n
-        self.weights = np.append(candidates.point_weights, candidates.point_weights[candidates.source])
-        self.fitted = None
-        self.refit()
-
-    @property
-    def copies(self) -> slice:
-        """Rows of the candidate copies."""
-        return slice(self.n, None)
-
-    def refit(self) -> None:
-        """Fit the head exactly and invert its Hessian."""
-        # The warm start is the last exact fit: the parameters after later Newton steps may be far from the minimum.
-        self.fitted = self.solver.fit((self.used * self.weights)[None], self.C, self.fitted, TOLERANCE).theta
-        self.theta, self.since = self.fitted[0][:, self.solver.live], 0
-        H = heads.hessian(self.x[self.used], self.theta, self.weights[self.used], self.C)
-        self.inverse = np.linalg.inv(H)
-
-    def add(self, copies: np.ndarray) -> None:
-        """Add copies, given by their indices, to the fitted rows."""
-        rows = self.n + copies
-        self.used[rows] = True
-        self.since += len(rows)
-        if self.since >= self.refit_every:
-            self.refit()
-            return
-        # Matrix inversion lemma: (H + U U')^-1 = A - A U (I + U' A U)^-1 U' A with A = H^-1.
-        U = _root_curvature(self.x[rows], self.theta)
-        U *= np.repeat(np.sqrt(self.weights[rows]), U.shape[1] // len(rows))
-        AU = self.inverse @ U
-        self.inverse -= AU @ np.linalg.solve(np.eye(U.shape[1]) + U.T @ AU, AU.T)
-        first, step = self.newton()
-        for _ in range(STEPS):
-            self.theta = self.theta - step
-            decrement, step = self.newton()
-            if decrement <= LEFT * first:
-                return
-        self.refit()
-
-    def newton(self) -> tuple[float, np.ndarray]:
-        """Half the squared Newton decrement, and the Newton step, [K, d + 1]."""
-        x, labels = self.x[self.used], self.labels[self.used]
-        g = heads.gradient(x, labels, self.theta, self.weights[self.used], self.C)
-        step = (self.inverse @ g.ravel()).reshape(g.shape)
-        return 0.5 * np.sum(g * step), step
-
-    def scores(self, name: str) -> np.ndarray:
-        """Scores of all copies, each with its weight: [m]."""
-        weights = self.weights[self.copies]
-        if name == "influence":
-            return self.influence()
-        x, labels = self.x[self.copies], self.labels[self.copies]
-        if name == "loss":
-            return weights * heads.losses(x, labels, self.theta)
-        gradients = (point_gradients(x[rows], labels[rows], self.theta) for rows in heads.blocks(len(x)))
-        return weights**2 * np.concatenate([np.vecdot(g @ self.inverse, g) for g in gradients])
-
-    def influence(self) -> np.ndarray:
-        """Predicted reduction of the target by each copy: [m], nats."""
-        # With gradients r (x) x, one solve for the target's gradient serves all copies: s_c = r_c . V x_c.
-        r = heads.residuals(self.x, self.labels, self.theta)
-        of_target = (r * self.weights[:, None]).T @ self.x / self.weights.sum()
-        v = (self.inverse @ of_target.ravel()).reshape(of_target.shape)
-        return self.weights[self.copies] * np.vecdot(r[self.copies], self.x[self.copies] @ v.T)
+def _exactly(head: ExactHead, order: GreedyOrder, present: Callable[[], str], batch: int | None) -> None:
+    """Take copies by the exact solver until the budget is used; `present` says which score to use now."""
+    while order.done < len(order.taken):
+        copies = order.take(order.of_units(head.scores(present())), batch or max(1, order.done // GROWTH))
+        if order.done < len(order.taken):
+            head.add(copies)
 
 
-def _root_curvature(x, theta):
-    """U with U U' the Hessian of the rows' summed loss: [K (d + 1), rows] with two classes, else [.., rows K].
-
-    diag(p) - p p' = sum over classes j of p_j (e_j - p) (e_j - p)'.
-    """
-    D = heads.curvature(x, theta)
-    if D.shape[1] == 1:
-        return (np.sqrt(D[:, 0, 0])[:, None] * x).T
-    p = softmax(x @ theta.T, axis=1)
-    roots = np.sqrt(p)[:, :, None] * (np.eye(p.shape[1]) - p[:, None, :])
-    return np.einsum("njk,nw->kwnj", roots, x).reshape(theta.size, -1)
-
-
-def _first(falling, equal, size):
-    """The first `size` different units of an order, with only the first of equal units; fewer if fewer remain."""
-    _, first = np.unique(equal[falling], return_index=True)
-    return falling[np.sort(first)[:size]]
-
-
-def _classes(candidates, units):
-    """The class of every unit."""
-    classes = np.zeros(units.max() + 1, dtype=int)
-    classes[units] = candidates.labels[candidates.source]
-    return classes
+def _iteratively(
+    candidates: Candidates,
+    C: float,
+    order: GreedyOrder,
+    present: Callable[[], str],
+    batch: int | None,
+    schedule: Schedule,
+) -> None:
+    """Take copies by the iterative solver until the budget is used."""
+    budget, most = len(order.taken), int(np.bincount(order.units).max())
+    head = IterativeHead(candidates, C, min(budget * most, len(candidates.source)), schedule, np.random.default_rng(0))
+    while order.done < budget:
+        name, size = present(), batch or schedule.size(order.done, budget)
+        of_unit = order.of_units(head.scores(name, size * most))
+        if batch or schedule.parts == 1:
+            copies = order.take(of_unit, size)
+        else:
+            copies = _in_parts(head, name, order, of_unit, size, schedule)
+        if order.done < budget:
+            head.add(copies)
 
 
-def _equal(candidates, units):
-    """A number for every unit; units whose copies have equal features, labels and weights share it."""
-    keys, seen = np.zeros(units.max() + 1, dtype=int), {}
-    weights = candidates.point_weights[candidates.source]
-    rows = np.column_stack([candidates.labels[candidates.source], weights, candidates.copies])
-    order = np.argsort(units, kind="stable")
-    starts = np.flatnonzero(np.diff(units[order], prepend=-1))
-    for group in np.split(order, starts[1:]):
-        keys[units[group[0]]] = seen.setdefault(rows[group].tobytes(), len(seen))
-    return keys
+def _in_parts(
+    head: IterativeHead, name: str, order: GreedyOrder, of_unit: np.ndarray, size: int, schedule: Schedule
+) -> np.ndarray:
+    """Take a batch from its shortlist part by part, each scored as though the parts before it had been added."""
+    shortlist = order.falling(of_unit)[: schedule.shortlist * size]
+    trial = head.trial(name, np.flatnonzero(np.isin(order.units, shortlist)))
+    step, end, copies = max(1, size // schedule.parts), min(order.done + size, len(order.taken)), []
+    while order.done < end:
+        taken = order.take(of_unit, min(step, end - order.done), shortlist)
+        if not len(taken):
+            break
+        copies.append(taken)
+        if order.done < end:
+            trial.take(np.isin(trial.copies, taken))
+            of_unit[shortlist] = 0.0
+            np.add.at(of_unit, order.units[trial.copies], trial.scores())
+    return np.concatenate(copies)
+
+
+def _is_exact(candidates, score, solver):
+    """Whether the exact solver is to be used; refuses it for heads that are too wide."""
+    parameters = n_rows(int(candidates.labels.max()) + 1) * (candidates.features.shape[1] + 1)
+    only_exact = score == "self_influence"
+    if solver == "iterative" and only_exact:
+        raise InputError(f"The iterative solver has no score {score!r}; take solver='exact', or 'influence' or 'loss'.")
+    if solver == "exact" or only_exact:
+        if parameters > MOST_EXACT:
+            raise InputError(
+                f"The head has {parameters:,} parameters, and the exact solver inverts a matrix of at most "
+                f"{MOST_EXACT:,} by {MOST_EXACT:,}; take the scores 'influence' or 'loss' with solver='iterative', or "
+                "fewer features."
+            )
+        return True
+    two_classes, rows = parameters == candidates.features.shape[1] + 1, len(candidates.labels) + len(candidates.source)
+    return solver == "auto" and two_classes and parameters <= AUTO_EXACT and rows <= AUTO_EXACT_ROWS
 
 
 def _present(score, done, total):
@@ -315,11 +215,15 @@ def _present(score, done, total):
     return "influence" if done < HYBRID * total else "loss"
 
 
-def _check(score, level, batch, refit_every):
+def _check(score, level, C, batch, refit_every, solver):
     if score not in SCORES:
         raise InputError(f"Unknown greedy score {score!r}; known are {', '.join(SCORES)}.")
     if level not in LEVELS:
         raise InputError(f"level is {level!r}; it must be one of {', '.join(LEVELS)}.")
+    if solver not in SOLVERS:
+        raise InputError(f"solver is {solver!r}; it must be one of {', '.join(SOLVERS)}.")
+    if not 0 < C < np.inf:
+        raise InputError(f"C must be a positive number, not {C}.")
     for name, value in (("batch", 1 if batch is None else batch), ("refit_every", refit_every)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise InputError(f"{name} is {value!r}; it must be a whole number of at least 1.")

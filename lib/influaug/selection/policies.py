@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import InputError
 from . import rules
-from .greedy import Candidates
+from .candidates import Candidates
 from .point_policies import ANY, POINT_POLICIES, RELEASED_CODE, Policy
 from .rules import SetOptions
 from .scores import SCORES
@@ -134,7 +134,7 @@ def choose(
     ----------
     name : str
         One of `names`.
-    candidates : greedy.Candidates
+    candidates : candidates.Candidates
     budgets : sequence of int
         Numbers of copies, rising, from 0 to all.
     options : SetOptions
@@ -308,7 +308,7 @@ class Chooser:
 
         Parameters
         ----------
-        candidates : greedy.Candidates
+        candidates : candidates.Candidates
             With the copies that the policy considers: only those of its pool, if it has one.
         budget : int
             Number of copies; fewer are chosen if there are no more.

@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from ..errors import InputError
 from ..files import sealed
-from .greedy import Candidates
+from .candidates import Candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,8 +156,8 @@ def choose_in_rounds(
     budget : int
     rounds : Rounds
     choose : callable
-        (`greedy.Candidates`, number, rng) -> indices of the chosen copies among the candidates', such as a policy of
-        `policies.choose` gives.
+        (`candidates.Candidates`, number, rng) -> indices of the chosen copies among the candidates', such as a policy
+        of `policies.choose` gives.
     seed : numpy.random.SeedSequence
         Of the orders of the points and of policies that draw.
     about : str

@@ -25,6 +25,8 @@ from .turns import in_turn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from .candidates import Candidates
+
 RIDGE = 1e-6
 """Added to the diagonal of a k-DPP's kernel, whose largest entry is about 1, so that it has full rank for any k."""
 LARGEST_KERNEL = 3000
@@ -50,6 +52,8 @@ class SetOptions:
         Kernel of the k-DPP, see `kdpp.kernel`.
     refit_every : int
         See `greedy.select`.
+    solver : {'auto', 'exact', 'iterative'}
+        See `greedy.select`.
     engine : {'numpy', 'keras'}, optional
         Engine of fits and scores, see `engines.engine_of`; greedy refits, one model at a time, use a GPU only if asked.
 
@@ -65,6 +69,7 @@ class SetOptions:
     folds: int = 5
     kernel: str = "cosine"
     refit_every: int = 64
+    solver: str = "auto"
     engine: str | None = None
 
     def __post_init__(self) -> None:
@@ -77,7 +82,7 @@ class Task:
 
     Attributes
     ----------
-    candidates : greedy.Candidates
+    candidates : Candidates
     budgets : sequence of int
         Numbers of copies, rising, from 0 to all.
     options : SetOptions
@@ -87,7 +92,7 @@ class Task:
         Whether the classes take turns.
     """
 
-    candidates: greedy.Candidates
+    candidates: Candidates
     budgets: Sequence[int]
     options: SetOptions
     score: str | None = None
@@ -122,7 +127,7 @@ def cut(order: np.ndarray, budgets: Iterable[int]) -> Picked:
     return Picked([order[:budget] for budget in budgets])
 
 
-def copies_of(candidates: greedy.Candidates, points: np.ndarray) -> np.ndarray:
+def copies_of(candidates: Candidates, points: np.ndarray) -> np.ndarray:
     """The copies of some points, one point after the other: int array."""
     place = np.full(len(candidates.labels), len(points))
     place[points] = np.arange(len(points))
@@ -130,7 +135,7 @@ def copies_of(candidates: greedy.Candidates, points: np.ndarray) -> np.ndarray:
     return copies[place[candidates.source[copies]] < len(points)]
 
 
-def point_scores(candidates: greedy.Candidates, score: str, options: SetOptions) -> np.ndarray:
+def point_scores(candidates: Candidates, score: str, options: SetOptions) -> np.ndarray:
     """Scores of all points, each times its weight, at the head fitted to the points without copies: [n]."""
     labels, weights = candidates.labels, candidates.point_weights
     C, engine = options.C, options.engine
@@ -198,6 +203,7 @@ def _greedy_options(task):
         "score": task.score,
         "C": task.options.C,
         "refit_every": task.options.refit_every,
+        "solver": task.options.solver,
         "engine": task.options.engine,
         "balanced": task.balanced,
     }

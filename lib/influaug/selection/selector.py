@@ -18,9 +18,9 @@ from ..data.repeatable import check_repeatable, digests
 from ..errors import InputError
 from ..solver.estimator import LogisticHead, draft_of, refusing_what_does_not_converge, replace_fitted, weights_of
 from . import points as given
+from .candidates import Candidates
 from .copies import Copies, flattened
 from .delivery import Delivery
-from .greedy import Candidates
 from .guard import check_guard, doubtful_points
 from .likeness import warn_of_unlike
 from .policies import Chooser, Ranked, SetOptions

@@ -67,7 +67,7 @@ def promised_and_real(r: Replicate, sizes: Sequence[int], one_shot: bool) -> pd.
         Columns copies, promised (predicted) and real, in nats.
     """
     options = {"C": r.study.C, "batch": sizes[-1] if one_shot else None, "refit_every": r.study.refit_every}
-    found = select(r.candidates, budget=sizes[-1], **options)  # type: ignore[arg-type]
+    found = select(r.candidates, budget=sizes[-1], solver="exact", **options)  # type: ignore[arg-type]
     losses = target(r, [found.order[:size] for size in (0, *sizes)])
     promised = np.cumsum(found.scores)[np.array(sizes) - 1]
     return pd.DataFrame({"copies": sizes, "promised": promised, "real": losses[0] - losses[1:]})
@@ -117,9 +117,8 @@ def rescoring(study: SetStudy, batches: Sequence[int | None], shares: Sequence[f
         m, weights, about = len(r.candidates.source), [], []
         for batch in batches:
             budgets = [max(1, round(share * m)) for share in shares]
-            order = select(
-                r.candidates, budget=budgets[-1], C=study.C, batch=batch, refit_every=study.refit_every
-            ).order
+            options = {"C": study.C, "batch": batch, "refit_every": study.refit_every, "solver": "exact"}
+            order = select(r.candidates, budget=budgets[-1], **options).order  # type: ignore[arg-type]
             weights += [added_weights(r.features, order[:budget]) for budget in budgets]
             name = "a sixteenth of what is added" if batch is None else str(batch)
             about += [{"replicate": r.number, "policy": name, "share": share} for share in shares]
@@ -132,7 +131,7 @@ def rescoring(study: SetStudy, batches: Sequence[int | None], shares: Sequence[f
 def first_scores(r: Replicate) -> pd.DataFrame:
     """In-sample influence of every copy before any copy is added, and whether its label is wrong: DataFrame."""
     m = len(r.candidates.source)
-    found = select(r.candidates, C=r.study.C, batch=m)
+    found = select(r.candidates, C=r.study.C, batch=m, solver="exact")
     return pd.DataFrame({"influence": found.scores, "wrong": r.wrong[r.candidates.source[found.order]]})
 
 

@@ -11,7 +11,7 @@ from influaug.data.datasets import Split
 from influaug.data.lazy_copies import ChosenCopies
 from influaug.data.transformations import Transformation
 from influaug.errors import InputError
-from influaug.selection.greedy import Candidates
+from influaug.selection.candidates import Candidates
 from influaug.selection.policies import choose
 
 from ..points import stages

@@ -91,7 +91,8 @@ class SetStudy(Experiment):
     def settings(self) -> sweep.SetSweepSettings:
         """Settings of the sweep."""
         names = ("C", "pool", "clusters", "kernel", "refit_every")
-        options = SetOptions(**{name: getattr(self, name) for name in names})
+        # Studies are small, and the exact solver's choices depend on no schedule.
+        options = SetOptions(**{name: getattr(self, name) for name in names}, solver="exact")
         return sweep.SetSweepSettings(tuple(self.policies), tuple(self.shares), options)
 
 

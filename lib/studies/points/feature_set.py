@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from influaug.selection.greedy import Candidates
+from influaug.selection.candidates import Candidates
 from influaug.solver import heads
 
 

@@ -19,8 +19,8 @@ from influaug.data.transformations import expand
 from influaug.networks.featurizer import without_tracing_warnings
 from influaug.networks.repeated import FORWARD, RepeatedTraining, batched, shuffled
 from influaug.selection import policies
+from influaug.selection.candidates import Candidates
 from influaug.selection.draws import PoolSampler
-from influaug.selection.greedy import Candidates
 from influaug.selection.rounds import ImagePool, choose_in_rounds
 from influaug.selection.rules import SetOptions
 

@@ -10,7 +10,8 @@ from influaug.influence.validation import ValidationInfluence
 from influaug.selection import clusters, greedy
 from influaug.selection import point_policies as policies
 from influaug.selection import rules as set_rules
-from influaug.selection.greedy import Candidates, select
+from influaug.selection.candidates import Candidates
+from influaug.selection.greedy import select
 from influaug.selection.point_policies import ANY
 from influaug.selection.policies import ALIASES, BALANCED, POLICIES, Chooser, SetOptions, choose, generated, names
 from influaug.selection.scores import SCORES

@@ -31,6 +31,7 @@ from influaug.selection import greedy
 from influaug.selection import point_policies as policies
 from influaug.selection import policies as set_policies
 from influaug.selection import turns as quotas
+from influaug.selection.candidates import Candidates
 from influaug.selection.copies import copies_by_point
 from influaug.selection.points import generator
 from influaug.selection.scores import ScoreOptions, compute
@@ -137,7 +138,7 @@ def test_policies_of_copies_are_those_of_set_policies(name, balanced):
     features, labels, copies, source = copied()
     ours = AugmentationSelector(name, 9, balanced=balanced, random_state=2)
     ours.fit(features, labels, **by_point(copies, source, len(features)))
-    candidates = greedy.Candidates(features, labels, copies, source)
+    candidates = Candidates(features, labels, copies, source)
     full = name + set_policies.BALANCED * balanced
     theirs = set_policies.choose(full, candidates, [9], set_policies.SetOptions(), generator(2))[0]
     np.testing.assert_array_equal(ours.ranking_, theirs)
@@ -158,7 +159,7 @@ def test_policies_of_copies_are_those_of_set_policies(name, balanced):
 def test_greedy_scores_are_the_promises_of_the_chosen(name):
     features, labels, copies, source = copied()
     ours = AugmentationSelector(name, 9).fit(features, labels, **by_point(copies, source, len(features)))
-    candidates = greedy.Candidates(features, labels, copies, source)
+    candidates = Candidates(features, labels, copies, source)
     found = greedy.select(candidates, set_policies.POLICIES[name].score, 9, batch=9 if name == "one_shot" else None)
     by_copy = dict(zip(found.order, found.scores, strict=True))
     np.testing.assert_allclose(ours.scores_, [by_copy[copy] for copy in ours.support_])

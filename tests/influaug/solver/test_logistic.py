@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from influaug.errors import InputError
 from influaug.selection import greedy
+from influaug.selection.candidates import Candidates
 from influaug.selection.policies import SetOptions
 from influaug.selection.scores import ScoreOptions
 from influaug.solver import heads, logistic
@@ -313,7 +314,7 @@ def test_an_unknown_engine_is_refused_before_anything_starts(engine):
         with pytest.raises(InputError, match="engine is"):
             options(engine=engine)
     with pytest.raises(InputError, match="engine is"):
-        greedy.select(greedy.Candidates(*problem(), np.zeros((1, 4)), np.zeros(1, int)), engine=engine)
+        greedy.select(Candidates(*problem(), np.zeros((1, 4)), np.zeros(1, int)), engine=engine)
 
 
 def test_an_unknown_engine_of_the_environment_is_refused(monkeypatch):

@@ -38,7 +38,7 @@ ARITHMETIC = [
     ("influaug/augnet/classifiers.py", "0.9", "0.8", LEARNED),
     ("studies/learned/guessed.py", '"rotation": 1.5', '"rotation": 1.6', LEARNED),
     (
-        "influaug/selection/greedy.py",
+        "influaug/selection/greedy_order.py",
         "argsort(-",
         "argsort(",
         {"sets", "own data", "retrained sets", "networks trained anew on chosen copies"},
