@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..solver.estimator import refusing_what_does_not_converge
 from . import doubts
 from . import points as given
+from .rows import n_axes, taken
 
 if TYPE_CHECKING:
     from typing import Any
@@ -118,7 +119,7 @@ class Doubt:
         features = []
         for held in folds:
             others = np.setdiff1d(np.arange(len(labels)), held)
-            fitted = given.fitted(self.featurizer, rows[others], labels[others], rng)
+            fitted = given.fitted(self.featurizer, taken(rows, others), labels[others], rng)
             features.append(given.featurized(fitted, rows))
         return features
 
@@ -222,7 +223,7 @@ def rows_of(X: Any, featurizer: Any) -> Any:
     InputError
         Images without a featurizer, or what is neither features nor images.
     """
-    if given.n_axes(X) in (3, 4):
+    if n_axes(X) in (3, 4):
         if featurizer is None:
             raise InputError(
                 f"X is images {list(np.shape(X))}; they need a featurizer, such as featurizer='lenet', or give "

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .rows import taken
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 FOLLOWS = 0.7
@@ -28,20 +31,21 @@ MOST, MOST_NUMBERS = 2000, 10**7
 """Copies, spread over all, that are looked at, and the most numbers that they may hold."""
 
 
-def warn_of_unlike(rows: Any, copies: Any, source: np.ndarray) -> None:
+def warn_of_unlike(rows: Any, copies: Callable[[np.ndarray], Any], source: np.ndarray) -> None:
     """Warn if copies have another scale than their points, or are as far from their own points as from others.
 
     Parameters
     ----------
     rows : array or sparse matrix [n, d]
-    copies : array or sparse matrix [m, d]
+    copies : callable
+        Places, int array [b] -> array or sparse matrix [b, d].
     source : int array [m]
     """
     m, most = len(source), min(MOST, MOST_NUMBERS // rows.shape[1])
     if min(m, most) < FEWEST:
         return
     places = np.unique(np.linspace(0, m - 1, most).astype(int))
-    own, made = _array(rows[source[places]]), _array(copies[places])
+    own, made = _array(taken(rows, source[places])), _array(copies(places))
     if _of_another_scale(own, made):
         warnings.warn(
             "The copies lie far outside the scale of their points, as if a step before this one had scaled X and not "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import deepcopy
 from numbers import Integral, Real
 from sys import modules
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,12 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..errors import InputError
 from ..solver.estimator import LARGEST
+from .rows import AT_ONCE, blocks, n_rows, taken
 
 if TYPE_CHECKING:
     from typing import Any
 
-AT_ONCE = 1000
-"""Rows that are featurized at once: it bounds the memory."""
+NUMBERS = (np.float64, np.float32)
+"""Types that features are in; others become the first."""
 MOST_DENSE = 2**31
 """Bytes that a sparse matrix may take as a dense one."""
 
@@ -102,31 +104,30 @@ def _length(values):
     return shape[0] if len(shape) else None
 
 
-def n_axes(values: Any) -> int:
-    """Axes of an array, or of what would become one; 2 for nested lists that are ragged."""
-    if hasattr(values, "ndim"):
-        return values.ndim
-    try:
-        return np.asarray(values).ndim
-    except ValueError:  # scikit-learn refuses it in its own words
-        return 2
+def finite(rows: Any, what: str, more: str = "", numbers: np.ndarray | None = None) -> Any:
+    """The rows of a dense or sparse matrix, refused unless all are finite and none is beyond `LARGEST`.
 
-
-def finite(rows: Any, what: str, more: str = "") -> Any:
-    """The rows of a dense or sparse matrix, refused unless all numbers are finite and none is beyond `LARGEST`."""
-    numbers = rows.data if sparse.issparse(rows) else rows
-    if np.isfinite(numbers).all() and (np.abs(numbers) <= LARGEST).all():
+    The message calls them by their `numbers`, or by their places.
+    """
+    values = rows.data if sparse.issparse(rows) else rows
+    # Of a memory map no more than a block is in memory.
+    wrong = [_beyond(values[block]) + block.start for block in blocks(len(values))]
+    bad = np.concatenate(wrong) if wrong else np.arange(0)
+    if not bad.size:
         return rows
-    good = np.isfinite(numbers) & (np.abs(numbers) <= LARGEST)
     if sparse.issparse(rows):
-        at = np.repeat(np.arange(rows.shape[0]), np.diff(rows.tocsr().indptr))
-        bad = np.unique(at[~good])
-    else:
-        bad = np.flatnonzero(~good.all(axis=1))
+        bad = np.unique(np.repeat(np.arange(rows.shape[0]), np.diff(rows.tocsr().indptr))[bad])
+    bad = bad if numbers is None else numbers[bad]
     shown = ", ".join(map(str, bad[:10])) + (", ..." if bad.size > 10 else "")
     raise InputError(
         f"{what} must be finite numbers of at most {LARGEST:g}; the rows {shown} have NaN or larger ones{more}."
     )
+
+
+def _beyond(numbers):
+    """Rows of a block, or its numbers, that are not finite or too large."""
+    bad = ~(np.abs(numbers) <= LARGEST)
+    return np.flatnonzero(bad.any(axis=1) if bad.ndim == 2 else bad)
 
 
 def dense(rows: Any, what: str, n: int | None = None) -> np.ndarray:
@@ -189,6 +190,8 @@ def fitted(featurizer: Any, rows: Any, labels: np.ndarray, rng: np.random.Genera
         from ..networks.featurizer import KerasFeaturizer
 
         featurizer = KerasFeaturizer(featurizer, seed=int(rng.integers(2**31)))
+    elif not hasattr(featurizer, "get_params"):  # of no library that follows scikit-learn's conventions
+        featurizer = deepcopy(featurizer)
     else:
         try:
             check_is_fitted(featurizer)
@@ -209,13 +212,16 @@ def featurized(featurizer: Any, rows: Any) -> np.ndarray:
     """
     if featurizer is None:
         return dense(rows, "X")
-    n = rows.shape[0]
-    parts = [
-        _numbers(featurizer.transform(rows[i : i + AT_ONCE]), min(AT_ONCE, n - i), n) for i in range(0, n, AT_ONCE)
-    ]
+    n = n_rows(rows)
+    parts = [_numbers(featurizer.transform(_part(rows, block, n)), block.stop - block.start, n) for block in blocks(n)]
     if len({part.shape[1] for part in parts}) > 1:
         raise InputError("The featurizer gave different numbers of features for different rows; it must give as many.")
     return finite(np.concatenate(parts), "the featurizer's output")
+
+
+def _part(rows, block, n):
+    """A block of the rows; all of them, not copied, where that is one."""
+    return rows if n <= AT_ONCE else taken(rows, block)
 
 
 def _numbers(made, n, total):

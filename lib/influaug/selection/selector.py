@@ -7,35 +7,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..data.adapters import as_transformation
-from ..data.image_form import ImageForm
 from ..data.lazy_copies import ChosenCopies
-from ..data.repeatable import check_repeatable, digests
+from ..data.repeatable import check_repeatable
 from ..errors import InputError
 from ..solver.estimator import LogisticHead, draft_of, refusing_what_does_not_converge, replace_fitted, weights_of
 from . import points as given
+from . import size
 from .candidates import Candidates
-from .copies import Copies, flattened
+from .copies import flattened
 from .delivery import Delivery
 from .guard import check_guard, doubtful_points
+from .intake import Intake
 from .likeness import warn_of_unlike
 from .policies import Chooser, Ranked, SetOptions
+from .resampling import Resampling
+from .row_changes import RowChanges
+from .rows import blocks, digests
 from .rules import held_out
 from .score_parameter import ScoreParameter
+from .store import FIRST, Copies
 
 if TYPE_CHECKING:
     from typing import Any, Self
 
     from numpy.typing import ArrayLike
 
-NUMBERS = [np.float64, np.float32]
 
-
-class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
+class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEstimator):
     """Choose the training points, or the single copies, that are worth augmenting.
 
     Parameters
@@ -52,12 +53,13 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         `predict`.
     C : float
         Inverse regularisation strength of the logistic regression on the features.
-    featurizer : str, keras.Model, or scikit-learn transformer, optional
-        Makes features [n, d] of X and of the copies. A name of `influaug.networks.featurizer.NETWORKS` is trained in
-        `fit`; of a Keras network the layer named 'features' is taken (`KerasFeaturizer(network, layer=...)` for
-        another). A transformer, such as a scaler or a Pipeline of transformers, gets images as uint8 [n, height, width,
-        channels]. One that is fitted is used as it is, any other is cloned and fitted to X; note that scikit-learn's
-        `clone`, and so its searches, unfit it (unless it is a `FrozenEstimator`).
+    featurizer : str, keras.Model, or object with fit and transform, optional
+        Makes features [n, d] of X and of the copies; texts and tables with text need one. A name of
+        `influaug.networks.featurizer.NETWORKS` is trained in `fit`; of a Keras network the layer named 'features' is
+        taken (`KerasFeaturizer(network, layer=...)` for another). A transformer, such as a scaler or a Pipeline of
+        transformers, gets images as uint8 [n, height, width, channels], and texts, objects and frames as they are. One
+        that is fitted is used as it is, any other is cloned and fitted to X; note that scikit-learn's `clone`, and so
+        its searches, unfit it (unless it is a `FrozenEstimator`).
     pool : float
         Share of the points whose copies a policy of a pool looks at.
     balanced : bool
@@ -70,6 +72,18 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         Whether points with doubtful labels get no copies: True for those that are issues of `influaug.label_issues`, a
         share for that share of the points, the most doubtful ones. They stay in all that is fitted. A featurizer that
         is not fitted is then fitted five times more, without the points of each fold.
+    transformation : optional
+        What makes copies, for `fit`, `augment` and `fit_resample` when they are given neither one nor copies; so a
+        search can compare several.
+    dtype : {'float32', 'float16', 'float64'}
+        Type in which the features of copies are kept that a featurizer or a transformation makes; float64 in place of
+        float32 if the points' features would lose by it more than a hundredth of a standard deviation. An array of
+        features, in memory or in a file, is used as it is.
+    max_memory : int, str or None
+        Most memory that features of copies and the choice among them may take, in bytes or as '2GB'; what would take
+        more is refused before it begins. None: what the machine has.
+    verbose : bool or int
+        Whether progress is shown of what takes longer than two seconds, with the time and the memory that are expected.
 
     Attributes
     ----------
@@ -86,6 +100,8 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         Points that are chosen, or of which a copy is, rising.
     source_, which_ : int array
         Of every chosen copy, its point, and which of that point's copies it is. Empty where `fit` was given no copies.
+    estimate_ : tuple (seconds, n_bytes)
+        What the choice was expected to take, of policies of copies.
     n_generated_ : int
         Copies that `fit` had to look at: the number of those that were made and featurized, or were given for it. The
         few that are made to see whether a transformation repeats itself are not counted.
@@ -109,8 +125,6 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
     """
 
     score = ScoreParameter()
-    if TYPE_CHECKING:
-        image_form_: ImageForm | None
 
     def __init__(
         self,
@@ -124,6 +138,10 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         random_state: Any = None,
         class_weight: Any = None,
         leave_out_doubtful: bool | float = False,
+        transformation: Any = None,
+        dtype: str = "float32",
+        max_memory: int | str | None = None,
+        verbose: bool | int = True,
     ) -> None:
         self.policy = policy
         self.budget = budget
@@ -135,6 +153,10 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.class_weight = class_weight
         self.leave_out_doubtful = leave_out_doubtful
+        self.transformation = transformation
+        self.dtype = dtype
+        self.max_memory = max_memory
+        self.verbose = verbose
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """As ever in scikit-learn."""
@@ -143,7 +165,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: ArrayLike,
+        X: Any,
         y: ArrayLike,
         transformation: Any = None,
         copies: Any = None,
@@ -154,19 +176,24 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array, sparse matrix or frame [n, d], or images [n, height, width] or [n, height, width, channels]
-            Images are uint8, floats 0 to 1 or floats 0 to 255, and need a `featurizer`. A sparse matrix goes to the
-            featurizer as it is; features that are still sparse are made dense, up to `points.MOST_DENSE` bytes.
+        X : array, sparse matrix or frame [n, d], images, or texts or other objects [n]
+            Features, a memory map too; a sparse matrix goes to the featurizer as it is, and features that are still
+            sparse are made dense, up to `points.MOST_DENSE` bytes. Images [n, height, width] or [n, height, width,
+            channels] are uint8, floats 0 to 1 or floats 0 to 255; they, and a list, array or series of texts or
+            objects, need a `featurizer`. With one, frames may hold text, categories and missing values.
         y : array [n]
             Labels of two classes or more, of any type.
         transformation : optional
-            Of images: what `adapters.as_transformation` takes, such as 'translate'. Policies of copies need it or
-            `copies`.
-        copies : array [n, k, ...], or list or object array of n arrays, sparse matrices or frames [k_i, ...], optional
+            Makes copies. Of images: what `adapters.as_transformation` takes, such as 'translate'. Of other X: a
+            function of rows, or a list of these, see `row_changes`: it takes some rows in the type of X and returns as
+            many, a copy of each, or the same number of copies of each. It must make the same copies again; one that
+            draws at random does, if it draws from known generators or takes `rng`, `seed` or `random_state`.
+        copies : array [n, k, ...], `CopiesByPoint`, or list or object array of n entries [k_i, ...], optional
             Copies in the form of X, those of X[i] in entry i, which may be empty. Searches and cross-validation slice
             them together with X, so that no copy comes to another point; `copies.copies_by_point` makes them of copies
-            in any order. Steps of a Pipeline before this one do not see them: put those steps into `featurizer`, which
-            does; there is a warning if the copies seem to have another scale than X, or to be of other points.
+            in any order, and of a function that gives blocks of them. Steps of a Pipeline before this one do not see
+            them: put those steps into `featurizer`, which does; there is a warning if the copies seem to have another
+            scale than X, or to be of other points.
         source : None
             Refused: the numbers of points do not hold in a fold, where X has other rows; see `copies`.
         sample_weight : array [n], optional
@@ -194,13 +221,14 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         chooser = self._chooser()
         self.of_points_ = chooser.policy.needs_no_copies
         rng = given.generator(self.random_state)
-        rows, labels = self._points(X, y)
+        rows, own, labels = self._points(X, y)
         weights = self._weights(sample_weight, labels, chooser)
-        copies = self._copies(rows, *of_copies)
+        copies = self._copies(own, *of_copies)
         budget = self._budget(chooser, copies)
         self.doubtful_ = doubtful_points(self.leave_out_doubtful, rows, labels, self.featurizer, rng)
         self.featurizer_ = given.fitted(self.featurizer, rows, labels, rng)
         points = given.Points(given.featurized(self.featurizer_, rows), labels, weights)
+        copies.kept(size.kept_type(self.dtype, points.features), bool(self.verbose))
         if chooser.policy.needs_clusters:
             fewer = min(chooser.options.clusters, len(np.unique(points.features, axis=0)))
             chooser = replace(chooser, options=replace(chooser.options, clusters=fewer))
@@ -214,32 +242,13 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         given.check_number("pool", self.pool, 1)
         given.check_featurizer(self.featurizer)
         check_guard(self.leave_out_doubtful)
+        size.check_dtype(self.dtype)
+        size.bytes_of(self.max_memory)
         if not isinstance(self.balanced, bool | np.bool_):
             raise InputError(f"balanced is {self.balanced!r}; it must be True or False.")
+        if not isinstance(self.verbose, int | np.integer | np.bool_):
+            raise InputError(f"verbose is {self.verbose!r}; it must be True, False or a whole number.")
         return Chooser.of(self.policy, self.score, self.balanced, SetOptions(C=self.C, pool=self.pool))
-
-    def _points(self, X, y):
-        """X as finite features or standard images, and the labels' numbers; what is known of both is kept."""
-        given.check_length("X", X, "y", y)
-        if given.n_axes(X) in (3, 4):
-            if self.featurizer is None:
-                raise InputError(
-                    f"X is images {list(np.shape(X))}; they need a featurizer, such as featurizer='lenet', or give "
-                    "features [n, d] instead."
-                )
-            self.image_form_ = ImageForm.of(X)
-            rows, y = self.image_form_.standard(X), column_or_1d(y)
-            self.image_shape_ = rows.shape[1:]
-        else:
-            self.image_form_ = None
-            given.check_labels(y)
-            rows, y = validate_data(self, X, y, accept_sparse="csr", dtype=NUMBERS, ensure_all_finite=False)
-            given.finite(rows, "X")
-        given.check_labels(y)
-        self.classes_, labels = given.encoded(y)
-        check_classification_targets(y)
-        self.n_points_ = len(labels)
-        return rows, labels
 
     def _weights(self, sample_weight, labels, chooser):
         """Weights of the points; None if all are 1."""
@@ -256,42 +265,71 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
                 "source numbers the points of X, which has other rows in a fold: give copies with an entry for each "
                 "point and no source, copies=influaug.copies_by_point(copies, source, len(X))."
             )
-        if copies is not None and transformation is not None:
-            raise InputError("Copies were given, and a transformation to make them; give one of the two.")
+        transformation = self._transformation_of(transformation, copies)
         if copies is not None:
             return self._given(rows, copies)
         if transformation is None:
-            return Copies(np.arange(0), lambda places: places)
+            return Copies(np.arange(0))
         if self.image_form_ is None:
-            raise InputError(
-                f"X is features {list(rows.shape)}, but a transformation makes copies of images: give images and a "
-                "featurizer, or copies."
-            )
-        return self._made(rows, as_transformation(transformation))
+            changes = RowChanges.of_given(transformation, rows)
+            return self._made(rows, changes.of, len(changes))
+        changes = as_transformation(transformation)
+        check_repeatable(changes, rows)
+        return self._made(rows, lambda rows, *places: ChosenCopies(rows, changes).of(*places), len(changes))
+
+    def _transformation_of(self, transformation, copies):
+        """That of a method, or else that of the constructor."""
+        if self.transformation is not None and (transformation is not None or copies is not None):
+            more = "another" if copies is None else "copies"
+            raise InputError(f"The selector has a transformation, and was given {more}; give one of the two.")
+        if copies is not None and transformation is not None:
+            raise InputError("Copies were given, and a transformation to make them; give one of the two.")
+        return self.transformation if transformation is None else transformation
 
     def _given(self, rows, copies):
-        axes = 2 if self.image_form_ is None else 3 if self.image_form_.grey else 4
-        flat, source = flattened(copies, self.n_points_, axes, getattr(self, "feature_names_in_", None))
-        if flat is None:
-            return Copies(np.arange(0), lambda places: places)
-        flat = self._rows(flat, "copies")
-        if self.image_form_ is None:
-            warn_of_unlike(rows, flat, source)
-        return Copies(source, lambda places: given.featurized(self.featurizer_, flat[places]))
+        form = self.image_form_
+        like = rows[..., 0] if form is not None and form.grey else rows
+        flat = flattened(copies, like, getattr(self, "feature_names_in_", None))
+        if not len(flat.source):
+            return Copies(np.arange(0))
+        checked = self._checked(flat)
+        if form is None and not self._raw:
+            warn_of_unlike(self._rows(rows, "X"), checked, flat.source)
+        if self.featurizer is None and flat.array is not None and flat.array.dtype in given.NUMBERS:
+            return Copies(flat.source, ready=flat.array)
+        return Copies(flat.source, lambda places: given.featurized(self.featurizer_, checked(places)))
 
-    def _made(self, rows, transformation):
-        check_repeatable(transformation, rows)
-        images, k = ChosenCopies(rows, transformation), len(transformation)
+    def _checked(self, flat):
+        """Places -> copies as the featurizer takes them; all that can be read is looked at before any is trained on."""
+        m = len(flat.source)
+        if self.image_form_ is not None and getattr(flat.array, "dtype", None) != np.uint8:
+            # The scale of floats shows only in all of them.
+            images = self._rows(flat.at(np.arange(m)), "copies")
+            return lambda places: images[places]
+
+        def checked(places):
+            return self._rows(flat.at(places), "copies", places)
+
+        # A function is asked for a first block alone.
+        for block in blocks(m if flat.checked else min(m, FIRST)):
+            checked(np.arange(block.start, block.stop))
+        return checked
+
+    def _made(self, rows, changed, k):
+        """Copies that a transformation makes: k of every row."""
+        n = self.n_points_
         # Of the copies that are scored, so that those that `augment` makes can be compared with them.
-        content = np.zeros(len(rows) * k, dtype=np.uint64)
+        content = np.zeros(n * k, dtype=np.uint64)
         self._content = digests(rows), content
 
         def make(places):
-            made = images.of(*divmod(places, k))
+            made = changed(rows, *divmod(places, k))
             content[places] = digests(made)
+            if self.image_form_ is None:
+                made = self._rows(made, "copies", places)
             return given.featurized(self.featurizer_, made)
 
-        return Copies(np.repeat(np.arange(len(rows)), k), make)
+        return Copies(np.repeat(np.arange(n), k), make)
 
     def _budget(self, chooser, copies):
         if self.of_points_:
@@ -299,7 +337,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
             return given.count(self.budget, self.n_points_, "points")
         if not len(copies.source):
             raise InputError(
-                f"The policy {chooser.name} chooses among copies: give fit a transformation of images, or copies; "
+                f"The policy {chooser.name} chooses among copies: give fit a transformation, or copies; "
                 "policies of points, such as 'influence', need neither."
             )
         self.n_candidates_ = len(copies.source)
@@ -320,7 +358,7 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
             self.points_ = np.unique(copies.source[chosen])
         self.source_, self.which_ = copies.source[chosen], copies.which[chosen]
         self.n_copies_ = int(copies.which.max(initial=-1)) + 1
-        self._chosen = chosen
+        self._places, self._n_given = chosen, len(copies.source)
 
     def _choose_copies(
         self, chooser: Chooser, budget: int, points: given.Points, copies: Copies, rng: np.random.Generator
@@ -337,9 +375,19 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
             )
         # A policy that looks at no copy gets the points in their place, so that none is made in vain.
         unseen = chooser.policy.generates == "chosen"
-        looked_at = points.features[copies.source[seen]] if unseen else copies.features(seen)
+        self._expect(points, copies, budget, np.arange(0) if unseen else seen)
+        some = np.broadcast_to(points.features[:1], (len(seen), points.features.shape[1]))
+        looked_at = some if unseen else copies.features(seen)
         candidates = Candidates(points.features, points.labels, looked_at, copies.source[seen], points.weights)
         return chooser.copies(candidates, budget, rng), seen
+
+    def _expect(self, points, copies, budget, seen):
+        """Estimate memory and time, and refuse what does not fit."""
+        m, d = len(copies.source), points.features.shape[1]
+        n_bytes = copies.n_bytes(len(seen) or budget, d)
+        size.check_fits(n_bytes, size.bytes_of(self.max_memory), m, d)
+        self.estimate_ = size.Estimate(copies.seconds(seen), n_bytes)
+        size.warn_of_long(self.estimate_, f"Making and choosing among {len(seen)} copies")
 
     def _trusted(self):
         """The points whose labels are not in doubt."""
@@ -347,13 +395,13 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
 
     def _fit_head(self, points, copies):
         features, labels, weights = points
-        if len(self._chosen):
-            features = np.vstack([features, copies.features(self._chosen)])
+        self._chosen_weights = None if weights is None else weights[self.source_ if self.n_copies_ else self.points_]
+        if len(self._places):
+            features = np.vstack([features, copies.features(self._places)])
             labels = np.append(labels, labels[self.source_])
             weights = None if weights is None else np.append(weights, weights[self.source_])
         if hasattr(self, "_content"):
-            self._content = self._content[0], self._content[1][self._chosen]
-        del self._chosen
+            self._content = self._content[0], self._content[1][self._places]
         self.n_generated_ = copies.n_seen
         self.head_ = LogisticHead(C=self.C).fit(features, self.classes_[labels], weights)
 
@@ -382,25 +430,9 @@ class AugmentationSelector(Delivery, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return getattr(self.head_, method)(given.featurized(self.featurizer_, self._rows(X, "X")))
 
-    def _rows(self, X, what):
-        """X, or copies, as finite features or standard images, in the form of the points of `fit`."""
-        if self.image_form_ is not None:
-            images = self.image_form_.like(X).standard(X)
-            if images.shape[1:] != self.image_shape_:
-                raise InputError(
-                    f"{what} has images {list(images.shape[1:])}, but those of fit are {list(self.image_shape_)}."
-                )
-            return images
-        options = {"accept_sparse": "csr", "dtype": NUMBERS, "ensure_all_finite": False}
-        if what == "X":
-            return given.finite(validate_data(self, X, reset=False, **options), what)
-        X = check_array(X, input_name=what, **options)
-        if X.shape[1] != self.n_features_in_:
-            raise InputError(f"copies have {X.shape[1]} features, but the points {self.n_features_in_}.")
-        return given.finite(X, what, "; where points have fewer copies, give a list of n arrays [k_i, d]")
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = self.featurizer is not None
         tags.input_tags.sparse = True
+        tags.input_tags.string = tags.input_tags.categorical = self.featurizer is not None
         return tags

@@ -144,7 +144,7 @@ WRONG = {
     "ragged entry": ([[[1, 2], [3]]] * N, r"copies\[0\] is ragged itself"),
     "several widths": ([np.zeros((1, 4))] * 89 + [np.zeros((1, 3))], r"the shapes \[\[3\], \[4\]\]"),
     "NaN rows": (np.full((N, 2, 4), np.nan), r"where points have fewer copies, give a list of n arrays \[k_i, d\]"),
-    "none at all": ([[]] * N, "chooses among copies: give fit a transformation of images, or copies"),
+    "none at all": ([[]] * N, "chooses among copies: give fit a transformation, or copies"),
 }
 
 
