@@ -24,7 +24,7 @@ ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 quoted = $(foreach word,$(1),'$(subst ','\'',$(word))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets retrained featurizer toy learned own bench verify lab test test-fast canaries browser faults lint audit
+.PHONY: help setup run study studies sets retrained featurizer toy learned own bench verify lab test test-fast canaries browser torch faults lint audit
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -114,6 +114,11 @@ canaries: $(READY) ## compute the tiny case of every stage whose code was edited
 browser: $(READY) ## JupyterLab and the pages in Chromium, which is installed if it is missing (Debian)
 	tests/browser/setup.sh
 	$(BIN)/python -m pytest -m browser tests
+
+# Without TensorFlow: Keras then computes with PyTorch too. The wheels for Linux bring CUDA's libraries.
+torch: $(READY) ## the PyTorch parts, in an environment of their own, .torch/ (7 GB)
+	@UV_PROJECT_ENVIRONMENT=.torch $(UV) sync --quiet --locked --extra networks --extra torch
+	KERAS_BACKEND=torch .torch/bin/python -m pytest -p no:nbval tests/pytorch
 
 faults: $(READY) ## batches killed, damaged and starved
 	$(BIN)/python -m pytest $(BY_FILE) -m faults tests/faults

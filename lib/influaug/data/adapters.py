@@ -36,12 +36,13 @@ def as_transformation(given: Any, n_copies: int = 1, seed: int = 0) -> Transform
         ``{"translate": {"pixels": 3}}``, ``{"rotate": [-10, 10]}``, ``{"compose": ["flip_left_right", "blur"]}``; the
         parts of a composition may be all that is taken here. A transform of albumentations, known by its module or by
         ``available_keys``, is called as ``t(image=image)["image"]``. A Keras layer gets float32 images 0 to 255 and
-        ``training=True``; what it gives is rounded and clipped, and its seeds are as before afterwards. Any other
-        callable takes uint8 images [n, height, width, channels] and gives as many, of the same shape and dtype. If it
-        has a parameter ``rng`` (a `numpy.random.Generator`), ``random_state`` or ``seed`` (whole numbers), or draws
-        from the generators of `random`, NumPy or PyTorch, or from one that it holds, it gets the images one by one,
-        each with a seed of its own; the generators are as before afterwards. The copies of a list come one member after
-        the other.
+        ``training=True``; what it gives is rounded and clipped, and its seeds are as before afterwards. A transform of
+        torchvision, or another `torch.nn.Module`, gets uint8 tensors [channels, height, width], one by one, each with a
+        seed of its own for PyTorch's generator, and must keep shape and dtype. Any other callable takes uint8 images
+        [n, height, width, channels] and gives as many, of the same shape and dtype. If it has a parameter ``rng`` (a
+        `numpy.random.Generator`), ``random_state`` or ``seed`` (whole numbers), or draws from the generators of
+        `random`, NumPy or PyTorch, or from one that it holds, it gets the images one by one, each with a seed of its
+        own; the generators are as before afterwards. The copies of a list come one member after the other.
     n_copies : int
         Draws of all but a `Transformation`, a name and a dict, at least 1.
     seed : int
@@ -78,7 +79,7 @@ def _parts(given, n_copies, seed):
 def is_seeded(augmenter: Any) -> bool:
     """Whether one of a `Transformation`'s augmenters is of a library, or a function, that was given its seed here."""
     made_by = getattr(augmenter, "func", None)
-    return made_by in (_by_parameter, _by_name, _by_layer) or _is_of("imgaug", augmenter)
+    return made_by in (_by_parameter, _by_name, _by_layer, _by_tensor) or _is_of("imgaug", augmenter)
 
 
 def _draws(given, n_copies, seed):
@@ -89,6 +90,8 @@ def _draws(given, n_copies, seed):
         draw = partial(_by_name, own, Randomness(own))
     elif _is_layer(given):
         draw = partial(_by_layer, given, Randomness(None))
+    elif _is_of("torch", given) or _is_of("torchvision", given):
+        draw = partial(_by_tensor, given, Randomness(given))
     elif parameter_of(given) is not None:
         draw = partial(_by_parameter, given, Randomness(given))
     else:
@@ -100,17 +103,12 @@ def _draws(given, n_copies, seed):
 def _check_usable(given):
     right = (
         "a Transformation, a name such as 'translate', an imgaug augmenter, an albumentations transform, a Keras "
-        "layer, a function from images to images, or a list of these."
+        "layer, a torchvision transform, a function from images to images, or a list of these."
     )
     if isinstance(given, type):
         raise InputError(f"transformation is the class {given.__name__}; it must be {right}")
     if not (callable(given) or hasattr(given, "available_keys")):
         raise InputError(f"transformation is a {type(given).__name__}; it must be {right}")
-    if _is_of("torch", given) or _is_of("torchvision", given):
-        raise InputError(
-            f"transformation is {_name(given)}, which takes tensors of PyTorch; wrap it in a function that takes and "
-            "gives uint8 images [n, height, width, channels]."
-        )
 
 
 def _is_of(library, given):
@@ -189,6 +187,36 @@ def _by_name(transform, randomness, seeds, images):
             )
         out[...] = made
     return copies
+
+
+def _by_tensor(transform, randomness, seeds, images):
+    """Each image as a uint8 tensor [channels, height, width] through a module of PyTorch."""
+    torch, copies = modules["torch"], np.empty_like(images)
+    for out, image in zip(copies, images, strict=True):
+        pixels = torch.from_numpy(np.moveaxis(image, 2, 0).copy())
+        # This seeds PyTorch's generator and puts it back, as `torch.manual_seed` in `torch.random.fork_rng` would.
+        with randomness.seeded(_content_seed(seeds, image)), torch.no_grad():
+            made = _tensor_of(transform, pixels)
+        out[...] = np.moveaxis(made.numpy(), 0, 2)
+    return copies
+
+
+def _tensor_of(transform, pixels):
+    try:
+        made = transform(pixels)
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InputError(
+            f"{_name(transform)} cannot change one uint8 tensor {list(pixels.shape)}: {reason}."
+        ) from error
+    shape, dtype = getattr(made, "shape", None), getattr(made, "dtype", type(made).__name__)
+    if shape != pixels.shape or dtype != pixels.dtype:
+        raise InputError(
+            f"{_name(transform)} turned a tensor {pixels.dtype} {list(pixels.shape)} into {dtype} "
+            f"{[] if shape is None else list(shape)}; it must keep both, so resize beforehand, and leave conversions "
+            "to floats and Normalize to what comes after the choice."
+        )
+    return made
 
 
 def _by_layer(layer, randomness, seeds, images):
