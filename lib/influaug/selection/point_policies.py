@@ -64,6 +64,12 @@ class Policy:
         Scores [n] -> logarithms of unnormalised probabilities if `random`, else sort keys, the largest first: [n].
     pool : callable, optional
         (Task, Generator) -> the points whose copies it considers, if it generates a pool.
+    paper : str
+        Whose rule it is, if it is neither of Kuchnik & Smith (2019) nor this project's own.
+    cost : str
+        What it reads of the copies, and the order of its time for b of m copies, in words.
+    weighs : bool
+        Whether it gives the chosen copies weights.
     """
 
     meaning: str
@@ -78,6 +84,9 @@ class Policy:
     source: str = ""
     key: Callable | None = None
     pool: Callable | None = None
+    paper: str = ""
+    cost: str = ""
+    weighs: bool = False
 
     @property
     def needs_no_copies(self) -> bool:

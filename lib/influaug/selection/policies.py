@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from . import rules
+from . import coverage, matching, rescored, rules
 from .candidates import Candidates
 from .point_policies import ANY, POINT_POLICIES, RELEASED_CODE, Policy
 from .rules import SetOptions
@@ -65,6 +65,89 @@ def _of_all(meaning, rule, score, **more):
     return Policy(meaning, "copy", "all", rule, score, **more)
 
 
+def _rival(meaning, rule, paper, cost, **more):
+    return Policy(meaning, "copy", "all", rule, balances=False, paper=paper, cost=cost, **more)
+
+
+_ROUNDS = "about 8 ln(b / 8) fits"
+RIVALS = {
+    "k_center": _rival(
+        "copies farthest from what is in the training set",
+        coverage.k_center,
+        "Sener & Savarese, ICLR 2018",
+        "features; b m d",
+    ),
+    "facility_location": _rival(
+        "copies whose features cover all copies of their class",
+        coverage.facility_location,
+        "Wei, Iyer & Bilmes, ICML 2015",
+        "features; m^2 d / classes",
+    ),
+    "craig": _rival(
+        "copies whose gradients cover all copies of their class, scored again and again",
+        coverage.craig,
+        "CRAIG: Mirzasoleiman, Bilmes & Leskovec, ICML 2020",
+        f"features, labels, {_ROUNDS}; m^2 d / classes in each",
+    ),
+    "gradmatch": _rival(
+        "copies by matching pursuit to the gradient of all copies, again and again",
+        matching.gradmatch,
+        "GradMatch: Killamsetty et al., ICML 2021",
+        f"features, labels, {_ROUNDS}; b m K d",
+    ),
+    "gradmatch_weighted": _rival(
+        "the same with the pursuit's weights, at most 20",
+        partial(matching.gradmatch, weighted=True),
+        "GradMatch: Killamsetty et al., ICML 2021",
+        f"features, labels, {_ROUNDS}; b m K d",
+        weighs=True,
+    ),
+    "badge": _rival(
+        "copies drawn by k-means++ on their gradients",
+        rescored.badge,
+        "BADGE: Ash et al., ICLR 2020",
+        "features, labels, 1 fit; b m (K + d)",
+        random=True,
+    ),
+    "margin_rescored": _rival(
+        "copies nearest to the boundary, scored again and again",
+        partial(rescored.by_score, score=rescored.margin),
+        "margin sampling: Scheffer, Decomain & Wrobel, 2001",
+        f"features, {_ROUNDS}; m K d in each",
+    ),
+    "entropy_rescored": _rival(
+        "copies of highest predictive entropy, scored again and again",
+        partial(rescored.by_score, score=rescored.entropy),
+        "uncertainty sampling: Lewis & Gale, SIGIR 1994",
+        f"features, {_ROUNDS}; m K d in each",
+    ),
+    "el2n": _rival(
+        "copies of largest error norm, once",
+        partial(rescored.by_score, score=rescored.error_norm, once=True),
+        "EL2N: Paul, Ganguli & Dziugaite, NeurIPS 2021",
+        "features, labels, 1 fit; m K d",
+    ),
+    "worst_copy": _rival(
+        "copies of largest error, divided by one more than the point's chosen copies, again and again",
+        partial(rescored.by_score, score=rescored.worst_copy),
+        "after worst-of-k: Engstrom et al., ICML 2019",
+        f"features, labels, {_ROUNDS}; m K d in each",
+    ),
+    "match_full": _rival(
+        "copies that match the gradient at the head of all copies, with weight 1",
+        matching.match_full,
+        "after GradMatch, at the final head",
+        "features, labels, 1 fit to all copies; b m K d",
+    ),
+    "match_full_weighted": _rival(
+        "the same with weights, at most 1000; fewer copies where fewer are enough",
+        matching.match_full_weighted,
+        "after GradMatch, at the final head",
+        "features, labels, 1 fit to all copies; b m K d",
+        weighs=True,
+    ),
+}
+"""Policies of copies that are the rivals of greedy influence, of others and after others."""
 ALIASES = {"deterministic": "deterministic_proportional", "random": "random_proportional"}
 """Short names of policies that order points by a score of the caller's choice."""
 POLICIES = {
@@ -103,6 +186,7 @@ POLICIES = {
         "greedy influence in a pool, a point a cluster", rules.pool_by_clusters, random=True, needs_clusters=True
     ),
     "pool_random": _pooled("greedy influence in a pool of random points", rules.pool_at_random, random=True),
+    **RIVALS,
 }
 
 
@@ -150,18 +234,25 @@ def choose(
     InputError
         The policy is unknown, budgets are out of range, or the policy itself raises it.
     """
+    return choose_with_weights(name, candidates, budgets, options, rng).sets
+
+
+def choose_with_weights(
+    name: str, candidates: Candidates, budgets: Sequence[int], options: SetOptions, rng: np.random.Generator
+) -> rules.Picked:
+    """Choose as `choose` does: `rules.Picked`, with the copies' weights if the policy gives them any."""
     policy, balanced = policy_of(name)
     m = len(candidates.source)
     if not len(budgets) or list(budgets) != sorted(set(budgets)) or budgets[0] < 0 or budgets[-1] > m:
         raise InputError(f"budgets must rise from at least 0 to at most the {m} copies, not {list(budgets)}.")
     task = rules.Task(candidates, budgets, options, policy.score, balanced)
     if policy.pool is None:
-        return _picked(policy, task, rng).sets
+        return _picked(policy, task, rng)
     # Greedy influence reduces the mean loss over the generated copies, so the policy must see those of the pool only.
     within, places = candidates.only(policy.pool(task, rng))
     inner = [min(budget, len(places)) for budget in budgets]
     chosen = _picked(policy, replace(task, candidates=within, budgets=inner), rng).sets
-    return [places[copies] for copies in chosen]
+    return rules.Picked([places[copies] for copies in chosen])
 
 
 def _picked(policy, task, rng):
@@ -190,11 +281,14 @@ class Ranked:
         All points or copies if the policy ranks all, else `order`.
     scores : array
         Scores of all points [n], or of the chosen copies [b], in their order; NaN where the policy uses none.
+    weights : array, optional
+        Weight of each chosen copy, which multiplies its point's, in their order (default: 1).
     """
 
     order: np.ndarray
     ranking: np.ndarray
     scores: np.ndarray
+    weights: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -322,7 +416,8 @@ class Chooser:
         """
         picked = _picked(self.policy, self._task(candidates, [min(budget, len(candidates.source))]), rng)
         order, promised = picked.sets[0], picked.promised
-        return Ranked(order, order, np.full(len(order), np.nan) if promised is None else promised)
+        scores = np.full(len(order), np.nan) if promised is None else promised
+        return Ranked(order, order, scores, picked.weights and picked.weights[0])
 
     def _task(self, candidates, budgets):
         score = self.score if self.policy.score == ANY else self.policy.score

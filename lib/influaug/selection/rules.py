@@ -116,10 +116,13 @@ class Picked:
         The chosen copies of each budget.
     promised : array, optional
         Score of each copy of the largest set at the time when it was added, see `greedy.Selection`.
+    weights : list of array, optional
+        Weight of each copy of each set, which multiplies its point's (default: 1).
     """
 
     sets: list[np.ndarray]
     promised: np.ndarray | None = None
+    weights: list[np.ndarray] | None = None
 
 
 def cut(order: np.ndarray, budgets: Iterable[int]) -> Picked:

@@ -6,14 +6,14 @@ As in `studies.points.sweep`, all models are weighted logistic regressions on on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from influaug.errors import InputError
-from influaug.selection.policies import SetOptions, choose, generated
+from influaug.selection.policies import SetOptions, choose_with_weights, generated
 from influaug.solver import engines, logistic
 
 from ..points.feature_set import FeatureSet, added_weights, tested
@@ -72,9 +72,10 @@ def sweep_copies(
     -------
     DataFrame
         Columns policy, share, added (copies), touched (points with added copies), generated (copies that had to be
-        generated), wrong (share of added copies with a wrong label, NaN if unknown), seconds (of choosing, all shares),
-        accuracy (on all test rows), accuracy_original (on test originals), and accuracy_0, accuracy_1, ... for each
-        class (on all test rows). Policy ``none`` means no augmentation and ``full`` all copies.
+        generated), wrong (share of added copies with a wrong label, NaN if unknown), seconds (of the processor, to
+        choose for all shares), accuracy (on all test rows), accuracy_original (on test originals), and accuracy_0,
+        accuracy_1, ... for each class (on all test rows). Policy ``none`` means no augmentation and ``full`` all
+        copies.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def sweep_copies(
     for name, child in zip(tqdm(settings.policies, "set policies", leave=False), children, strict=True):
         choices += _chosen(name, candidates, settings, np.random.default_rng(child))
     rows = pd.DataFrame([_about(choice, candidates, settings.options, wrong) for choice in choices])
-    weights = np.stack([added_weights(features, choice.copies) for choice in choices])
+    weights = np.stack([added_weights(features, choice.copies, choice.weights) for choice in choices])
     # The sets of one policy overlap, so its models are alike and can share a preconditioner.
     groups = np.unique(rows["policy"], return_inverse=True)[1]
     solver = logistic.Solver(features.train, features.labels, engine=engine)
@@ -103,13 +104,16 @@ class _Choice:
     share: float
     copies: np.ndarray
     seconds: float
+    weights: np.ndarray | float = 1.0
 
 
 def _chosen(name, candidates, settings, rng):
-    budgets, started = settings.budgets(len(candidates.source)), perf_counter()
-    sets = choose(name, candidates, budgets, settings.options, rng)
-    seconds = perf_counter() - started
-    return [_Choice(name, share, copies, seconds) for share, copies in zip(settings.shares, sets, strict=True)]
+    budgets, started = settings.budgets(len(candidates.source)), process_time()
+    found = choose_with_weights(name, candidates, budgets, settings.options, rng)
+    seconds = process_time() - started
+    weights = found.weights or [1.0] * len(found.sets)
+    chosen = zip(settings.shares, found.sets, weights, strict=True)
+    return [_Choice(name, share, copies, seconds, of_copies) for share, copies, of_copies in chosen]
 
 
 def _about(choice, candidates, options, wrong):

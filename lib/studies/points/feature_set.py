@@ -87,11 +87,11 @@ def _shares(features, right):
     return right.mean(axis=1), right[:, : features.n_test].mean(axis=1)
 
 
-def added_weights(features: FeatureSet, chosen: np.ndarray) -> np.ndarray:
-    """Weights of all rows of a `FeatureSet`, 1 for originals and chosen copies, else 0: [n + n k]."""
+def added_weights(features: FeatureSet, chosen: np.ndarray, of_chosen: np.ndarray | float = 1.0) -> np.ndarray:
+    """Weights of all rows of a `FeatureSet`, 1 for originals, 1 or their own for chosen copies, else 0: [n + n k]."""
     weights = np.zeros(len(features.labels))
     weights[: features.n] = 1.0
-    weights[features.n + chosen] = 1.0
+    weights[features.n + chosen] = of_chosen
     return weights
 
 
