@@ -52,7 +52,7 @@ class FittedCopies:
         self.x = np.ascontiguousarray(heads.with_intercept(features)[:, self.solver.live])
         self.n, self.source, self.own = len(c.labels), c.source, c.point_weights[c.source]
         self.weights = np.append(c.point_weights, np.zeros(len(c.source)))
-        self._fitted = None
+        self._fitted: np.ndarray | None = None
         self.fit()
 
     @property
@@ -62,8 +62,8 @@ class FittedCopies:
 
     def fit(self) -> None:
         """Fit the head to the points and the added copies."""
-        self._fitted = self.solver.fit(self.weights[None], self.C, self._fitted, TOLERANCE).theta
-        self.theta = self._fitted[0][:, self.solver.live]
+        fitted = self.solver.fit(self.weights[None], self.C, self._fitted, TOLERANCE).theta
+        self._fitted, self.theta = fitted, fitted[0][:, self.solver.live]
 
     def add(self, copies: np.ndarray, weights: np.ndarray | float = 1.0) -> None:
         """Add copies, each with its point's weight times its own, and fit the head."""

@@ -124,7 +124,7 @@ def match_full(task: Task, rng: np.random.Generator) -> Picked:
     taken = np.zeros(len(end.x), dtype=bool)
     for place in range(len(order)):
         # |R + g|^2 - |R|^2 in the metric: twice the product, and the copy's own.
-        order[place] = best = np.argmin(np.where(taken, np.inf, 2 * end.along(solved) + end.own))
+        order[place] = best = int(np.argmin(np.where(taken, np.inf, 2 * end.along(solved) + end.own)))
         taken[best] = True
         solved = solved + end.solved(end.of(best))
     return cut(order, task.budgets)

@@ -111,7 +111,7 @@ def _chosen(name, candidates, settings, rng):
     budgets, started = settings.budgets(len(candidates.source)), process_time()
     found = choose_with_weights(name, candidates, budgets, settings.options, rng)
     seconds = process_time() - started
-    weights = found.weights or [1.0] * len(found.sets)
+    weights = found.weights or [np.ones(len(copies)) for copies in found.sets]
     chosen = zip(settings.shares, found.sets, weights, strict=True)
     return [_Choice(name, share, copies, seconds, of_copies) for share, copies, of_copies in chosen]
 
