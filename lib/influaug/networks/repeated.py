@@ -65,8 +65,7 @@ class RepeatedTraining:
         except (ValueError, TypeError, NotImplementedError) as error:
             raise InputError(f"network {network.name!r} must be a Sequential or functional Keras model.") from error
         _copy(network.variables, self.model.variables)
-        self._logits = not _is_softmax(self.model.layers[-1])
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=self._logits)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in_softmax(self.model))
         self.model.compile(keras.optimizers.Adam(learning_rate), loss, jit_compile=JIT)
         self.model.optimizer.build(self.model.trainable_variables)
         self._featurizer = KerasFeaturizer(self.model, layer=layer).fit(np.zeros((0, 1, 1, 1), np.uint8))
@@ -108,10 +107,8 @@ class RepeatedTraining:
         images = checked_images(images)
         self.passes += FORWARD * len(images)
         blocks = (images[start : start + TRANSFORM_BATCH] for start in range(0, len(images), TRANSFORM_BATCH))
-        scores = np.concatenate(
-            [np.empty((0, self.model.output_shape[-1])), *map(self.model.predict_on_batch, blocks)], dtype=np.float32
-        )
-        return softmax(scores, axis=1) if self._logits else scores
+        none = np.empty((0, self.model.output_shape[-1]), np.float32)
+        return np.concatenate([none, *(class_probabilities(self.model, block) for block in blocks)])
 
     def errors(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """1 less the probability of the true class, of every image: [n]."""
@@ -152,7 +149,14 @@ def shuffled(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         yield rng.permutation(n)
 
 
-def _is_softmax(layer):
+def class_probabilities(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Probabilities of the classes for one block of images: float32 [n, n_classes]."""
+    scores = network.predict_on_batch(images)
+    return scores if _ends_in_softmax(network) else softmax(scores, axis=1)
+
+
+def _ends_in_softmax(network):
+    layer = network.layers[-1]
     return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) is keras.activations.softmax
 
 
