@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .rows import taken
+from .rows import blocks, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,8 @@ def warn_of_unlike(rows: Any, copies: Callable[[np.ndarray], Any], source: np.nd
     if min(m, most) < FEWEST:
         return
     places = np.unique(np.linspace(0, m - 1, most).astype(int))
-    own, made = _array(taken(rows, source[places])), _array(copies(places))
+    own = _array(taken(rows, source[places]))
+    made = np.vstack([_array(copies(places[block])) for block in blocks(len(places))])
     if _of_another_scale(own, made):
         warnings.warn(
             "The copies lie far outside the scale of their points, as if a step before this one had scaled X and not "

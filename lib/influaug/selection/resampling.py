@@ -40,7 +40,7 @@ class Resampling:
         Their pipelines call it while they are fitted, and pass X on as it is when they predict. What makes copies is
         best given to the constructor, ``AugmentationSelector(transformation=...)``: pipelines of imbalanced-learn hand
         `copies` on to a sampler only with scikit-learn's routing of metadata, after
-        ``selector.set_fit_resample_request(copies=True)``.
+        ``selector.set_fit_request(copies=True).set_fit_resample_request(copies=True)``.
 
         Parameters
         ----------
@@ -61,7 +61,8 @@ class Resampling:
             raise InputError(
                 "fit_resample needs copies to choose from: give AugmentationSelector a transformation, or fit_resample "
                 "copies, which pipelines of imbalanced-learn hand on only with "
-                "sklearn.set_config(enable_metadata_routing=True) and set_fit_resample_request(copies=True)."
+                "sklearn.set_config(enable_metadata_routing=True), set_fit_request(copies=True) and "
+                "set_fit_resample_request(copies=True)."
             )
         self.fit(X, y, transformation=transformation, copies=copies, sample_weight=sample_weight)
         X_plus, _, _, source = self.augment(X, y, transformation, copies)

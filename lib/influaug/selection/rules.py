@@ -56,6 +56,8 @@ class SetOptions:
         See `greedy.select`.
     engine : {'numpy', 'keras'}, optional
         Engine of fits and scores, see `engines.engine_of`; greedy refits, one model at a time, use a GPU only if asked.
+    verbose : bool
+        Whether greedy selection shows its progress.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class SetOptions:
     refit_every: int = 64
     solver: str = "auto"
     engine: str | None = None
+    verbose: bool = True
 
     def __post_init__(self) -> None:
         engines.check_engine(self.engine)
@@ -209,6 +212,7 @@ def _greedy_options(task):
         "solver": task.options.solver,
         "engine": task.options.engine,
         "balanced": task.balanced,
+        "verbose": task.options.verbose,
     }
 
 

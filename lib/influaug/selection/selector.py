@@ -18,6 +18,7 @@ from . import points as given
 from . import size
 from .candidates import Candidates
 from .copies import flattened
+from .cost import Cost, iterative_cost
 from .delivery import Delivery
 from .guard import check_guard, doubtful_points
 from .intake import Intake
@@ -26,7 +27,7 @@ from .policies import Chooser, Ranked, SetOptions
 from .resampling import Resampling
 from .row_changes import RowChanges
 from .rows import blocks, digests
-from .rules import held_out
+from .rules import greedily, greedy_points, held_out
 from .score_parameter import ScoreParameter
 from .store import FIRST, Copies
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from numpy.typing import ArrayLike
+
+MOST_SMALL = 2000
+"""Copies among which the choice is so quick that an estimate is not worth its own time."""
 
 
 class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEstimator):
@@ -248,7 +252,9 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
             raise InputError(f"balanced is {self.balanced!r}; it must be True or False.")
         if not isinstance(self.verbose, int | np.integer | np.bool_):
             raise InputError(f"verbose is {self.verbose!r}; it must be True, False or a whole number.")
-        return Chooser.of(self.policy, self.score, self.balanced, SetOptions(C=self.C, pool=self.pool))
+        return Chooser.of(
+            self.policy, self.score, self.balanced, SetOptions(C=self.C, pool=self.pool, verbose=bool(self.verbose))
+        )
 
     def _weights(self, sample_weight, labels, chooser):
         """Weights of the points; None if all are 1."""
@@ -375,18 +381,21 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
             )
         # A policy that looks at no copy gets the points in their place, so that none is made in vain.
         unseen = chooser.policy.generates == "chosen"
-        self._expect(points, copies, budget, np.arange(0) if unseen else seen)
+        self._expect(chooser, points, copies, budget, np.arange(0) if unseen else seen)
         some = np.broadcast_to(points.features[:1], (len(seen), points.features.shape[1]))
         looked_at = some if unseen else copies.features(seen)
         candidates = Candidates(points.features, points.labels, looked_at, copies.source[seen], points.weights)
         return chooser.copies(candidates, budget, rng), seen
 
-    def _expect(self, points, copies, budget, seen):
-        """Estimate memory and time, and refuse what does not fit."""
+    def _expect(self, chooser, points, copies, budget, seen):
+        """Estimate memory and time, and refuse what does not fit, before copies are made."""
         m, d = len(copies.source), points.features.shape[1]
-        n_bytes = copies.n_bytes(len(seen) or budget, d)
+        choosing = Cost(0.0, 0.0)
+        if chooser.policy.choose in (greedily, greedy_points) and len(seen) > MOST_SMALL:
+            choosing = iterative_cost(len(points.features), len(seen), len(self.classes_), d, min(budget, len(seen)))
+        n_bytes = int(copies.n_bytes(len(seen) or budget, d) + choosing.memory)
         size.check_fits(n_bytes, size.bytes_of(self.max_memory), m, d)
-        self.estimate_ = size.Estimate(copies.seconds(seen), n_bytes)
+        self.estimate_ = size.Estimate(copies.seconds(seen) + choosing.seconds, n_bytes)
         size.warn_of_long(self.estimate_, f"Making and choosing among {len(seen)} copies")
 
     def _trusted(self):
