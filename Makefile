@@ -24,7 +24,7 @@ ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
 quoted = $(foreach word,$(1),'$(subst ','\'',$(word))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets retrained featurizer toy learned own bench verify lab test test-fast canaries browser torch faults lint audit
+.PHONY: help setup run study studies sets retrained featurizer toy learned own labels bench verify lab test test-fast canaries browser torch faults lint audit
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -85,6 +85,11 @@ learned: $(READY) ## compare learned augmentations, or go on: make learned NAME=
 own: $(READY) ## choose what to augment of your own data: make own PARAMS=params/own/digits.yaml
 	@test -f "$$PARAMS" || { echo "Which one? make own PARAMS=..., a file like params/own/digits.yaml"; exit 2; }
 	@$(BIN)/python -m studies run notebooks/15_your_own_data.ipynb -- "$$PARAMS"
+	@$(BIN)/python -m studies index outputs
+
+labels: $(READY) ## make some labels wrong and find them: make labels PARAMS=params/labels/digits.yaml
+	@test -f "$$PARAMS" || { echo "Which one? make labels PARAMS=..., a file like params/labels/digits.yaml"; exit 2; }
+	@$(BIN)/python -m studies run notebooks/16_doubtful_labels.ipynb -- "$$PARAMS"
 	@$(BIN)/python -m studies index outputs
 
 bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)

@@ -21,6 +21,7 @@ from problems import problem
 from studies.copies import retrained as set_retrained
 from studies.copies import study as set_study
 from studies.copies.study import SetStudy
+from studies.labels import results as label_study
 from studies.learned import results as comparison
 from studies.learned.parameters import ARMS, OF_NETWORKS, Comparison
 from studies.own import results as own_data
@@ -153,6 +154,15 @@ def own(folder):
     return numbers(table, "added", "accuracy", "accuracy_original")
 
 
+def labels(folder):
+    study = label_study.LabelStudy(
+        labels="canary", n_train=120, n_test=50, components=6, classes=[3, 8], policies=["influence"], replicates=2
+    )
+    found, chosen = label_study.tables(study)
+    found = found[~found["method"].str.startswith("cleanlab")]
+    return numbers(found, "auc", "average", "recall") | numbers(chosen, "left_out", "wrong", "accuracy")
+
+
 def arms(chosen):
     return {arm: [comparison.result(LEARNED, 0, arm)[name] for name in ("error", "loss")] for arm in chosen}
 
@@ -178,6 +188,7 @@ CANARIES = {
     anew.RETRAINED_WHOLE: (anew_whole, TRAINED),
     anew.RETRAINED_CHOSEN: (anew_chosen, TRAINED),
     own_data.CURVE: (own, TRAINED),
+    label_study.LABELS: (labels, EXACT),
     comparison.ARMS_WITHOUT_NETWORKS: (learned_ranges, TRAINED),
     comparison.NETWORK_ARMS: (learned_networks, TRAINED),
 }

@@ -48,6 +48,7 @@ KINDS = {
     "retrained_sets": "studies.retrained_sets.parameters.RetrainedSets",
     "sets": "studies.copies.study.SetStudy",
     "own": "studies.own.parameters.OwnData",
+    "labels": "studies.labels.parameters.LabelStudy",
     "study": "studies.points.study.Study",
 }
 """Classes of parameters by kind; a kind is named like its first parameter, which names the experiment.

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from influaug import __version__
 from studies.copies.study import SetStudy
 from studies.featurizers.recipe import Recipe
+from studies.labels.parameters import LabelStudy
 from studies.learned.parameters import Comparison
 from studies.own.parameters import OwnData
 from studies.points.study import Study
@@ -27,7 +28,13 @@ LOCK = (paths.PROJECT / "uv.lock").read_text("utf-8")
 MAKEFILE = (paths.PROJECT / "Makefile").read_text("utf-8")
 NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in sorted(paths.NOTEBOOKS.glob("*.ipynb"))}
 KINDS = {"09": (Recipe, "r"), "10": (Toy, "t"), "11": (Comparison, "c"), "12": (Comparison, "c")}
-KINDS |= {"13": (SetStudy, "s"), "14": (SetStudy, "s"), "15": (OwnData, "o"), "17": (RetrainedSets, "s")}
+KINDS |= {
+    "13": (SetStudy, "s"),
+    "14": (SetStudy, "s"),
+    "15": (OwnData, "o"),
+    "16": (LabelStudy, "s"),
+    "17": (RetrainedSets, "s"),
+}
 """Parameters of the notebooks that are not of studies, and the name that each gives them."""
 VARIED = {"12_transformation_models": {"comparison", "arms"}, "14_why_greedy": {"wrong_labels"}}
 """Parameters that a notebook gives other defaults than its model."""

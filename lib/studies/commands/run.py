@@ -45,6 +45,7 @@ MAIN = {
     "13_set_policies": "sets/mnist-translate",
     "14_why_greedy": "sets/mnist-translate",
     "15_your_own_data": "own/digits",
+    "16_doubtful_labels": "labels/mnist",
     "17_retrained_sets": "retrained_sets/mnist-translate",
 }
 """Run (a folder in outputs) to which links lead, for notebooks that run neither for a study nor across studies."""

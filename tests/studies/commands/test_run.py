@@ -233,6 +233,7 @@ def test_the_stages_have_the_notebooks_names():
         "13_set_policies",
         "14_why_greedy",
         "15_your_own_data",
+        "16_doubtful_labels",
         "17_retrained_sets",
     }
 

@@ -1,0 +1,1 @@
+"""Wrong labels: who finds them, and what they do to the choice of copies."""
