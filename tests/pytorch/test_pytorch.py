@@ -145,7 +145,7 @@ def test_tensors_and_datasets_are_taken_and_targets_are_places_of_classes(select
     assert chosen[0][0].dtype == torch.float32 and chosen[0][0].max() <= 1
     beside = chosen_dataset(selector, TensorDataset(tensor, torch.from_numpy(labels)), transformation=ONE_PIXEL)
     for place in range(0, 200, 13):
-        assert torch.equal(beside[place][0].float() / 255, chosen[place][0])
+        assert torch.allclose(beside[place][0].float() / 255, chosen[place][0])
     with pytest.raises(InputError, match=r"images\[0\] is not the image 0 of fit"):
         chosen_dataset(selector, torch.from_numpy(images[::-1].copy())[:, None], labels, ONE_PIXEL)
 

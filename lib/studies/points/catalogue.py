@@ -1,0 +1,49 @@
+"""The whole catalogue of transformations in one picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from influaug.data.transformations import BUILDERS, COMPOSITIONS, named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COMPOSED = {"compose": ["flip_left_right", {"rotate": [-20, 20]}, "erase"]}
+SHOWN = 2
+"""Copies of each transformation that are shown: the first and the last."""
+
+
+def copies_of_all(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The image and its first and last copy by every transformation that it allows, with their labels.
+
+    Parameters
+    ----------
+    image : array of uint8 [height, width, channels]
+    """
+    images, labels = [image], ["the image"]
+    for spec in (*(name for name in BUILDERS if name not in COMPOSITIONS), COMPOSED):
+        transformation = named(spec)
+        if transformation.colour and image.shape[2] != 3:
+            continue
+        copies = transformation(image[np.newaxis])[:, 0]
+        for which in sorted({0, len(copies) - 1})[:SHOWN]:
+            images.append(copies[which])
+            labels.append(transformation.labels[which].replace(", then ", ",\n"))
+    return np.stack(images), labels
+
+
+def tiles(ax: Axes, images: np.ndarray, labels: list[str], columns: int = 8) -> Axes:
+    """Draw images [n, height, width, channels] in rows, each with its label below it."""
+    height, width = images.shape[1:3]
+    for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+        row, column = divmod(place, columns)
+        left, top = 1.15 * width * column, 1.75 * height * row
+        ax.imshow(image.squeeze(), vmin=0, vmax=255, extent=(left, left + width, top + height, top))
+        ax.text(left + width / 2, top + 1.06 * height, label, fontsize=5, ha="center", va="top")
+    rows = -(-len(images) // columns)
+    ax.set(xlim=(-1, 1.15 * width * columns), ylim=(1.75 * height * rows, -1), aspect="equal")
+    ax.set_axis_off()
+    return ax

@@ -1,0 +1,25 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from influaug.data.transformations import BUILDERS, COMPOSITIONS, named
+from studies.points.catalogue import copies_of_all, tiles
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_picture_shows_a_copy_by_every_transformation_that_the_image_allows(channels):
+    image = np.random.default_rng(0).integers(0, 256, (20, 22, channels), dtype=np.uint8)
+    images, labels = copies_of_all(image)
+    shown = {label: copy for label, copy in zip(labels, images, strict=True)}
+    np.testing.assert_array_equal(images[0], image)
+    for name in set(BUILDERS) - set(COMPOSITIONS):
+        if channels == 1 and name in ("saturation", "hue"):
+            assert not any(label.startswith(name) for label in labels)
+            continue
+        transformation = named(name)
+        for which in (0, -1):
+            np.testing.assert_array_equal(shown[transformation.labels[which]], transformation(image[None])[which, 0])
+    _, ax = plt.subplots()
+    drawn = tiles(ax, images, labels)
+    assert len(drawn.images) == len(images) == len(drawn.texts) == len(set(labels))
+    plt.close("all")
