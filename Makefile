@@ -84,7 +84,7 @@ learned: $(READY) ## compare learned augmentations, or go on: make learned NAME=
 
 own: $(READY) ## choose what to augment of your own data: make own PARAMS=params/own/digits.yaml
 	@test -f "$$PARAMS" || { echo "Which one? make own PARAMS=..., a file like params/own/digits.yaml"; exit 2; }
-	@$(BIN)/python -m studies run notebooks/15_your_own_data.ipynb -- "$$PARAMS"
+	@$(BIN)/python -m studies own -- "$$PARAMS"
 	@$(BIN)/python -m studies index outputs
 
 labels: $(READY) ## make some labels wrong and find them: make labels PARAMS=params/labels/digits.yaml

@@ -24,7 +24,8 @@ from studies.copies.study import SetStudy
 from studies.labels import results as label_study
 from studies.learned import results as comparison
 from studies.learned.parameters import ARMS, OF_NETWORKS, Comparison
-from studies.own import results as own_data
+from studies.own import cross_validation, material
+from studies.own.parameters import OwnData
 from studies.points import retrained, stages
 from studies.points import support_vectors as vsv
 from studies.points.feature_set import FeatureSet
@@ -148,10 +149,22 @@ def anew_chosen(folder):
     return anew_in(["random_copies", "influence", "greedy_influence", *IN_ROUNDS])
 
 
-def own(folder):
-    chosen = own_data.OwnData(own="canary", n_train=60, epochs=2, folds=3, shares=[0.1])
-    table = own_data.cross_validated(chosen)
-    return numbers(table, "added", "accuracy", "accuracy_original")
+def own_tables(**more):
+    chosen = OwnData(own="canary", n_train=60, epochs=2, folds=3, repeats=1, shares=[0.1], **more)
+    return cross_validation.tables(chosen, material.of(chosen))
+
+
+def own_transformations(folder):
+    return numbers(own_tables(transformations=["rotate"]).transformations, "added", "accuracy", "on_copies")
+
+
+def own_shares(folder):
+    return numbers(own_tables(transformations=[]).shares, "added", "accuracy", "accuracy_original")
+
+
+def own_retrained(folder):
+    table = own_tables(transformations=[], retrained="lenet", retrained_epochs=2).retrained
+    return numbers(table, "added", "steps", "accuracy", "on_copies")
 
 
 def labels(folder):
@@ -187,8 +200,10 @@ CANARIES = {
     set_retrained.RETRAINED_SETS: (retrained_sets, TRAINED),
     anew.RETRAINED_WHOLE: (anew_whole, TRAINED),
     anew.RETRAINED_CHOSEN: (anew_chosen, TRAINED),
-    own_data.CURVE: (own, TRAINED),
     label_study.LABELS: (labels, EXACT),
+    cross_validation.STAGES["transformations"]: (own_transformations, TRAINED),
+    cross_validation.STAGES["shares"]: (own_shares, TRAINED),
+    cross_validation.STAGES["retrained"]: (own_retrained, TRAINED),
     comparison.ARMS_WITHOUT_NETWORKS: (learned_ranges, TRAINED),
     comparison.NETWORK_ARMS: (learned_networks, TRAINED),
 }

@@ -15,6 +15,7 @@ COMMANDS = {
     "verify": ("studies.commands.verify", "run a committed study again from scratch and compare"),
     "index": ("studies.pages.render", "write the index page of the outputs folder"),
     "sets": ("studies.copies.study", "compute the tables of studies of sets, without their pages"),
+    "own": ("studies.commands.own", "compute the page on your own data, with the minutes to come"),
     "compare": ("studies.learned.results", "compute replicates of a comparison of augmentations"),
     "retrain": ("studies.retrained_sets.results", "compute replicates of a study of networks trained anew"),
     "rekey": ("studies.commands.rekey", "give results that were kept under former keys today's"),

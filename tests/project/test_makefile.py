@@ -169,7 +169,7 @@ def test_names_reach_the_commands(ready):
     assert make(ready, "verify").returncode == 0
     study, own, _, verify = calls(ready)
     assert study == "python <-u> <-m> <studies> <batch> <--cores> <2> <--> <tiny>"
-    assert own.endswith("<notebooks/15_your_own_data.ipynb> <--> <params/own/a b.yaml>")
+    assert own.endswith("<studies> <own> <--> <params/own/a b.yaml>")
     assert verify.endswith("<studies> <verify> <--> <mnist-translate>")
 
 

@@ -21,8 +21,6 @@ from ..copies.study import SetStudy
 from ..learned import results as comparison
 from ..learned.ablations import ABLATIONS
 from ..learned.parameters import Comparison
-from ..own.parameters import OwnData
-from ..own.results import data_key
 from ..points import stages
 from ..points.study import Study
 from ..storage import artifacts, paths
@@ -43,7 +41,6 @@ CODE = {
     "retrained sweep": "117a2fa589de67ec",
     "support vectors": "6ed5d9d9ca50c910",
     "sets": "aaee933af624bfce",
-    "own data": "f426bd9515f54938",
     "learned ranges": "43eca21d95ee2c56",
     "learned networks": "b97b29f28ac210af",
     "learned networks in series": "1f98414b74176d35",
@@ -104,15 +101,10 @@ def _of_comparison(chosen: Comparison) -> dict[Path, str]:
     return found
 
 
-def _of_own(own: OwnData) -> dict[Path, str]:
-    return {own.folder / "curve.parquet": data_key(own)}
-
-
 KEYS_OF: dict[type[Experiment], Any] = {
     Study: _of_study,
     SetStudy: _of_sets,
     Comparison: _of_comparison,
-    OwnData: _of_own,
 }
 """Functions that list paths and keys of an experiment's results, for each kind that stores results under keys."""
 

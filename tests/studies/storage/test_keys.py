@@ -16,7 +16,8 @@ from studies.storage.fingerprints import LIB, Place, fingerprint, modules_below
 
 STAGES = {stage.name: stage for stage in canaries.CANARIES}
 FROM_FEATURES = {"scores", "sweep", "retrained sweep", "support vectors", "sets", "retrained sets"}
-FEATURIZED = {"features", "shared features", "own data", "retrained set", "retrained sets", "retrained sweep"}
+OWN = {"own data", "own data, transformations", "own data, retrained"}
+FEATURIZED = {"features", "shared features", "retrained set", "retrained sets", "retrained sweep"} | OWN
 ANEW = {"networks trained anew", "networks trained anew on chosen copies"}
 LEARNED = {"learned ranges", "learned networks"}
 HEADLESS = {"features", "shared features", "networks trained anew"}
@@ -47,7 +48,9 @@ ARITHMETIC = [
     ("influaug/networks/repeated.py", "FORWARD = 1", "FORWARD = 2", ANEW),
     ("influaug/selection/point_policies.py", "return -s", "return s", {"sweep", "sets"}),
     ("studies/points/support_vectors.py", "FOLDS = 4", "FOLDS = 5", {"support vectors"}),
-    ("influaug/data/transformation.py", "order=1", "order=0", {"features", "own data"}),
+    ("influaug/data/transformation.py", "order=1", "order=0", {"features"} | OWN),
+    ("influaug/data/trivial_augment.py", "1.8 * u", "1.7 * u", OWN),
+    ("studies/own/retraining.py", "64, 1e-3", "64, 1e-2", {"own data, retrained"}),
 ]
 
 
