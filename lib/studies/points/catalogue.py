@@ -16,6 +16,16 @@ SHOWN = 2
 """Copies of each transformation that are shown: the first and the last."""
 
 
+def photograph(side: int = 64) -> np.ndarray:
+    """A photograph of a flower that comes with scikit-learn: array of uint8 [side, side, 3]."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    photo = load_sample_image("flower.jpg")
+    margin = (photo.shape[1] - photo.shape[0]) // 2
+    return np.array(Image.fromarray(photo[:, margin:-margin]).resize((side, side)))
+
+
 def copies_of_all(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """The image and its first and last copy by every transformation that it allows, with their labels.
 

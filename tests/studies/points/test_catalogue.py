@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from influaug.data.transformations import BUILDERS, COMPOSITIONS, named
-from studies.points.catalogue import copies_of_all, tiles
+from studies.points.catalogue import copies_of_all, photograph, tiles
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -23,3 +23,9 @@ def test_the_picture_shows_a_copy_by_every_transformation_that_the_image_allows(
     drawn = tiles(ax, images, labels)
     assert len(drawn.images) == len(images) == len(drawn.texts) == len(set(labels))
     plt.close("all")
+
+
+def test_the_photograph_is_square_and_coloured():
+    photo = photograph(32)
+    assert photo.shape == (32, 32, 3) and photo.dtype == np.uint8
+    assert np.ptp(photo.astype(int).mean(axis=(0, 1))) > 20
