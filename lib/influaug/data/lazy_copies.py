@@ -53,6 +53,8 @@ class Training:
         Of each copy, its point and its change.
     expected : array of uint64 [m], optional
         `repeatable.digests` of the copies, which those that are made must have.
+    copy_weights : array [m], optional
+        Weights of the copies (default: 1).
     """
 
     images: np.ndarray
@@ -62,6 +64,7 @@ class Training:
     chosen: np.ndarray
     which: np.ndarray
     expected: np.ndarray | None = None
+    copy_weights: np.ndarray | None = None
 
     @property
     def source(self) -> np.ndarray:
@@ -80,7 +83,10 @@ class Training:
         copied = np.flatnonzero(places >= len(self.images))
         if len(copied):
             images[copied] = self.form.back(self._copies(points[copied], places[copied] - len(self.images)))
-        return images, self.labels[points], np.ones(len(places), np.float32)
+        weights = np.ones(len(places), np.float32)
+        if self.copy_weights is not None:
+            weights[copied] = self.copy_weights[places[copied] - len(self.images)]
+        return images, self.labels[points], weights
 
     def _copies(self, points, numbers):
         """Some of the copies, by number, and their points."""

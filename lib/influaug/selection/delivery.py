@@ -62,6 +62,7 @@ class Delivery:
         n_copies_: int
         n_candidates_: int
         of_points_: bool
+        copy_weights_: np.ndarray
         _content: tuple[np.ndarray, np.ndarray]
         _places: np.ndarray
         _chosen_weights: np.ndarray | None
@@ -141,7 +142,7 @@ class Delivery:
             floats that a transformation makes have 256 levels of grey. The rows of frames are numbered anew.
         y_plus : array [n + m]
         weights : array of float32 [n + m]
-            Ones.
+            Ones; of copies, their `copy_weights_`.
         source : int array [n + m]
             The point that each is, or was made of.
 
@@ -163,7 +164,10 @@ class Delivery:
             raise InputError(f"There are {n_rows(X)} rows of X, but the points of fit were {self.n_points_}.")
         added, chosen = self._added(X, transformation, copies)
         source = np.append(np.arange(self.n_points_), chosen)
-        return _with(X, added), np.asarray(y)[source], np.ones(len(source), np.float32), source
+        weights = np.ones(len(source), np.float32)
+        if not self.of_points_:
+            weights[self.n_points_ :] = self.copy_weights_
+        return _with(X, added), np.asarray(y)[source], weights, source
 
     def batches(
         self,
@@ -255,7 +259,8 @@ class Delivery:
         if expected is None:
             some = np.unique(np.linspace(0, len(images) - 1, SEARCHED).astype(int))
             check_repeatable(transformation, form.standard(images[some]))
-        return Training(images, np.asarray(labels), form, transformation, source, which, expected)
+        weights = None if self.of_points_ else self.copy_weights_
+        return Training(images, np.asarray(labels), form, transformation, source, which, expected, weights)
 
     def _added(self, X, transformation, copies):
         """The chosen copies of rows that are no images to be transformed, and the points of these."""

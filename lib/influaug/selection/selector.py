@@ -100,6 +100,9 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         Policies of points: the score of every point, times its weight [n]; NaN where the policy uses no score.
         Policies of copies: of each of `support_`, what it promised when it was added ('greedy_...', 'one_shot' and
         pools; of influence in nats, `influaug.selection.greedy`), else NaN.
+    copy_weights_ : array
+        Weight of every chosen copy, which multiplies its point's; ones but for policies that weigh copies, such as
+        'match_full_weighted'.
     points_ : int array
         Points that are chosen, or of which a copy is, rising.
     source_, which_ : int array
@@ -364,6 +367,8 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
             self.points_ = np.unique(copies.source[chosen])
         self.source_, self.which_ = copies.source[chosen], copies.which[chosen]
         self.n_copies_ = int(copies.which.max(initial=-1)) + 1
+        given_weights = None if self.of_points_ or found.weights is None else found.weights[rising]
+        self.copy_weights_ = np.ones(len(chosen)) if given_weights is None else given_weights
         self._places, self._n_given = chosen, len(copies.source)
 
     def _choose_copies(
@@ -404,11 +409,15 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
 
     def _fit_head(self, points, copies):
         features, labels, weights = points
+        if weights is None and np.any(self.copy_weights_ != 1):
+            weights = np.ones(len(labels))
         self._chosen_weights = None if weights is None else weights[self.source_ if self.n_copies_ else self.points_]
+        if weights is not None and self.n_copies_:
+            self._chosen_weights = self._chosen_weights * self.copy_weights_
         if len(self._places):
             features = np.vstack([features, copies.features(self._places)])
             labels = np.append(labels, labels[self.source_])
-            weights = None if weights is None else np.append(weights, weights[self.source_])
+            weights = None if weights is None else np.append(weights, self._chosen_weights)
         if hasattr(self, "_content"):
             self._content = self._content[0], self._content[1][self._places]
         self.n_generated_ = copies.n_seen

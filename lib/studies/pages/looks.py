@@ -46,6 +46,10 @@ LOOK = {
     "pool_clusters": Look("#D55E00", "^", "the same, a quarter generated", "--"),
     "greedy_loss": Look("#CC79A7", "v", "copies, greedy loss"),
     "greedy_points": Look("#0072B2", "P", "points, greedy influence"),
+    "gradmatch": Look("#0072B2", "P", "GradMatch"),
+    "craig": Look("#E69F00", "X", "CRAIG", ":"),
+    "badge": Look("#56B4E9", "^", "BADGE", "--"),
+    "match_full": Look("#009E73", "D", "matched at the head of all copies"),
 }
 """Looks of policies of points (by any score, then with a fixed score) and of copies. Figures leave out all others."""
 REFERENCES = {"none": (":", "no augmentation"), "full": ("--", "full augmentation")}

@@ -770,3 +770,17 @@ def test_unusual_input_that_works(case, policy):
     assert set(selector.predict(features)) <= set(np.asarray(labels))
     if case == "unused category":
         assert list(selector.classes_) == ["ape", "bee", "cat"]
+
+
+def test_weights_of_copies_are_those_of_the_fit():
+    features, labels, copies, source = copied()
+    ours = AugmentationSelector("gradmatch_weighted", 9).fit(features, labels, **by_point(copies, source))
+    assert ours.copy_weights_.shape == (9,) and ours.copy_weights_.max() > 1
+    places = np.argsort(source, kind="stable")[ours.support_]
+    rows, classes = np.vstack([features, copies[places]]), np.append(labels, labels[source[places]])
+    theirs = LogisticHead(10.0).fit(rows, classes, np.append(np.ones(len(labels)), ours.copy_weights_))
+    np.testing.assert_allclose(ours.head_.coef_, theirs.coef_, rtol=1e-3, atol=1e-4)
+    *_, weights, _ = ours.augment(features, labels, **by_point(copies, source))
+    np.testing.assert_allclose(weights, np.append(np.ones(len(labels)), ours.copy_weights_), rtol=1e-6)
+    plain = AugmentationSelector("gradmatch", 9).fit(features, labels, **by_point(copies, source))
+    np.testing.assert_array_equal(plain.copy_weights_, np.ones(9))
