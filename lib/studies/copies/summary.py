@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from influaug.selection.policies import policy_of
+from influaug.selection.policies import RIVALS, policy_of
 
 from ..intervals import by_share, mean_interval, smallest_within
 from ..pages.escaping import markdown_text, styled, title_and_note
@@ -19,7 +19,7 @@ from ..points.summary import REFERENCES
 from ..storage import artifacts, paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pandas.io.formats.style import Styler
 
@@ -76,8 +76,37 @@ def costs(table: pd.DataFrame, share: float) -> pd.DataFrame:
     means = rows.groupby("policy", sort=False)[["touched", "added", "generated", "seconds"]].mean()
     accuracy = in_percent(by_share(rows)).iloc[:, 0]
     means.insert(0, "accuracy (%)", accuracy)
+    without = table.loc[table["policy"] == "none", "accuracy"].mean()
+    gained = 100 * (rows.groupby("policy")["accuracy"].mean() - without)
+    means["gain for 1,000 generated"] = 1000 * gained / means["generated"]
+    means["gain for a second"] = gained / means["seconds"].where(means["seconds"] >= 0.005)
     shown = {"touched": "points touched", "added": "copies added", "generated": "copies generated"}
     return means.rename(columns=shown).round(2)
+
+
+IN_THE_FIGURE = ("random_copies", "influence", "greedy_influence", "gradmatch", "craig", "badge")
+"""Policies in the figure of a study of rivals; of the others its table tells."""
+
+
+def in_the_figure(policies: Sequence[str]) -> list[str]:
+    """The policies that a figure shows: all, but of a study of rivals `IN_THE_FIGURE`."""
+    return [name for name in policies if name in IN_THE_FIGURE or not set(policies) & set(RIVALS)]
+
+
+def few_enough(table: pd.DataFrame, policy: str = "match_full_weighted") -> pd.DataFrame:
+    """Copies that a policy with weights takes at each share, and its accuracy less that of all copies, as text."""
+    rows = table[table["policy"] == policy]
+    if rows.empty:
+        return pd.DataFrame()
+    gaps = below_full(rows_and_full(table, policy)).droplevel("policy")
+    less = {share: _text({**gap, "mean": -gap["mean"]}, signed=True) for share, gap in gaps.iterrows()}
+    found = pd.DataFrame({"copies taken": rows.groupby("share")["added"].mean().round(1), "less all copies": less})
+    return found.rename(index=lambda share: f"{100 * share:g}%").rename_axis("share of copies")
+
+
+def rows_and_full(table: pd.DataFrame, policy: str) -> pd.DataFrame:
+    """The rows of one policy and of full augmentation."""
+    return table[table["policy"].isin([policy, "full"])]
 
 
 def studies_found() -> dict[str, pd.DataFrame]:
@@ -169,7 +198,8 @@ def meanings(policies: Iterable[str]) -> Styler:
 def _meaning(name):
     policy, balanced = policy_of(name)
     turns = ", the classes taking turns" if balanced else ""
-    return {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.source else ""}
+    ours = {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.source else ""}
+    return {**ours, "after": policy.paper, "copies generated": policy.generates, "reads; takes": policy.cost}
 
 
 def retrained(table: pd.DataFrame) -> pd.DataFrame:
