@@ -23,8 +23,10 @@ from .delivery import Delivery
 from .guard import check_guard, doubtful_points
 from .intake import Intake
 from .likeness import warn_of_unlike
+from .network_rounds import as_rounds, choose_with_network
 from .policies import Chooser, Ranked, SetOptions
 from .resampling import Resampling
+from .rounds import ImagePool, Rounds
 from .row_changes import RowChanges
 from .rows import blocks, digests
 from .rules import greedily, greedy_points, held_out
@@ -88,6 +90,11 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         more is refused before it begins. None: what the machine has.
     verbose : bool or int
         Whether progress is shown of what takes longer than two seconds, with the time and the memory that are expected.
+    rounds : int, `influaug.selection.rounds.Rounds` or None
+        Of images with a network as `featurizer`: choose a part of the copies, train the network on the originals and
+        these, make the features anew, and choose on, instead of choosing once. A number is that of rounds that train
+        anew, 500 updates each; ``Rounds(5, anew=False, updates=40, folder=...)`` trains one network on, and keeps a
+        checkpoint after each round. ``Rounds.cost`` says beforehand what it takes, and the bar of progress too.
 
     Attributes
     ----------
@@ -149,6 +156,7 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         dtype: str = "float32",
         max_memory: int | str | None = None,
         verbose: bool | int = True,
+        rounds: int | Rounds | None = None,
     ) -> None:
         self.policy = policy
         self.budget = budget
@@ -164,6 +172,7 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         self.dtype = dtype
         self.max_memory = max_memory
         self.verbose = verbose
+        self.rounds = rounds
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """As ever in scikit-learn."""
@@ -226,6 +235,7 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
 
     def _fit(self, X, y, of_copies, sample_weight):
         chooser = self._chooser()
+        rounds = as_rounds(self.rounds, chooser, self.featurizer)
         self.of_points_ = chooser.policy.needs_no_copies
         rng = given.generator(self.random_state)
         rows, own, labels = self._points(X, y)
@@ -233,6 +243,9 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         copies = self._copies(own, *of_copies)
         budget = self._budget(chooser, copies)
         self.doubtful_ = doubtful_points(self.leave_out_doubtful, rows, labels, self.featurizer, rng)
+        if rounds is not None:
+            self._choose_in_rounds(rounds, (chooser, budget), given.Points(rows, labels, weights), copies, rng)
+            return
         self.featurizer_ = given.fitted(self.featurizer, rows, labels, rng)
         points = given.Points(given.featurized(self.featurizer_, rows), labels, weights)
         copies.kept(size.kept_type(self.dtype, points.features), bool(self.verbose))
@@ -306,7 +319,7 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
             warn_of_unlike(self._rows(rows, "X"), checked, flat.source)
         if self.featurizer is None and flat.array is not None and flat.array.dtype in given.NUMBERS:
             return Copies(flat.source, ready=flat.array)
-        return Copies(flat.source, lambda places: given.featurized(self.featurizer_, checked(places)))
+        return Copies(flat.source, lambda places: given.featurized(self.featurizer_, checked(places)), rows=checked)
 
     def _checked(self, flat):
         """Places -> copies as the featurizer takes them; all that can be read is looked at before any is trained on."""
@@ -334,11 +347,10 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         def make(places):
             made = changed(rows, *divmod(places, k))
             content[places] = digests(made)
-            if self.image_form_ is None:
-                made = self._rows(made, "copies", places)
-            return given.featurized(self.featurizer_, made)
+            return self._rows(made, "copies", places) if self.image_form_ is None else made
 
-        return Copies(np.repeat(np.arange(n), k), make)
+        source = np.repeat(np.arange(n), k)
+        return Copies(source, lambda places: given.featurized(self.featurizer_, make(places)), rows=make)
 
     def _budget(self, chooser, copies):
         if self.of_points_:
@@ -361,15 +373,47 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
             self.points_, chosen = self.support_, np.flatnonzero(np.isin(copies.source, self.support_))
         else:
             found, seen = self._choose_copies(chooser, budget, points, copies, rng)
-            rising = np.argsort(found.order)
-            self.ranking_, self.scores_ = seen[found.order], found.scores[rising]
-            self.support_ = chosen = self.ranking_[rising]
-            self.points_ = np.unique(copies.source[chosen])
+            chosen = self._keep_ranked(seen[found.order], found.scores, copies)
+        self._keep(chosen, copies)
+
+    def _keep_ranked(self, ranking, scores, copies):
+        """Keep the chosen copies, by place, best first; the same rising."""
+        rising = np.argsort(ranking)
+        self.ranking_, self.scores_ = ranking, scores[rising]
+        self.support_ = ranking[rising]
+        self.points_ = np.unique(copies.source[self.support_])
+        return self.support_
+
+    def _keep(self, chosen, copies):
         self.source_, self.which_ = copies.source[chosen], copies.which[chosen]
         self.n_copies_ = int(copies.which.max(initial=-1)) + 1
         given_weights = None if self.of_points_ or found.weights is None else found.weights[rising]
         self.copy_weights_ = np.ones(len(chosen)) if given_weights is None else given_weights
         self._places, self._n_given = chosen, len(copies.source)
+
+    def _choose_in_rounds(
+        self,
+        rounds: Rounds,
+        choice: tuple[Chooser, int],
+        points: given.Points,
+        copies: Copies,
+        rng: np.random.Generator,
+    ) -> None:
+        """Choose by rounds of the network, and fit the head to the last one's features; the points are images."""
+        chooser, budget = choice
+        make, seen = copies.rows, np.flatnonzero(np.isin(copies.source, self._trusted()))
+        if self.image_form_ is None or make is None:
+            raise InputError("rounds train a network on images: give images, and a transformation or copies of images.")
+        source = copies.source[seen]
+        pool = ImagePool(points.features, points.labels, source, lambda places: make(seen[places]), points.weights)
+        with refusing_what_does_not_converge():
+            found = choose_with_network(rounds, self.featurizer, pool, min(budget, len(seen)), chooser, rng)
+        self.featurizer_, ranking = found[0], seen[found[1]]
+        self._keep(self._keep_ranked(ranking, np.full(len(ranking), np.nan), copies), copies)
+        featurized = given.featurized(self.featurizer_, points.features)
+        copies.kept(size.kept_type(self.dtype, featurized), bool(self.verbose))
+        self._fit_head(given.Points(featurized, points.labels, points.weights), copies)
+        self.n_generated_ = len(seen)
 
     def _choose_copies(
         self, chooser: Chooser, budget: int, points: given.Points, copies: Copies, rng: np.random.Generator

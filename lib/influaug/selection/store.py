@@ -32,6 +32,8 @@ class Copies:
         Places -> features [b, d].
     ready : array [m, d], optional
         All features, used as they are, in memory or in a file, in place of `make`.
+    rows : callable, optional
+        Places -> the copies themselves, as the featurizer takes them.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class Copies:
         source: np.ndarray,
         make: Callable[[np.ndarray], np.ndarray] | None = None,
         ready: np.ndarray | None = None,
+        rows: Callable[[np.ndarray], Any] | None = None,
     ) -> None:
-        self.source, self.ready = source, ready
+        self.source, self.ready, self.rows = source, ready, rows
         self._make: Any = make
         self.dtype = np.dtype(np.float32 if ready is None else ready.dtype)
         self.verbose = False
