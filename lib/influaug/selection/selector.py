@@ -370,11 +370,12 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         if self.of_points_:
             found = chooser.points(points.features, points.labels, budget, rng, points.weights, self._trusted())
             self.support_, self.ranking_, self.scores_ = np.sort(found.order), found.ranking, found.scores
-            self.points_, chosen = self.support_, np.flatnonzero(np.isin(copies.source, self.support_))
+            self.points_, chosen, weights = self.support_, np.flatnonzero(np.isin(copies.source, self.support_)), None
         else:
             found, seen = self._choose_copies(chooser, budget, points, copies, rng)
             chosen = self._keep_ranked(seen[found.order], found.scores, copies)
-        self._keep(chosen, copies)
+            weights = None if found.weights is None else found.weights[np.argsort(found.order)]
+        self._keep(chosen, copies, weights)
 
     def _keep_ranked(self, ranking, scores, copies):
         """Keep the chosen copies, by place, best first; the same rising."""
@@ -384,11 +385,11 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         self.points_ = np.unique(copies.source[self.support_])
         return self.support_
 
-    def _keep(self, chosen, copies):
+    def _keep(self, chosen, copies, weights=None):
+        """Keep where the chosen copies are, rising, and their weights."""
         self.source_, self.which_ = copies.source[chosen], copies.which[chosen]
         self.n_copies_ = int(copies.which.max(initial=-1)) + 1
-        given_weights = None if self.of_points_ or found.weights is None else found.weights[rising]
-        self.copy_weights_ = np.ones(len(chosen)) if given_weights is None else given_weights
+        self.copy_weights_ = np.ones(len(chosen)) if weights is None else weights
         self._places, self._n_given = chosen, len(copies.source)
 
     def _choose_in_rounds(

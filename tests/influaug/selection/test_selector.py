@@ -135,6 +135,8 @@ def test_set_policies_of_points_need_no_copies(name):
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("name", OF_COPIES)
 def test_policies_of_copies_are_those_of_set_policies(name, balanced):
+    if balanced and not set_policies.POLICIES[name].balances:
+        pytest.skip("it has no balanced variant")
     features, labels, copies, source = copied()
     ours = AugmentationSelector(name, 9, balanced=balanced, random_state=2)
     ours.fit(features, labels, **by_point(copies, source, len(features)))
@@ -151,7 +153,9 @@ def test_policies_of_copies_are_those_of_set_policies(name, balanced):
     expected = set_policies.generated(full, candidates, theirs, set_policies.SetOptions())
     if set_policies.POLICIES[name].generates != "pool":
         assert ours.n_generated_ == expected
-    head = LogisticHead(10.0).fit(np.vstack([features, copies[theirs]]), np.append(labels, labels[source[theirs]]))
+    rows, of_rows = np.vstack([features, copies[ours.support_]]), np.append(labels, labels[ours.source_])
+    head = LogisticHead(10.0).fit(rows, of_rows, np.append(np.ones(N), ours.copy_weights_))
+    assert set_policies.POLICIES[name].weighs == bool(np.any(ours.copy_weights_ != 1))
     np.testing.assert_allclose(ours.predict_proba(copies), head.predict_proba(copies), rtol=1e-4, atol=1e-7)
 
 
