@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import field_validator
 
 from influaug.data.datasets import Classes, split
-from influaug.data.transformations import Transformation, appendix_b, rotate, translate
+from influaug.data.transformations import APPENDIX_B, Transformation, appendix_b, rotate, translate
 from influaug.selection.policies import policy_of
 from influaug.selection.rounds import Rounds
 
@@ -106,7 +106,7 @@ class RetrainedSets(Experiment):
         """The transformation that makes the copies."""
         if self.transformation == COLOUR:
             return flip_shift_rotate()
-        return appendix_b(self.transformation, self.dataset if self.dataset in ("mnist", "cifar10") else "digits")
+        return appendix_b(self.transformation, self.dataset if self.dataset in APPENDIX_B else "mnist")
 
     def in_rounds(self, arm: str) -> Rounds:
         """The rounds of an arm of `IN_ROUNDS`."""
