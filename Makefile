@@ -19,12 +19,12 @@ RECIPES := $(basename $(notdir $(wildcard params/featurizers/*.yaml)))
 RETRAINED := $(basename $(notdir $(wildcard params/retrained_sets/*.yaml)))
 SETS := $(basename $(notdir $(wildcard params/sets/*.yaml)))
 COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
-ALL := $(filter-out benchmark,$(basename $(notdir $(wildcard params/*.yaml))))
+ALL := $(filter-out benchmark selection-at-size,$(basename $(notdir $(wildcard params/*.yaml))))
 # Words as the shell is to take them: names of files can be commands too.
 quoted = $(foreach word,$(1),'$(subst ','\'',$(word))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets retrained featurizer toy learned own labels bench verify lab test test-fast canaries browser torch faults lint audit
+.PHONY: help setup run study studies sets retrained featurizer toy learned own labels bench size verify lab test test-fast canaries browser torch faults lint audit
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -96,6 +96,11 @@ bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment
 	-@$(BIN)/python -c "from studies.benchmark.competitors import fetch_pydvl; fetch_pydvl()"
 	@$(BIN)/python -m studies run notebooks/07_benchmark.ipynb params/benchmark.yaml \
 		--executed outputs/notebooks/07_benchmark.ipynb --page outputs/pages/07_benchmark.html
+	@$(BIN)/python -m studies index outputs
+
+size: $(READY) ## run the page on greedy selection at size, on MNIST
+	@$(BIN)/python -m studies run notebooks/18_selection_at_size.ipynb params/selection-at-size.yaml \
+		--executed outputs/notebooks/18_selection_at_size.ipynb --page outputs/pages/18_selection_at_size.html
 	@$(BIN)/python -m studies index outputs
 
 verify: $(READY) ## run a committed study again from scratch and compare: make verify NAME=mnist-translate

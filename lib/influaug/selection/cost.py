@@ -25,7 +25,7 @@ EVALUATIONS = 2.5
 ACTIVE = 0.6
 """Share of the unused copies that are not confident, of which a batch looks at all."""
 DENSE, KRONECKER = 4e-10, 8e-11
-"""Seconds for each number of a preconditioner's inverse that a solve reads, and for each multiplication of its factors."""
+"""Seconds for a number of a preconditioner's inverse that a solve reads, and for a multiplication of its factors."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ def machine() -> str:
     return f"{provenance.processor()}, {CORES} cores; {packages}; {blas}"
 
 
+def data_words(study: Study) -> str:
+    """Data set and transformation of a study."""
+    title, _ = title_and_note(study.load_data().provenance)
+    return f"{title}, {study.transformation_words}"
+
+
 def shown(results: pd.DataFrame) -> Styler:
     """The table of results as a page shows it."""
     digits = {column: "{:.3g}" for column in results.columns if column.startswith(("theirs", "ours"))}
@@ -40,10 +46,9 @@ def shown(results: pd.DataFrame) -> Styler:
 
 def caption(study: Study, results: pd.DataFrame) -> str:
     """What the table of results shows, in a sentence or two."""
-    title, _ = title_and_note(study.load_data().provenance)
     short = int((results["fitted"] < results["models"]).sum())
     return (
-        f"*{title}, {study.transformation_words}, one sample of points, seed {study.seed}. Theirs and ours: "
+        f"*{data_words(study)}, one sample of points, seed {study.seed}. Theirs and ours: "
         f"seconds for all models of a sweep; {short} of the {len(results)} rows extrapolate from the models that were "
         f"fitted within {study.patience:g} s. Worst gap: the largest (our J - theirs) / max(J, 1).*"
     )

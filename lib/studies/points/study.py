@@ -94,6 +94,10 @@ class Study(Experiment):
     replicates: int = parameter(3, "repetitions of everything with a sample and a network of their own", NOTHING, ge=1)
     update_every: int | None = parameter(None, "points between score updates; null: at the budgets", "sweep", ge=1)
     patience: Number = parameter(1.0, "seconds for each competitor in the benchmark", NOTHING, gt=0)
+    largest: int = parameter(1000, "points of the largest case on the page about selection at size", NOTHING, ge=100)
+    made_up: list[list[Number]] = parameter(
+        [[500, 20, 64, 0.05]], "made-up cases there: points, classes, features, share of copies", NOTHING, min_length=1
+    )
     seed: int = parameter(0, "the one seed that all others come from", "sample", ge=0)
 
     @field_validator("scores", "policies", "refinements")
@@ -106,6 +110,15 @@ class Study(Experiment):
         if len(set(names)) < len(names):
             raise ValueError("must name each once")
         return names
+
+    @field_validator("made_up")
+    @classmethod
+    def _sizes(cls, cases):
+        for case in cases:
+            whole = len(case) == 4 and all(size == int(size) for size in case[:3])
+            if not whole or not (case[0] >= case[1] >= 2 and case[2] >= 1 and 0 < case[3] <= 1):
+                raise ValueError(f"{case} must be points, classes (2 to the points), features, and a share of copies")
+        return cases
 
     @field_validator("transformation")
     @classmethod

@@ -235,6 +235,7 @@ def test_the_stages_have_the_notebooks_names():
         "15_your_own_data",
         "16_doubtful_labels",
         "17_retrained_sets",
+        "18_selection_at_size",
     }
 
 
