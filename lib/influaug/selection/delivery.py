@@ -65,7 +65,7 @@ class Delivery:
         copy_weights_: np.ndarray
         _content: tuple[np.ndarray, np.ndarray]
         _places: np.ndarray
-        _chosen_weights: np.ndarray | None
+        _chosen_weights: np.ndarray
         _n_given: int
         _transformation_of: Callable[[Any, Any], Any]
 
@@ -108,14 +108,13 @@ class Delivery:
         if self.n_copies_:
             if n_copies not in (None, self.n_copies_):
                 raise InputError(f"n_copies is {n_copies}, but the points of fit had up to {self.n_copies_} copies.")
-            weights = np.ones(len(self.source_)) if self._chosen_weights is None else self._chosen_weights
-            return Chosen(self.source_, self.which_, self._places, weights)
+            return Chosen(self.source_, self.which_, self._places, self._chosen_weights)
         if n_copies is None:
             raise InputError(
                 "fit chose points and was given no copies of them; say how many each has, as in indices(n_copies=4)."
             )
         source, which = self._all_of_points(int(n_copies))
-        weights = np.ones(len(source)) if self._chosen_weights is None else np.repeat(self._chosen_weights, n_copies)
+        weights = np.repeat(self._chosen_weights, n_copies)
         return Chosen(source, which, source * int(n_copies) + which, weights)
 
     def augment(

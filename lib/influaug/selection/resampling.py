@@ -23,6 +23,7 @@ class Resampling:
         transformation: Any
         fit: Any
         augment: Any
+        _chooser: Any
 
     # Scikit-learn makes such methods for those that it knows; this one is imbalanced-learn's.
     set_fit_resample_request = RequestMethod("fit_resample", ["copies", "sample_weight", "transformation"])
@@ -55,7 +56,7 @@ class Resampling:
         Raises
         ------
         InputError
-            See `fit`; or neither a transformation nor copies were given.
+            See `fit`; or neither a transformation nor copies were given, or the policy gives weights.
         """
         if transformation is None and copies is None and self.transformation is None:
             raise InputError(
@@ -63,6 +64,12 @@ class Resampling:
                 "copies, which pipelines of imbalanced-learn hand on only with "
                 "sklearn.set_config(enable_metadata_routing=True), set_fit_request(copies=True) and "
                 "set_fit_resample_request(copies=True)."
+            )
+        chooser = self._chooser()
+        if chooser.policy.weighs:
+            raise InputError(
+                f"The policy {chooser.name} gives copies weights, which fit_resample cannot return; use augment, or a "
+                "policy without weights."
             )
         self.fit(X, y, transformation=transformation, copies=copies, sample_weight=sample_weight)
         X_plus, _, _, source = self.augment(X, y, transformation, copies)

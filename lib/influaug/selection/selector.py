@@ -456,13 +456,13 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         features, labels, weights = points
         if weights is None and np.any(self.copy_weights_ != 1):
             weights = np.ones(len(labels))
-        self._chosen_weights = None if weights is None else weights[self.source_ if self.n_copies_ else self.points_]
-        if weights is not None and self.n_copies_:
-            self._chosen_weights = self._chosen_weights * self.copy_weights_
+        of_chosen = np.ones(len(labels)) if weights is None else weights
+        of_chosen = of_chosen[self.source_] * self.copy_weights_ if self.n_copies_ else of_chosen[self.points_]
+        self._chosen_weights = of_chosen
         if len(self._places):
             features = np.vstack([features, copies.features(self._places)])
             labels = np.append(labels, labels[self.source_])
-            weights = None if weights is None else np.append(weights, self._chosen_weights)
+            weights = None if weights is None else np.append(weights, of_chosen)
         if hasattr(self, "_content"):
             self._content = self._content[0], self._content[1][self._places]
         self.n_generated_ = copies.n_seen

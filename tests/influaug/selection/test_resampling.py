@@ -101,3 +101,8 @@ def test_copies_reach_the_sampler_by_the_routing_of_metadata():
     for score, (train, test) in zip(scores, FOLDS.split(X), strict=True):
         X_plus, y_plus = sampler(transformation=None).fit_resample(X[train], y[train], copies=C[train])
         assert score == LogisticRegression().fit(X_plus, y_plus).score(X[test], y[test])
+
+
+def test_policies_that_give_weights_are_refused_as_samplers():
+    with pytest.raises(InputError, match="match_full_weighted gives copies weights, which fit_resample cannot return"):
+        sampler(policy="match_full_weighted").fit_resample(*features()[:2])
