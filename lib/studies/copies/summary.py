@@ -84,13 +84,19 @@ def costs(table: pd.DataFrame, share: float) -> pd.DataFrame:
     return means.rename(columns=shown).round(2)
 
 
-IN_THE_FIGURE = ("random_copies", "influence", "greedy_influence", "gradmatch", "craig", "badge")
+IN_THE_FIGURE = ("random_copies", "greedy_influence", "gradmatch", "craig", "badge")
 """Policies in the figure of a study of rivals; of the others its table tells."""
 
 
 def in_the_figure(policies: Sequence[str]) -> list[str]:
     """The policies that a figure shows: all, but of a study of rivals `IN_THE_FIGURE`."""
     return [name for name in policies if name in IN_THE_FIGURE or not set(policies) & set(RIVALS)]
+
+
+def compared_with(policies: Sequence[str]) -> str:
+    """The policy over which gains are shown: the paper's influence, in a study of rivals greedy influence."""
+    wanted = ("greedy_influence",) if set(policies) & set(RIVALS) else ("influence",)
+    return next((name for name in wanted if name in policies), policies[0])
 
 
 def few_enough(table: pd.DataFrame, policy: str = "match_full_weighted") -> pd.DataFrame:
@@ -198,8 +204,8 @@ def meanings(policies: Iterable[str]) -> Styler:
 def _meaning(name):
     policy, balanced = policy_of(name)
     turns = ", the classes taking turns" if balanced else ""
-    ours = {"adds": policy.meaning + turns, "of the paper or its code": "yes" if policy.source else ""}
-    return {**ours, "after": policy.paper, "copies generated": policy.generates, "reads; takes": policy.cost}
+    whose = "Kuchnik & Smith, 2019" if policy.source else policy.paper
+    return {"adds": policy.meaning + turns, "of": whose, "reads; takes": policy.cost}
 
 
 def retrained(table: pd.DataFrame) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def test_studies_are_laid_side_by_side(table):
 
 def test_meanings_are_told_of_every_policy():
     shown = set_summary.meanings(["influence", "greedy_influence_balanced"]).data
-    assert shown.loc["influence", "of the paper or its code"] == "yes"
+    assert shown.loc["influence", "of"] == "Kuchnik & Smith, 2019"
     assert shown.loc["greedy_influence_balanced", "adds"].endswith("the classes taking turns")
 
 
