@@ -27,6 +27,7 @@ from . import heads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
 ROWS = 2048
 """Rows in a block."""
@@ -402,7 +403,7 @@ class _Dense:
     work: float
 
     @classmethod
-    def of(cls, x, p, weights, C):
+    def of(cls, x: np.ndarray, p: np.ndarray, weights: np.ndarray, C: float) -> Self:
         K, width = len(p), x.shape[1] + 1
         H, x = np.zeros((K, width, K, width)), np.column_stack([x, np.ones(len(x), np.float32)])
         for start in range(0, len(x), ROWS):
@@ -421,7 +422,7 @@ class _Dense:
         inverse, _ = lapack.dtrtri(cholesky(H, lower=True, overwrite_a=True), lower=1, overwrite_c=True)
         return cls(inverse.astype(np.float32), 0.25 * len(x) * len(H) ** 2 + 0.5 * len(H) ** 3)
 
-    def solve(self, g):
+    def solve(self, g: np.ndarray) -> np.ndarray:
         v = self.inverse.T @ (self.inverse @ g.ravel().astype(np.float32))
         return v.astype(np.float64).reshape(g.shape)
 
@@ -443,7 +444,7 @@ class _Kronecker:
     work: float
 
     @classmethod
-    def of(cls, x, p, weights, C):
+    def of(cls, x: np.ndarray, p: np.ndarray, weights: np.ndarray, C: float) -> Self:
         x = np.column_stack([x, np.ones(len(x), np.float32)])
         amount = (p * (1 - p)).sum(axis=0) * weights
         weighted = (np.sqrt(weights) * p).astype(np.float32)
@@ -453,5 +454,5 @@ class _Kronecker:
         values = np.outer(np.maximum(s, 0), np.maximum(a, 0)) / max(np.trace(S), np.finfo(float).tiny) + 1 / C
         return cls(classes, columns, values, len(x) * float(len(a)) ** 2 + 10.0 * (len(a) ** 3 + len(s) ** 3))
 
-    def solve(self, g):
+    def solve(self, g: np.ndarray) -> np.ndarray:
         return self.classes @ ((self.classes.T @ g @ self.columns) / self.values) @ self.columns.T

@@ -68,7 +68,7 @@ def _of_made_up(n, n_classes, d, budget, C, seed):
 
 
 def _of_file(path, budget, C, schedule):
-    with np.load(path) as arrays:
+    with np.load(path, allow_pickle=False) as arrays:
         candidates = Candidates(**arrays)
     order, seconds = timed(candidates, budget, C, "iterative", schedule)
     return order, seconds, _peak()

@@ -77,7 +77,7 @@ def wide(study: Study) -> list[FeatureSet]:
     """`WIDE` of the released network's features on the study's first sample, if the study asks for that network."""
     if study.network != "released-cnn":
         return []
-    f = _featurized(study, study.n_train)[0]
+    f = _featurized(study.model_copy(update={"classes": None}), study.n_train)[0]
     return [FeatureSet(f.train[:, :WIDE], f.labels, f.n, f.test[:, :WIDE], f.test_labels, f.n_test)]
 
 
@@ -87,7 +87,8 @@ def own_sets(study: Study) -> list[FeatureSet]:
 
 
 def _with_lenet(study):
-    return study.model_copy(update={"network": "lenet"})
+    """The study of all classes of its data set, with LeNet's features."""
+    return study.model_copy(update={"network": "lenet", "classes": None})
 
 
 def _featurized(study: Study, n: int | None) -> tuple[FeatureSet, Split]:

@@ -94,7 +94,7 @@ class Study(Experiment):
     replicates: int = parameter(3, "repetitions of everything with a sample and a network of their own", NOTHING, ge=1)
     update_every: int | None = parameter(None, "points between score updates; null: at the budgets", "sweep", ge=1)
     patience: Number = parameter(1.0, "seconds for each competitor in the benchmark", NOTHING, gt=0)
-    largest: int = parameter(1000, "points of the largest case on the page about selection at size", NOTHING, ge=100)
+    largest: int = parameter(400, "points of the largest case on the page about selection at size", NOTHING, ge=100)
     made_up: list[list[Number]] = parameter(
         [[500, 20, 64, 0.05]], "made-up cases there: points, classes, features, share of copies", NOTHING, min_length=1
     )
