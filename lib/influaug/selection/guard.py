@@ -1,7 +1,8 @@
 """The selector's guard: points whose labels are doubtful, and copies of the other points alone.
 
-Doubtful points stay in all that is fitted; only their copies are not chosen. Leaving the points out of the fit as well
-was tried: it changed nothing that could be measured where the guard pays (notebook 16).
+Doubtful points stay in all that is fitted, so that nobody's training set gets smaller than was asked for; only their
+copies are not chosen. With greedy influence, leaving them out of the fits too gained no more (MNIST, 3 against 8, 10%
+wrong one way, 8 replicates: +.61 ± .26 points of accuracy against +.58 ± .17).
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def curves(axes: Sequence[Axes], found: pd.DataFrame) -> Sequence[Axes]:
 
 
 def faces(axes: np.ndarray, found: Points, given: np.ndarray, issues: LabelIssues, wrong: np.ndarray) -> np.ndarray:
-    """The most doubtful images, one an Axes, with the given and the suggested label; red titles: known to be wrong."""
+    """The most doubtful images, one an Axes, with given and suggested labels; orange titles: known to be wrong."""
     for ax, point in zip(axes.ravel(), issues.indices, strict=False):
         ax.imshow(found.images[point].squeeze(), cmap="gray_r", vmin=0, vmax=255)
         title = f"{found.names[given[point]]} → {found.names[issues.suggested[point]]}"
