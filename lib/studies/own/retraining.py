@@ -257,9 +257,11 @@ def _gives_probabilities(model):
 def _loaded(path):
     if not path.is_file():
         raise InputError(f"There is no network {path} to train anew; retrained takes a .keras file or a name.")
-    check_network(path)
     try:
+        check_network(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except InputError:
+        raise
     except Exception as error:  # which type it is depends on which of the file's bytes are wrong
         raise InputError(f"{path} holds no network that Keras can load in its safe mode.") from error
 

@@ -18,6 +18,7 @@ from studies.copies import summary as set_summary
 from studies.copies.study import SetStudy
 from studies.learned import page as shown
 from studies.learned.results import Comparison
+from studies.own import material
 from studies.own import page as own_page
 from studies.own.parameters import OwnData
 from studies.pages import words
@@ -137,11 +138,11 @@ def measured():
 
 
 def test_no_name_of_a_persons_own_data_becomes_markup(tmp_path, monkeypatch, nasty):
-    study = study_of(nasty)
+    study, own = study_of(nasty), OwnData(data=str(nasty), classes=None, n_train=20)
     texts = [
         report.about(study),
         f"*{report.caption(study, sweep_table())}*",
-        own_page.about(OwnData(data=str(nasty), classes=None, n_train=20)),
+        own_page.about(own, material.of(own)),
         shown.about(Comparison(dataset=str(nasty), n_train=20)),
         benchmark_page.caption(study, measured()),
         about_set_shown(nasty),
