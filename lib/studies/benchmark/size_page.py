@@ -34,8 +34,9 @@ def compared_caption(study: Study, table: pd.DataFrame) -> str:
     """What the table of the small case shows."""
     return (
         f"*{data_words(study)}, all classes. Test accuracy in percent on originals and copies, after the share of all "
-        f"copies that each solver chose; the paired difference in points with its 95% interval over n = {study.replicates} "
-        f"replicates. {_taken(table)}, means of the whole selection to the largest share; ratio is exact / iterative.*"
+        "copies that each solver chose; the paired difference in points with its 95% interval over n = "
+        f"{study.replicates} replicates. {_taken(table)}, means of the whole selection to the largest share; ratio is "
+        "exact / iterative.*"
     )
 
 
@@ -68,9 +69,10 @@ def growth_caption(study: Study, grown: pd.DataFrame) -> str:
     first, last = grown["points"].iloc[[0, -1]]
     return (
         f"*{data_words(study)}, all classes. One network's features of more and more points, "
-        f"{len(study.augmentation())} copies of each, a tenth of the copies chosen; one run a size, so no band. From {first:,} to {last:,} points seconds "
-        f"grow with the power {exponent(grown):.2f}. Memory is the peak of a process that does nothing else, features "
-        "included. The slow schedule follows the head closely (`at_size.SLOW`).*"
+        f"{len(study.augmentation())} copies of each, a tenth of the copies chosen; one run a size, so no band. From "
+        f"{first:,} to {last:,} points seconds grow with the power {exponent(grown):.2f}. Memory is the peak of a "
+        "process that does nothing else, features included. The slow schedule follows the head closely "
+        "(`at_size.SLOW`). All: the head is fitted to all copies, without a choice.*"
     )
 
 
