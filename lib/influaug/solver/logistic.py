@@ -47,6 +47,8 @@ LARGEST_OWN = 1200
 """Largest softmax head, in parameters, with one inverse Hessian for each group; beyond, all groups share one."""
 LARGEST_FULL = 6000
 """Largest softmax head, in parameters, with a full inverse as H0; beyond, H0 has one block for each class."""
+MOST_CLASSES = 150
+"""Most classes with a full inverse as H0, which has a block for each pair of them."""
 _CERTIFIED = 0.3
 # Share of the tolerance that the computed decrement must meet.
 
@@ -629,6 +631,6 @@ _WIDEST = _Size(_Descent(_TruncatedNewton, 0.1))
 
 def _size(K, x):
     parameters = K * x.shape[1]
-    if K == 1 or parameters <= LARGEST_OWN:
+    if K == 1 or (parameters <= LARGEST_OWN and K <= MOST_CLASSES):
         return _OWN
-    return _WIDE if parameters <= LARGEST_FULL else _WIDEST
+    return _WIDE if parameters <= LARGEST_FULL and K <= MOST_CLASSES else _WIDEST

@@ -89,3 +89,12 @@ def test_a_minimum_that_is_not_reached_is_said_in_a_sentence(monkeypatch):
     monkeypatch.setattr("influaug.solver.logistic.fit", fail)
     with pytest.raises(InputError, match=r"did not reach its minimum .*; scale the features, or take a smaller C"):
         LogisticHead().fit(*problem(9, n=50))
+
+
+def test_many_classes_of_few_features_are_fitted():
+    rng = np.random.default_rng(0)
+    labels = np.arange(600) % 200
+    X = rng.normal(size=(200, 3))[labels] + 0.5 * rng.normal(size=(600, 3))
+    ours = LogisticHead(C=1.0, tolerance=1e-12).fit(X, labels)
+    theirs = LogisticRegression(C=1.0, tol=1e-9, max_iter=10_000).fit(X, labels)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-4)
