@@ -145,6 +145,10 @@ class LargeHead:
         Gradient of the weighted sum of losses at theta, without the regulariser.
     objective : float
         J at theta, roughly.
+    decrement : float
+        Half the squared Newton decrement before the last step of `minimise`, and
+    steps : int
+        the Newton steps so far.
     """
 
     def __init__(self, rows: Rows, n_classes: int, C: float, capacity: int, rng: np.random.Generator) -> None:
@@ -156,6 +160,7 @@ class LargeHead:
         # Probabilities at theta, of all rows in use, so that a product needs no pass to find the curvature.
         self._p = np.empty((self.K, len(rows) + capacity), np.float32)
         self.theta = np.zeros((self.K, self.d + 1))
+        self.decrement, self.steps = np.inf, 0
         self._products, self._slow = 0, False
         self._M: _Dense | _Kronecker | None = None
         self._sample: _Sample | None = None
@@ -197,6 +202,7 @@ class LargeHead:
             decrement = 0.5 * np.sum(g * step)
             first = decrement if first is None else first
             moved = self._move(step, 2 * decrement)
+            self.decrement, self.steps = decrement, self.steps + 1
             if decrement <= max(most_left * first, relative * max(self.objective, 1.0), RESOLVED * self.n):
                 return
             if not moved or not decrement > 0:
