@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,7 +18,7 @@ from ..errors import InputError
 from ..solver.estimator import refusing_what_does_not_converge
 from . import doubts
 from . import points as given
-from .rows import n_axes, taken
+from .rows import is_frame, n_axes, taken
 
 if TYPE_CHECKING:
     from typing import Any
@@ -155,8 +156,9 @@ def label_issues(
     Parameters
     ----------
     X : array, sparse matrix or frame [n, d], or images [n, height, width] or [n, height, width, channels]
-        Features, such as embeddings. Columns of very different scale need ``featurizer=StandardScaler()``, images a
-        network. May be None if `pred_probs` are given, and is not read then.
+        Features, such as embeddings. Columns of very different scale need ``featurizer=StandardScaler()``. Images need
+        a featurizer too, and so do texts and tables with text in them, which it gets as they are. May be None if
+        `pred_probs` are given, and is not read then.
     y : array [n]
         Labels of two classes or more, of any type.
     pred_probs : array or frame [n, n_classes], optional
@@ -216,7 +218,7 @@ def label_issues(
 
 
 def rows_of(X: Any, featurizer: Any) -> Any:
-    """X as finite features or, for a featurizer, as standard images.
+    """X as finite features or, for a featurizer, as standard images, or as it is: texts, frames and objects.
 
     Raises
     ------
@@ -230,11 +232,23 @@ def rows_of(X: Any, featurizer: Any) -> Any:
                 "features [n, d] instead."
             )
         return ImageForm.of(X).standard(X)
+    if featurizer is not None and _is_raw(X):
+        return X
     try:
         rows = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite=False)
     except (TypeError, ValueError) as error:
-        raise InputError(f"X must be numbers [n, d], a row for each point ({str(error).splitlines()[0]}).") from error
+        raise InputError(
+            "X must be numbers [n, d], a row for each point; texts and other tables need a featurizer "
+            f"({str(error).splitlines()[0]})."
+        ) from error
     return given.finite(rows, "X")
+
+
+def _is_raw(X):
+    """Whether rows are no numbers yet: texts, objects, and frames, whose columns a featurizer may ask for by name."""
+    if sparse.issparse(X):
+        return False
+    return is_frame(X) or np.asarray(taken(X, np.arange(1))).dtype.kind in "OUS"
 
 
 def _labels(y):

@@ -6,13 +6,15 @@ import pytest
 from cleanlab.rank import get_label_quality_scores
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import influaug
 from influaug.errors import InputError
@@ -183,6 +185,19 @@ def test_images_need_a_featurizer():
     flat = make_pipeline(FunctionTransformer(lambda rows: rows.reshape(len(rows), -1) / 255.0), PCA(3))
     found = label_issues(images, y, featurizer=flat)
     assert found.probabilities.shape == (200, 3)
+
+
+def test_texts_and_tables_go_to_the_featurizer_as_they_are():
+    x, y, *_ = noisy()
+    frame = pd.DataFrame(x, columns=list("abcde")).assign(town=np.array(["Bonn", "Ulm"])[y % 2])
+    columns = make_column_transformer((StandardScaler(), list("abcde")), (OneHotEncoder(), ["town"]))
+    assert label_issues(frame, y, featurizer=columns).probabilities.shape == (200, 3)
+    texts = [f"{' '.join(['one', 'two', 'three'][: y[i] + 1])} id{i % 7}" for i in range(200)]
+    embedding = make_pipeline(TfidfVectorizer(), TruncatedSVD(4))
+    for rows in (texts, np.array(texts), pd.Series(texts)):
+        assert label_issues(rows, y, featurizer=embedding).mask.sum() < 20
+    with pytest.raises(InputError, match="texts and other tables need a featurizer"):
+        label_issues(texts, y)
 
 
 @pytest.mark.slow
