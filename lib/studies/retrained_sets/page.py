@@ -11,7 +11,7 @@ from influaug.selection.policies import policy_of
 
 from ..pages.escaping import title_and_note
 from .parameters import IN_ROUNDS, WHOLE
-from .results import difference, summary, verdict
+from .results import FEWEST, difference, summary, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +97,7 @@ def meanings(study: RetrainedSets) -> str:
     """What each arm of the study trains on, in words, as a Markdown table."""
     words = {arm: (WHOLE | IN_ROUNDS).get(arm) or policy_of(arm)[0].meaning for arm in study.arms}
     rows = [f"| {name(arm)} | {text} |" for arm, text in words.items()]
-    return "\n".join(["| arm | trains on |", "|---|---|", *rows])
+    return "\n".join(["| arm | trains on |", "|:--|:--|", *rows])
 
 
 def table(found: pd.DataFrame) -> pd.DataFrame:
@@ -144,9 +144,7 @@ def answers(study: RetrainedSets, found: pd.DataFrame) -> pd.DataFrame:
 
 def differences(ax: Axes, found: pd.DataFrame, share: float) -> Axes:
     """Paired differences of every arm from all copies at one share, with 95% intervals; hollow if that contains 0."""
-    arms = [arm for arm in dict.fromkeys(found["arm"]) if arm != "all"]
-    gaps = {arm: difference(found, _arm(arm, share), ("all", None)) for arm in arms}
-    gaps = dict(sorted(((a, g) for a, g in gaps.items() if g["replicates"] > 1), key=lambda item: item[1]["mean"]))
+    gaps = _gaps(found, share)
     for y, (arm, gap) in enumerate(gaps.items()):
         colour = COLOURS.get(arm, OTHER)
         open_ = abs(gap["mean"]) <= gap["half_width"]
@@ -159,15 +157,17 @@ def differences(ax: Axes, found: pd.DataFrame, share: float) -> Axes:
 
 
 def cost(ax: Axes, found: pd.DataFrame, share: float) -> Axes:
-    """Accuracy of every arm at one share against the image passes that it takes, choosing included."""
-    of_share = (found["share"].isna() | (found["share"] == share)) & (found["arm"] != "none")
-    shown = summary(found[of_share]).reset_index()
-    for _, row in shown.iterrows():
-        colour = COLOURS.get(row["arm"], OTHER)
-        x, y = row["passes"] / 1000, row["accuracy"]
-        ax.errorbar(x, y, yerr=row["half_width"], fmt="o", color=colour, capsize=0)
-    _annotate(ax, [(row["passes"] / 1000, row["accuracy"], row["arm"]) for _, row in shown.iterrows()])
-    ax.set(xlabel="image passes in all (thousands)", ylabel="accuracy (%)")
+    """The same differences against the image passes that an arm takes, choosing included; without the arm 'none'."""
+    of_share = found["share"].isna() | (found["share"] == share)
+    passes = found[of_share].groupby("arm")["passes"].mean() / 1000
+    for arm, gap in _gaps(found, share).items():
+        if arm != "none":
+            colour, marker = COLOURS.get(arm, OTHER), "s" if arm == "on_the_fly_longer" else "o"
+            ax.errorbar(passes[arm], gap["mean"], gap["half_width"], color=colour, fmt=marker, label=name(arm))
+    if "all" in passes:
+        ax.plot(passes["all"], 0, "*", color=REFERENCE, markersize=9, label=name("all"))
+    ax.axhline(0, color="0.35", linewidth=1.2, linestyle="--")
+    ax.set(xlabel="image passes in all (thousands)", ylabel="less all copies (points)")
     return ax
 
 
@@ -190,10 +190,13 @@ def shares(ax: Axes, found: pd.DataFrame) -> Axes:
     return ax
 
 
-def _annotate(ax, places):
-    """Name the points beside them, those that would overlap one below the other."""
-    for number, (x, y, arm) in enumerate(sorted(places, key=lambda place: place[1])):
-        ax.annotate(name(arm), (x, y), (6, -3 + 7 * (-1) ** number), textcoords="offset points", fontsize=8)
+def _gaps(found, share):
+    """Differences of the arms from all copies, of arms with too few replicates only if no arm has enough; by mean."""
+    arms = [arm for arm in dict.fromkeys(found["arm"]) if arm != "all"]
+    gaps = {arm: difference(found, _arm(arm, share), ("all", None)) for arm in arms}
+    fewest = min(FEWEST, max((gap["replicates"] for gap in gaps.values()), default=0))
+    kept = ((arm, gap) for arm, gap in gaps.items() if gap["replicates"] >= max(fewest, 2))
+    return dict(sorted(kept, key=lambda item: item[1]["mean"]))
 
 
 def _arm(arm, share):
