@@ -48,6 +48,11 @@ def as_rounds(rounds: Any, chooser: Chooser, featurizer: Any) -> Rounds | None:
             f"The policy {chooser.name} does not look at the features of all copies, so rounds would not change what "
             "it chooses; take a policy that does, such as 'greedy_influence', or rounds=None."
         )
+    if policy.weighs:
+        raise InputError(
+            f"The policy {chooser.name} gives weights that hold for one set of features only, and rounds make several; "
+            "take a policy without weights, such as 'greedy_influence', or rounds=None."
+        )
     if not (isinstance(featurizer, str) or is_network(featurizer) or _wraps_network(featurizer)):
         raise InputError(
             "rounds train a network: featurizer must be the name of one, a Keras network or a KerasFeaturizer."

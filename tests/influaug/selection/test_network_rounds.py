@@ -115,6 +115,7 @@ def test_an_interrupted_fit_goes_on(data, tmp_path, monkeypatch):
         ({"rounds": 0}, "n of rounds is 0"),
         ({"rounds": 2, "policy": "random_copies"}, "does not look at the features of all copies"),
         ({"rounds": 2, "policy": "influence"}, "does not look at the features of all copies"),
+        ({"rounds": 2, "policy": "gradmatch_weighted"}, "policy without weights"),
         ({"rounds": 2, "policy": "pool_random"}, "does not look at the features of all copies"),
         ({"rounds": 2, "featurizer": None}, "featurizer must be the name of one"),
     ],
