@@ -101,11 +101,15 @@ def which_help(gains: pd.DataFrame, design: Design) -> str:
     if len(unknown):
         names = ", ".join(map(named, unknown.index))
         said.append(f"Of {names} these points cannot tell. {_gain_remedy(unknown, design, level)}")
+    there = gains[gains["on_copies"] - gains["on_copies_half_width"] > 0].sort_values("on_copies", ascending=False)
+    if len(there):
+        listed = ", ".join(_with_gain(name, row, "on_copies") for name, row in there.iterrows())
+        said.append(f"**For points that are changed in the same way, helps: {listed}.**")
     return " ".join(said)
 
 
-def _with_gain(name, row):
-    return f"{named(name)} ({_interval(row['gain'], row['gain_half_width'], '+')} points)"
+def _with_gain(name, row, gain="gain"):
+    return f"{named(name)} ({_interval(row[gain], row[f'{gain}_half_width'], '+')} points)"
 
 
 def _gain_remedy(unknown, design, level):

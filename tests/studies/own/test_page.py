@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from scipy import stats
@@ -50,6 +51,24 @@ def test_the_verdict_says_what_the_intervals_carry(gaps, said, unsaid):
     fig, ax = plt.subplots()
     figures.differences(ax, found, verdicts.verdict(found, DESIGN), 0.01)
     plt.close(fig)
+
+
+def test_the_first_sentences_say_which_transformations_help_and_where():
+    columns = ["copies", "mean", "gain", "gain_half_width", "on_copies", "on_copies_half_width", "helps"]
+    rows = {
+        "shift": [4.0, 0.9, 0.05, 0.02, 0.1, 0.02, verdicts.YES],
+        "turn": [4.0, 0.9, 0.01, 0.02, 0.2, 0.02, CANNOT_TELL],
+        "blur": [4.0, 0.9, -0.05, 0.02, 0.01, 0.02, verdicts.NO],
+    }
+    gains = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    text = page.which_help(gains, DESIGN)
+    assert "**Helps: shift (+5.00 ± 2.00 points).**" in text and "**Harms: blur (-5.00 ± 2.00 points).**" in text
+    assert "Of turn these points cannot tell." in text and "chance of 80% of turn, if its gain is +1.00" in text
+    assert "changed in the same way, helps: turn (+20.00 ± 2.00 points), shift (+10.00" in text
+    assert "fewer than the 5" in page.which_help(gains, Design(4, 1, 900))
+    assert page.shown_transformations(gains)["helps"].tolist() == ["yes", "cannot tell", "no, it harms"]
+    figures.gains(plt.figure().subplots(), gains)
+    plt.close("all")
 
 
 def test_too_few_parts_are_said_to_be_too_few():
