@@ -197,11 +197,17 @@ class Solver:
         begin = theta if start is None else np.array(start, dtype=float)[first]
         begin = np.ascontiguousarray(begin[..., self.live])
         theta[..., self.live], results = self._minimise(weights[first], C, begin, tolerance, groups)
+        missed = _missed(results, tolerance)
+        if missed.size and start is not None:
+            # Near the minimum of other weights the Hessian can be so uneven that steps from there get stuck.
+            cold = np.zeros_like(begin[missed])
+            found = self._minimise(weights[first][missed], C, cold, tolerance, groups[missed])
+            theta[np.ix_(missed, range(self.K), self.live)], results[:, missed] = found
         # A common shift of the intercepts does not change J; fixing their sum makes the minimiser unique.
         if self.K > 1:
             theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
         objective, decrement, iterations = results[:, inverse]
-        missed = np.flatnonzero(~(decrement <= tolerance * np.maximum(objective, 1.0)))
+        missed = _missed((objective, decrement), tolerance)
         if missed.size:
             raise RuntimeError(f"models {missed.tolist()} did not reach the tolerance {tolerance:g}")
         return Fit(theta[inverse], objective, decrement, iterations.astype(int))
@@ -242,6 +248,11 @@ class Solver:
         used = np.flatnonzero((weights > 0).any(axis=0))
         hot = None if self.hot is None else self.hot[:, used]
         return _Problem(self.x[used], hot, np.ascontiguousarray(weights[:, used].T, dtype=np.float64), float(C))
+
+
+def _missed(results, tolerance):
+    """Models whose decrement, results[1], is too large beside their objective, results[0]."""
+    return np.flatnonzero(~(results[1] <= tolerance * np.maximum(results[0], 1.0)))
 
 
 def _check_points(features, labels):

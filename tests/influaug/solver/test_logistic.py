@@ -394,3 +394,20 @@ def test_a_fit_that_fails_leaves_the_threads_that_it_found():
         with mock.patch.object(logistic, "_solve", side_effect=MemoryError), pytest.raises(MemoryError):
             logistic.fit(features, labels, np.ones((1, len(labels))))
         assert blas_threads() == before
+
+
+def test_a_model_that_misses_from_a_start_is_fitted_without_it(monkeypatch):
+    features, labels = problem(n_classes=3)
+    weights = np.vstack([np.ones(60), np.arange(60) % 2])
+    solver = logistic.Solver(features, labels)
+    minimise, expected = solver._minimise, solver.fit(weights).theta
+
+    def stuck(weights, C, start, tolerance, groups):
+        theta, results = minimise(weights, C, start.copy(), tolerance, groups)
+        results[1, start[:, 0, 0] == 7] = np.inf
+        return theta, results
+
+    start = np.zeros((2, 3, 5))
+    start[1, 0, 0] = 7
+    monkeypatch.setattr(solver, "_minimise", stuck)
+    np.testing.assert_allclose(solver.fit(weights, start=start).theta, expected, atol=1e-5)
