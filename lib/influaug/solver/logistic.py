@@ -202,7 +202,7 @@ class Solver:
             # Near the minimum of other weights the Hessian can be so uneven that steps from there get stuck.
             cold = np.zeros_like(begin[missed])
             found = self._minimise(weights[first][missed], C, cold, tolerance, groups[missed])
-            theta[np.ix_(missed, range(self.K), self.live)], results[:, missed] = found
+            theta[np.ix_(missed, np.arange(self.K), self.live)], results[:, missed] = found
         # A common shift of the intercepts does not change J; fixing their sum makes the minimiser unique.
         if self.K > 1:
             theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
