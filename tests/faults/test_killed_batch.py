@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.faults
 KILLS = 20
-LONGEST = 1.25
+LONGEST = 1.5
 """Of the time until the first notebook of an undisturbed batch has ended, so that some do between the kills."""
 
 
