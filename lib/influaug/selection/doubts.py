@@ -26,7 +26,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from ..errors import InputError
 from ..influence.left_out import class_probabilities, left_out_scores
-from ..solver import logistic
+from ..solver import logistic, single
 from ..solver.heads import n_rows, with_intercept
 
 if TYPE_CHECKING:
@@ -104,12 +104,12 @@ def out_of_fold(held: Held, weights: np.ndarray, C: float) -> np.ndarray:
     of_folds = np.tile(weights, (len(held.folds), 1))
     for row, points in zip(of_folds, held.folds, strict=True):
         row[points] = 0.0
-    if len(held.features) == 1:
+    if len(held.features) == 1 and not single.is_wide(held.n_classes, held.of(0).shape[1]):
         together = np.zeros(len(held.folds), int)
-        thetas = _solver(held, 0).fit(of_folds, C, tolerance=TOLERANCE, groups=together).theta
+        thetas = logistic.fit(held.of(0), held.labels, of_folds, C, tolerance=TOLERANCE, groups=together).theta
     else:
-        each = range(len(held.folds))
-        thetas = [_solver(held, fold).fit(of_folds[[fold]], C, tolerance=TOLERANCE).theta[0] for fold in each]
+        each = enumerate(of_folds)
+        thetas = [single.fit(held.of(fold), held.labels, row, C, TOLERANCE).theta for fold, row in each]
     found = np.empty((len(held.labels), held.n_classes))
     for fold, (points, theta) in enumerate(zip(held.folds, thetas, strict=True)):
         found[points] = class_probabilities(with_intercept(held.of(fold)[points]) @ theta.T)
@@ -118,12 +118,8 @@ def out_of_fold(held: Held, weights: np.ndarray, C: float) -> np.ndarray:
 
 def leave_one_out(held: Held, weights: np.ndarray, C: float) -> np.ndarray:
     """Probabilities of the classes of every point, predicted for the head without it: [n, n_classes]."""
-    theta = _solver(held, 0).fit(weights[None], C, tolerance=TOLERANCE).theta[0]
+    theta = single.fit(held.of(0), held.labels, weights, C, TOLERANCE).theta
     return class_probabilities(left_out_scores(with_intercept(held.of(0)), held.labels, theta, weights, C))
-
-
-def _solver(held, fold):
-    return logistic.Solver(held.of(fold), held.labels)
 
 
 def chosen_C(held: Held, seed: int) -> float:  # noqa: N802

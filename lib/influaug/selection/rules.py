@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 from ..errors import InputError
 from ..influence.head_hessian import HeadHessian
 from ..influence.validation import validation_influence
-from ..solver import engines, heads, logistic
+from ..solver import engines, heads, single
 from ..solver.heads import Head
 from . import clusters, greedy, kdpp, point_policies
 from .scores import ScoreOptions, compute
@@ -145,7 +145,7 @@ def point_scores(candidates: Candidates, score: str, options: SetOptions) -> np.
     """Scores of all points, each times its weight, at the head fitted to the points without copies: [n]."""
     labels, weights = candidates.labels, candidates.point_weights
     C, engine = options.C, options.engine
-    theta = logistic.fit(candidates.features, labels, weights[None], C, engine=engine).theta[0]
+    theta = single.fit(candidates.features, labels, weights, C, engine=engine).theta
     head = Head(heads.with_intercept(candidates.features), labels, weights, theta)
     return weights * compute(score, head, len(labels), ScoreOptions(C=C, engine=engine))
 
@@ -274,9 +274,7 @@ def _influence_on_held_out(task, train, held_out, judged):
     """Influence of the training points' copies on the held-out points and their copies (mask `judged`)."""
     c, of_copies = task.candidates, task.candidates.labels[task.candidates.source]
     x, weights = heads.with_intercept(c.features[train]), np.ones(len(train))
-    theta = logistic.fit(
-        c.features[train], c.labels[train], weights[None], task.options.C, engine=task.options.engine
-    ).theta[0]
+    theta = single.fit(c.features[train], c.labels[train], weights, task.options.C, engine=task.options.engine).theta
     validation = heads.with_intercept(np.vstack([c.features[held_out], c.copies[judged]]))
     H = HeadHessian(theta, x, weights, task.options.C)
     influence = validation_influence(H, validation, np.append(c.labels[held_out], of_copies[judged]))

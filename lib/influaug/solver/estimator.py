@@ -14,8 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import InputError
-from . import logistic
-from .large import LargeHead, Rows
+from . import single
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-SINGLE = 1e-9
-"""Smallest tolerance of wide heads, which are fitted in single precision."""
 LARGEST = 1e30
 """Features beyond it are refused: their squares, and products of these, would leave the range of floats."""
 
@@ -114,8 +111,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
     """L2-regularised logistic (two classes) or softmax regression, solved by `influaug.solver.logistic`.
 
     The objective is that of scikit-learn's LogisticRegression: a sum over points, the intercept not penalised. The fit
-    ends with a certified bound on the distance of the objective from its minimum; that of softmax heads of more than
-    `logistic.LARGEST_FULL` parameters, by `influaug.solver.large`, in single precision, with an estimate of it.
+    ends with a certified bound on the distance of the objective from its minimum; wide
+    softmax heads are fitted in single precision, with an estimate of it, see `influaug.solver.single`.
 
     Parameters
     ----------
@@ -123,7 +120,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         Inverse regularisation strength.
     tolerance : float
         Largest half squared Newton decrement at the end, as a share of the objective's scale max(J, 1). Scores of
-        points are then accurate to about its square root. Wide heads, see above, come to `SINGLE` at best.
+        points are then accurate to about its square root. Wide heads come to `single.PRECISE` at best.
     class_weight : dict, 'balanced' or None
         Weights of classes, see `weights_of`.
 
@@ -186,26 +183,10 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
             only = self.classes_.tolist()[0]
             raise InputError(f"The points are of one class, {only!r}; a classifier needs two or more.")
         weights = weights_of(sample_weight, self.class_weight, self.classes_, labels)
-        wide = len(self.classes_) > 2 and len(self.classes_) * (X.shape[1] + 1) > logistic.LARGEST_FULL
         with refusing_what_does_not_converge():
-            theta, self.objective_, self.decrement_, self.n_iter_ = (self._wide if wide else self._certified)(
-                X, labels, weights
-            )
-        self.coef_, self.intercept_ = theta[:, :-1], theta[:, -1]
-
-    def _certified(self, X, labels, weights):
-        """Parameters [K, d + 1], J, decrement and steps, by the batched solver."""
-        found = logistic.fit(X, labels, weights[None], self.C, tolerance=self.tolerance)
-        return found.theta[0], float(found.objective[0]), float(found.decrement[0]), int(found.iterations[0])
-
-    def _wide(self, X, labels, weights):
-        """The same by truncated Newton steps in single precision."""
-        head = LargeHead(Rows(X, labels, weights), len(self.classes_), self.C, 0, np.random.default_rng(0))
-        head.minimise(0.1, 0.0, max(self.tolerance, SINGLE))
-        theta = head.theta.copy()
-        # A common shift of the intercepts does not change J; fixing their sum makes the minimiser unique.
-        theta[:, -1] -= theta[:, -1].mean()
-        return theta, float(head.objective), float(head.decrement), head.steps
+            found = single.fit(X, labels, weights, self.C, self.tolerance)
+        self.coef_, self.intercept_ = found.theta[:, :-1], found.theta[:, -1]
+        self.objective_, self.decrement_, self.n_iter_ = found.objective, found.decrement, found.steps
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Linear scores: [n] with two classes, else [n, n_classes]."""

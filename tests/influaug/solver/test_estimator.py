@@ -104,7 +104,7 @@ def test_wide_heads_are_fitted_in_single_precision_to_the_same_minimum(monkeypat
     X, y = problem(n=300, d=6, n_classes=4)
     weights = np.random.default_rng(0).uniform(0.5, 2, 300)
     certified = LogisticHead(C=2.0).fit(X, y, weights)
-    monkeypatch.setattr("influaug.solver.logistic.LARGEST_FULL", 20)
+    monkeypatch.setattr("influaug.solver.single.LARGEST", 20)
     wide = LogisticHead(C=2.0).fit(X, y, weights)
     np.testing.assert_allclose(wide.predict_proba(X), certified.predict_proba(X), atol=1e-4)
     assert wide.intercept_.sum() == pytest.approx(0, abs=1e-9) and wide.n_iter_ > 1
