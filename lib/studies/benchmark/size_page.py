@@ -60,6 +60,9 @@ def growth_figure(grown: pd.DataFrame) -> Figure:
         axes[1].plot(grown["points"], 100 * grown[f"{prefix}accuracy"], marker=marker, label=label)
     axes[0].set(xscale="log", yscale="log", xlabel="points", ylabel="CPU seconds, one thread")
     axes[1].set(xscale="log", xlabel="points", ylabel="test accuracy, %")
+    for ax in axes:
+        ax.set_xticks(grown["points"], [f"{points:,}" for points in grown["points"]], rotation=30)
+        ax.minorticks_off()
     looks.outside_legend(axes[1])
     return fig
 
