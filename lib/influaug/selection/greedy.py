@@ -17,7 +17,7 @@ which every gradient is zero. `heads.hessian` has unit curvature there, which ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 from ..errors import InputError
 from ..solver import engines
 from ..solver.heads import n_rows
+from ..solver.standard import Standard, Standardised
 from .candidates import Candidates
 from .exact_head import ExactHead
 from .greedy_order import GreedyOrder
@@ -105,7 +106,8 @@ def select(
     solver : {'auto', 'exact', 'iterative'}
         Whether the inverse of H is kept as a matrix, of at most `MOST_EXACT` parameters, or all is solved by
         conjugate gradients (`iterative_head`), for the scores 'influence', 'loss' and 'hybrid'. 'auto' is exact with
-        two classes, at most `AUTO_EXACT` parameters and `AUTO_EXACT_ROWS` rows, and for 'self_influence'.
+        two classes, at most `AUTO_EXACT` parameters and `AUTO_EXACT_ROWS` rows, for 'self_influence', and with so few
+        of these where the iterative solver does not reach its tolerance.
     schedule : Schedule, optional
         Of the iterative solver.
     verbose : bool
@@ -127,18 +129,36 @@ def select(
     units = candidates.source if level == "point" else np.arange(len(candidates.source))
     n_units = len(np.unique(units))
     budget = _checked_budget(budget, n_units, level)
-    order = GreedyOrder(candidates, units, budget, balanced)
+
+    def present() -> str:
+        progress.update(order.done - progress.n)
+        return _present(score, order.done, n_units)
+
     with tqdm(total=budget, desc=f"greedy {score}", leave=False, disable=not verbose) as progress:
-
-        def present() -> str:
-            progress.update(order.done - progress.n)
-            return _present(score, order.done, n_units)
-
+        order = GreedyOrder(candidates, units, budget, balanced)
+        if not exact:
+            try:
+                _iteratively(*_standardised(candidates, C, exact), order, present, batch, schedule or Schedule())
+            except RuntimeError:
+                # A large C with classes that are all but separable asks for more than single precision.
+                if solver != "auto" or not _is_small(candidates):
+                    raise
+                order, exact = GreedyOrder(candidates, units, budget, balanced), True
         if exact:
-            _exactly(ExactHead(candidates, C, refit_every, engine), order, present, batch)
-        elif budget:
-            _iteratively(candidates, C, order, present, batch, schedule or Schedule())
+            _exactly(ExactHead(*_standardised(candidates, C, exact), refit_every, engine), order, present, batch)
     return Selection(order.taken, order.scores)
+
+
+def _standardised(candidates, C, exact):
+    """Candidates and C that give every copy the same score, with features that single precision can work with."""
+    by = Standard.of(candidates.features)
+    if by is None:
+        return candidates, C
+    if exact:
+        features, copies = by.features(candidates.features), by.features(candidates.copies)
+    else:
+        features, copies = Standardised(candidates.features, by)[:], Standardised(candidates.copies, by)
+    return replace(candidates, features=features, copies=copies), by.C(C)
 
 
 def _exactly(head: ExactHead, order: GreedyOrder, present: Callable[[], str], batch: int | None) -> None:
@@ -159,6 +179,8 @@ def _iteratively(
 ) -> None:
     """Take copies by the iterative solver until the budget is used."""
     budget, most = len(order.taken), int(np.bincount(order.units).max())
+    if not budget:
+        return
     head = IterativeHead(candidates, C, min(budget * most, len(candidates.source)), schedule, np.random.default_rng(0))
     while order.done < budget:
         name, size = present(), batch or schedule.size(order.done, budget)
@@ -204,8 +226,13 @@ def _is_exact(candidates, score, solver):
                 "fewer features."
             )
         return True
-    two_classes, rows = parameters == candidates.features.shape[1] + 1, len(candidates.labels) + len(candidates.source)
-    return solver == "auto" and two_classes and parameters <= AUTO_EXACT and rows <= AUTO_EXACT_ROWS
+    return solver == "auto" and parameters == candidates.features.shape[1] + 1 and _is_small(candidates)
+
+
+def _is_small(candidates):
+    """Whether the exact solver takes little memory and time."""
+    parameters = n_rows(int(candidates.labels.max()) + 1) * (candidates.features.shape[1] + 1)
+    return parameters <= AUTO_EXACT and len(candidates.labels) + len(candidates.source) <= AUTO_EXACT_ROWS
 
 
 def _present(score, done, total):

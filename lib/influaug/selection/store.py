@@ -67,8 +67,8 @@ class Copies:
         return int(self._seen.sum())
 
     def n_bytes(self, n: int, d: int) -> int:
-        """Memory that the features of n copies take."""
-        return 0 if self.ready is not None else n * d * self.dtype.itemsize
+        """Memory that the features of n copies take: none of all that were given, which are not copied."""
+        return 0 if self.ready is not None and n == len(self.source) else n * d * self.dtype.itemsize
 
     def seconds(self, places: np.ndarray) -> float:
         """How long the features of some will take, by the time of the first few, which are kept."""

@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..errors import InputError
 from . import single
+from .standard import Standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +45,13 @@ def replace_fitted(estimator: BaseEstimator, draft: BaseEstimator) -> None:
 
 @contextmanager
 def refusing_what_does_not_converge() -> Iterator[None]:
-    """Turn the solver's word that a fit did not reach its tolerance into an `InputError`."""
+    """Turn the solver's word that a fit did not reach its tolerance, or met a singular matrix, into an `InputError`."""
     try:
         yield
+    except np.linalg.LinAlgError as error:
+        raise InputError(
+            f"The logistic regression's Hessian cannot be inverted ({error}); scale the features, or take a smaller C."
+        ) from error
     except RuntimeError as error:
         if "did not reach the tolerance" not in str(error):
             raise
@@ -183,9 +188,12 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
             only = self.classes_.tolist()[0]
             raise InputError(f"The points are of one class, {only!r}; a classifier needs two or more.")
         weights = weights_of(sample_weight, self.class_weight, self.classes_, labels)
+        by = Standard.of(X)
+        X, C = (X, self.C) if by is None else (by.features(X), by.C(self.C))
         with refusing_what_does_not_converge():
-            found = single.fit(X, labels, weights, self.C, self.tolerance)
-        self.coef_, self.intercept_ = found.theta[:, :-1], found.theta[:, -1]
+            found = single.fit(X, labels, weights, C, self.tolerance)
+        theta = found.theta if by is None else by.theta(found.theta)
+        self.coef_, self.intercept_ = theta[:, :-1], theta[:, -1]
         self.objective_, self.decrement_, self.n_iter_ = found.objective, found.decrement, found.steps
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:

@@ -257,3 +257,25 @@ def test_heads_too_wide_to_invert_are_refused_with_their_number(monkeypatch):
         with pytest.raises(InputError, match=r"The head has 15 parameters, and the exact solver .* at most 10 by 10"):
             select(c, **options)
     assert len(select(c, budget=5).order) == 5
+
+
+@EACH_SOLVER
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize(("offset", "scale"), [(1e4, 1.0), (1e8, 1.0), (0.0, 1e-8), (0.0, 1e15)])
+def test_columns_far_from_zero_and_extreme_scales_change_no_choice_much(offset, scale, n_classes, solver):
+    c = candidates(n=150, k=2, n_classes=n_classes, seed=3)
+    other = Candidates(scale * (c.features + offset), c.labels, scale * (c.copies + offset), c.source)
+    before, options = target(c, []), {"budget": 30, "solver": solver}
+    plain = before - target(c, select(c, C=0.05, **options).order)
+    found = before - target(c, select(other, C=0.05 / scale**2, **options).order)
+    assert found > 0.95 * plain > 0
+
+
+def test_what_asks_for_more_than_single_precision_is_chosen_by_the_exact_solver():
+    rng, labels = np.random.default_rng(0), np.arange(144) % 8
+    features = 2 * rng.normal(size=(8, 12))[labels] + rng.normal(size=(144, 12))
+    copies = np.repeat(features, 3, axis=0) + rng.normal(size=12) + 0.7 * rng.normal(size=(432, 12))
+    c, options = Candidates(features, labels, copies, np.repeat(np.arange(144), 3)), {"budget": 30, "C": 4e5}
+    with pytest.raises(RuntimeError, match="did not reach the tolerance"):
+        select(c, solver="iterative", **options)
+    np.testing.assert_array_equal(select(c, **options).order, select(c, solver="exact", **options).order)

@@ -124,3 +124,8 @@ def test_progress_is_silent_on_request(capfd):
     X, y, C = features()
     AugmentationSelector(budget=9, verbose=False).fit(X, y, copies=C)
     assert capfd.readouterr().err == ""
+
+
+def test_given_features_are_counted_where_only_some_are_taken():
+    assert Copies(np.arange(8), ready=np.zeros((8, 3), np.float32)).n_bytes(8, 3) == 0
+    assert Copies(np.arange(8), ready=np.zeros((8, 3), np.float32)).n_bytes(5, 3) == 5 * 3 * 4

@@ -109,3 +109,14 @@ def test_wide_heads_are_fitted_in_single_precision_to_the_same_minimum(monkeypat
     np.testing.assert_allclose(wide.predict_proba(X), certified.predict_proba(X), atol=1e-4)
     assert wide.intercept_.sum() == pytest.approx(0, abs=1e-9) and wide.n_iter_ > 1
     assert wide.objective_ == pytest.approx(certified.objective_, rel=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(("offset", "scale"), [(1e4, 1.0), (1e8, 1.0), (0.0, 1e-8), (0.0, 1e8)])
+def test_columns_far_from_zero_and_extreme_scales_give_the_same_head(offset, scale, n_classes):
+    features, labels = problem(9, n=100, n_classes=n_classes)
+    plain = LogisticHead(C=3.0).fit(features, labels)
+    moved = LogisticHead(C=3.0 / scale**2).fit(scale * (features + offset), labels)
+    np.testing.assert_allclose(moved.coef_ * scale, plain.coef_, atol=1e-5)
+    found = moved.decision_function(scale * (features + offset))
+    np.testing.assert_allclose(found, plain.decision_function(features), atol=1e-4)
