@@ -34,6 +34,7 @@ from .iterative_head import IterativeHead, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 SCORES = ("influence", "loss", "self_influence", "hybrid")
 LEVELS = ("copy", "point")
@@ -149,16 +150,17 @@ def select(
     return Selection(order.taken, order.scores)
 
 
-def _standardised(candidates, C, exact):
+def _standardised(candidates: Candidates, C: float, exact: bool) -> tuple[Candidates, float]:
     """Candidates and C that give every copy the same score, with features that single precision can work with."""
     by = Standard.of(candidates.features)
     if by is None:
         return candidates, C
     if exact:
-        features, copies = by.features(candidates.features), by.features(candidates.copies)
+        moved = replace(candidates, features=by.features(candidates.features), copies=by.features(candidates.copies))
     else:
-        features, copies = Standardised(candidates.features, by)[:], Standardised(candidates.copies, by)
-    return replace(candidates, features=features, copies=copies), by.C(C)
+        lazy: Any = Standardised(candidates.copies, by)
+        moved = replace(candidates, features=Standardised(candidates.features, by)[:], copies=lazy)
+    return moved, by.C(C)
 
 
 def _exactly(head: ExactHead, order: GreedyOrder, present: Callable[[], str], batch: int | None) -> None:
