@@ -21,6 +21,9 @@ from problems import problem
 from studies.copies import retrained as set_retrained
 from studies.copies import study as set_study
 from studies.copies.study import SetStudy
+from studies.dear import problems as dear_problems
+from studies.dear import results as dear_copies
+from studies.dear.parameters import DearCopies
 from studies.labels import results as label_study
 from studies.learned import results as comparison
 from studies.learned.parameters import ARMS, OF_NETWORKS, Comparison
@@ -176,6 +179,22 @@ def labels(folder):
     return numbers(found, "auc", "average", "recall") | numbers(chosen, "left_out", "wrong", "accuracy")
 
 
+def dear(folder):
+    study = DearCopies(dear="canary", policies=["random_copies", "greedy_influence"], clicks=[5, 20], trees=5)
+    found, rng = {}, np.random.default_rng(0)
+    for c in (2, 3):
+        f = made_up(c)
+        x, labels = {"features": f.train, "pixels": f.train[:, :3]}, f.labels[f.n :]
+        tests = {"features": f.test, "pixels": f.test[:, :3]}
+        right = dear_problems.Problem(f, np.zeros(len(labels), bool), x, tests, f.test_labels)
+        damaged, mislabelled, others = dear_problems.drawn(labels, 0.2, rng)
+        images = rng.integers(0, 256, (len(damaged), 8, 9, 1))
+        seen = dear_problems.scrambled(images, rng)[:, :6, 0, 0] / 64
+        problem = dear_problems.with_spoilt(right, damaged, seen, mislabelled, others)
+        found[f"{c}"] = numbers(dear_copies.measured(study, problem, 0), "clicks", "rows", *study.learners)
+    return found
+
+
 def arms(chosen):
     return {arm: [comparison.result(LEARNED, 0, arm)[name] for name in ("error", "loss")] for arm in chosen}
 
@@ -201,6 +220,7 @@ CANARIES = {
     anew.RETRAINED_WHOLE: (anew_whole, TRAINED),
     anew.RETRAINED_CHOSEN: (anew_chosen, TRAINED),
     label_study.LABELS: (labels, EXACT),
+    dear_copies.DEAR: (dear, EXACT),
     cross_validation.STAGES["transformations"]: (own_transformations, TRAINED),
     cross_validation.STAGES["shares"]: (own_shares, TRAINED),
     cross_validation.STAGES["retrained"]: (own_retrained, TRAINED),

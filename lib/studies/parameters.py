@@ -48,6 +48,7 @@ KINDS = {
     "retrained_sets": "studies.retrained_sets.parameters.RetrainedSets",
     "sets": "studies.copies.study.SetStudy",
     "own": "studies.own.parameters.OwnData",
+    "dear": "studies.dear.parameters.DearCopies",
     "labels": "studies.labels.parameters.LabelStudy",
     "study": "studies.points.study.Study",
 }

@@ -47,6 +47,7 @@ MAIN = {
     "15_your_own_data": "own/digits",
     "16_doubtful_labels": "labels/mnist",
     "17_retrained_sets": "retrained_sets/mnist-translate",
+    "19_dear_copies": "dear/mnist-translate",
 }
 """Run (a folder in outputs) to which links lead, for notebooks that run neither for a study nor across studies."""
 MAIN_STUDY = "mnist-translate"

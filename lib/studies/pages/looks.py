@@ -49,6 +49,7 @@ LOOK = {
     "gradmatch": Look("#0072B2", "P", "GradMatch"),
     "craig": Look("#E69F00", "X", "CRAIG", ":"),
     "badge": Look("#56B4E9", "^", "BADGE", "--"),
+    "margin_rescored": Look("#000000", "v", "margin", "-."),
     "match_full": Look("#999933", "<", "matched at the head of all copies"),
 }
 """Looks of policies of points (by any score, then with a fixed score) and of copies. Figures leave out all others."""

@@ -47,7 +47,7 @@ SHOWN = ["text/html", "text/markdown", *PICTURES, "text/latex", "text/plain"]
 LIVE = ("application/javascript", "application/vnd.jupyter.widget-view+json")
 FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
 ACROSS = ("pages", "notebooks", "variations")
-OTHERS = ("sets", "retrained_sets", "learned", "toy", "own", "labels", "featurizers")
+OTHERS = ("sets", "retrained_sets", "learned", "toy", "own", "labels", "dear", "featurizers")
 """Output folders of experiments other than studies; each experiment has a folder in one of them."""
 BOOK = re.compile(r"^(?!\w+:|//)(.*)\.ipynb(#.*)?$")
 """A link to another notebook."""

@@ -236,6 +236,7 @@ def test_the_stages_have_the_notebooks_names():
         "16_doubtful_labels",
         "17_retrained_sets",
         "18_selection_at_size",
+        "19_dear_copies",
     }
 
 
