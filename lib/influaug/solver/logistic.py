@@ -197,8 +197,9 @@ class Solver:
         begin = theta if start is None else np.array(start, dtype=float)[first]
         begin = np.ascontiguousarray(begin[..., self.live])
         theta[..., self.live], results = self._minimise(weights[first], C, begin, tolerance, groups)
-        missed = _missed(results, tolerance)
-        if missed.size and start is not None:
+        missed = np.arange(0) if start is None else _missed(results, tolerance)
+        missed = missed[np.isfinite(np.asarray(start)[first][missed]).all(axis=(1, 2))] if missed.size else missed
+        if missed.size:
             # Near the minimum of other weights the Hessian can be so uneven that steps from there get stuck.
             cold = np.zeros_like(begin[missed])
             found = self._minimise(weights[first][missed], C, cold, tolerance, groups[missed])

@@ -96,7 +96,10 @@ class Study(Experiment):
     patience: Number = parameter(1.0, "seconds for each competitor in the benchmark", NOTHING, gt=0)
     largest: int = parameter(400, "points of the largest case on the page about selection at size", NOTHING, ge=100)
     made_up: list[list[Number]] = parameter(
-        [[500, 20, 64, 0.05]], "made-up cases there: points, classes, features, share of copies", NOTHING, min_length=1
+        [[500.0, 20.0, 64.0, 0.05]],
+        "made-up cases there: points, classes, features, share of copies",
+        NOTHING,
+        min_length=1,
     )
     seed: int = parameter(0, "the one seed that all others come from", "sample", ge=0)
 

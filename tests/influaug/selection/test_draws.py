@@ -10,7 +10,7 @@ from influaug.selection.draws import PoolSampler, drawn_by
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50), st.floats(0.01, 1))
 def test_probabilities_are_the_formula_s(scores, even):
     q, e = drawn_by(scores, len(scores), even), np.asarray(scores)
-    expected = even / len(e) + (1 - even) * e / e.sum() if e.sum() else np.full(len(e), 1 / len(e))
+    expected = even / len(e) + (1 - even) * (e / e.sum()) if e.sum() else np.full(len(e), 1 / len(e))
     np.testing.assert_allclose(q, expected, atol=1e-12)
     assert q.sum() == pytest.approx(1)
 

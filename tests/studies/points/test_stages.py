@@ -338,7 +338,13 @@ SWEEP_ON = {
     "replicates": 2,
     "update_every": 5,
 }
-NOTHING_ON = {"patience": 3.0, "study": "another", "data_folder": "elsewhere"}
+NOTHING_ON = {
+    "largest": 500,
+    "made_up": [[200.0, 4.0, 8.0, 0.1]],
+    "patience": 3.0,
+    "study": "another",
+    "data_folder": "elsewhere",
+}
 
 
 def test_keys_are_of_every_parameter_that_can_change_a_result(tiny, data):
