@@ -39,7 +39,8 @@ NAMES = {"probe": "linear probe", "svm": "RBF SVM", "trees": "boosted trees", "s
 
 def name(policy: str) -> str:
     """Name of a policy or of a reference in a table."""
-    known = {NONE: "no copies", ALL: "all right copies", "margin_rescored": "margin", "k_center": "k-center"}
+    known = {NONE: "no copies", ALL: "all right copies", "k_center": "k-center"}
+    known |= {"influence": "influence (paper)", "loss": "loss (paper)", "match_full": "matched at the final head"}
     look = looks.LOOK.get(policy)
     return known.get(policy) or (look.label.removeprefix("copies, ") if look else policy.replace("_", " "))
 
@@ -80,8 +81,7 @@ def examples(axes: Sequence[Axes], s: DearCopies, share: float, number: int = 8)
     shown = others[:number]
     looks.image_row(axes[0], chosen.of(rest // k, rest % k), "right")
     looks.image_row(axes[1], spoilt, "damaged")
-    labels = ", ".join(sample.class_names[label] for label in sample.labels[mislabelled[:number] // k])
-    looks.image_row(axes[2], chosen.of(shown // k, shown % k), f"mislabelled, as {labels}")
+    looks.image_row(axes[2], chosen.of(shown // k, shown % k), "mislabelled, each with the label of another class")
     return axes
 
 
@@ -104,12 +104,15 @@ def curves(axes: Sequence[Axes], found: pd.DataFrame, learners: Sequence[str], s
 
 def accuracies(found: pd.DataFrame, learners: Sequence[str], clicks: int) -> pd.DataFrame:
     """Accuracy in percent with 95% intervals at a number of clicks, and of the references, as text."""
-    rows: dict[str, dict] = {}
     at = found[_at(found, clicks)]
-    for share in at["spoilt"].unique():
-        for policy, part in at[at["spoilt"] == share].groupby("policy", sort=False):
-            row = rows.setdefault(name(str(policy)), {})
-            row |= {(case(share), NAMES[learner]): _interval(100 * part[learner]) for learner in learners}
+    rows = {
+        (case(share), name(policy)): {
+            NAMES[learner]: _interval(100 * at.loc[(at["spoilt"] == share) & (at["policy"] == policy), learner])
+            for learner in learners
+        }
+        for share in at["spoilt"].unique()
+        for policy in at["policy"].unique()
+    }
     return _wide(rows)
 
 

@@ -177,7 +177,7 @@ def test_differences_are_paired_and_words_follow_from_their_intervals():
     assert "| random copies | linear probe | ahead at all | ahead at all |" in said
     assert "| the paper's influence | linear probe | cannot tell at 10; behind at 20 |" in said
     assert "margin" not in said
-    assert "| points of highest influence (paper) | 0 / 2 / 2 |" in page.counted(found, ["probe"])
+    assert "| influence (paper) | 0 / 2 / 2 |" in page.counted(found, ["probe"])
 
 
 def test_few_replicates_conclude_nothing():
@@ -188,10 +188,8 @@ def test_few_replicates_conclude_nothing():
 
 def test_tables_and_figures_show_every_policy():
     found = table()
-    assert list(page.accuracies(found, ["probe"], 20).columns) == [
-        ("none spoilt", "linear probe"),
-        ("10% spoilt", "linear probe"),
-    ]
+    shown = page.accuracies(found, ["probe"], 20)
+    assert shown.shape == (10, 1) and ("10% spoilt", "greedy influence") in shown.index
     assert list(page.wasted(found).columns) == [("10% spoilt", "10 clicks"), ("10% spoilt", "20 clicks")]
     assert page.differences(found, ["probe"]).shape == (2, 4)
     fig, ax = plt.subplots()
