@@ -132,11 +132,13 @@ class IterativeHead:
             g += pulled_back(r[:, doubt], x[doubt])
             left_out += pulled_back(r[:, ~doubt], x[~doubt])
             kept.append(r[:, doubt] if len(rows) * self.head.K <= MOST_KEPT else None)
+        # What has become confident since the last look at all still counts; what was so then counts as it did.
+        g += left_out if whole else left_out + self.rest
         if whole:
             self.active, self.rest = np.concatenate(active), left_out
         if name == "loss":
             return found
-        self.V = self.head.solve((g + self.rest) / self.total, self.schedule.solve, self.V)
+        self.V = self.head.solve(g / self.total, self.schedule.solve, self.V)
         for part, r in zip(active[1:], kept, strict=True):
             x = block(self.copies, part)
             r = r if r is not None else self._look(part, confident)[2]

@@ -9,7 +9,7 @@ from influaug.errors import InputError
 from influaug.selection import greedy
 from influaug.selection.candidates import Candidates
 from influaug.selection.greedy import SCORES, select
-from influaug.selection.iterative_head import Schedule
+from influaug.selection.iterative_head import IterativeHead, Schedule
 from influaug.solver.heads import with_intercept
 from problems import problem
 
@@ -279,3 +279,14 @@ def test_what_asks_for_more_than_single_precision_is_chosen_by_the_exact_solver(
     with pytest.raises(RuntimeError, match="did not reach the tolerance"):
         select(c, solver="iterative", **options)
     np.testing.assert_array_equal(select(c, **options).order, select(c, solver="exact", **options).order)
+
+
+def test_copies_that_became_confident_still_count_in_the_target():
+    c = candidates(n=100, k=3, n_classes=3)
+    head = IterativeHead(c, 1.0, 10, TIGHT, np.random.default_rng(0))
+    whole, V = head._scores("influence", True, 0.3), head.V
+    assert 0 < len(head.active) < 300
+    # As though all had been doubtful at the last look at all, and none had been left out.
+    head.active, head.rest = np.arange(300), np.zeros_like(head.rest)
+    np.testing.assert_allclose(head._scores("influence", False, 0.3), whole, atol=1e-6)
+    np.testing.assert_allclose(head.V, V, atol=1e-6)
