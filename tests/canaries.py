@@ -27,6 +27,7 @@ from studies.dear.parameters import DearCopies
 from studies.labels import results as label_study
 from studies.learned import results as comparison
 from studies.learned.parameters import ARMS, OF_NETWORKS, Comparison
+from studies.learned.rivals import RIVALS as RIVALS_OF_LEARNING
 from studies.own import cross_validation, material
 from studies.own.parameters import OwnData
 from studies.points import retrained, stages
@@ -200,7 +201,13 @@ def arms(chosen):
 
 
 def learned_ranges(folder):
-    return arms([arm for arm in ARMS if arm not in OF_NETWORKS])
+    return arms([arm for arm in ARMS if arm not in (*OF_NETWORKS, *RIVALS_OF_LEARNING)])
+
+
+def learned_rivals(folder):
+    chosen = ["recipe", "trivial", "randaugment", "sigma-0.7"]
+    found = {arm: comparison.result(LEARNED, 0, arm) for arm in chosen}
+    return {arm: [each[name] for name in comparison.MEASURES] for arm, each in found.items()}
 
 
 def learned_networks(folder):
@@ -226,9 +233,10 @@ CANARIES = {
     cross_validation.STAGES["retrained"]: (own_retrained, TRAINED),
     comparison.ARMS_WITHOUT_NETWORKS: (learned_ranges, TRAINED),
     comparison.NETWORK_ARMS: (learned_networks, TRAINED),
+    comparison.RIVAL_ARMS: (learned_rivals, TRAINED),
 }
 """Of every stage: its tiny case, and the tolerance."""
-LEARNED_STAGES = (comparison.ARMS_WITHOUT_NETWORKS, comparison.NETWORK_ARMS)
+LEARNED_STAGES = (comparison.ARMS_WITHOUT_NETWORKS, comparison.NETWORK_ARMS, comparison.RIVAL_ARMS)
 
 
 def computed(stage):

@@ -18,6 +18,7 @@ from ..networks.featurizer import JIT, NETWORKS, layer_seeds
 from ..networks.precision import check_finite
 from ..networks.residual import LayerMaker, check_residual
 from .models import check_number, check_whole_number
+from .on_arrays import OnArrays
 from .partial import Partial
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def train_classifier(
     network: str,
     images: np.ndarray,
     labels: np.ndarray,
-    augmentation: keras.layers.Layer | None = None,
+    augmentation: keras.layers.Layer | OnArrays | None = None,
     schedule: Schedule | None = None,
     seed: int = 0,
 ) -> keras.Model:
@@ -180,7 +181,7 @@ def train_classifier(
     images : array of uint8 [n, height, width, channels]
     labels : array of int [n]
         Every class 0..K-1 present, K at least 2.
-    augmentation : keras.layers.Layer or None
+    augmentation : keras.layers.Layer, on_arrays.OnArrays or None
         Images -> copies of the same shape; None trains on the images themselves.
     schedule : Schedule
     seed : int
@@ -202,12 +203,14 @@ def train_classifier(
     labels = checked_labels(labels, len(images))
     of_weights, of_order = np.random.SeedSequence(check_seed(seed)).spawn(2)
     model = CLASSIFIERS[network](images.shape[1:], int(labels.max()) + 1, int(of_weights.generate_state(1)[0] >> 1))
-    trainer = _Augmented(model, augmentation)
+    on_arrays = augmentation if isinstance(augmentation, OnArrays) else None
+    trainer = _Augmented(model, None if on_arrays else augmentation)
     rates = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     trainer.compile(keras.optimizers.Adam(rates), loss, jit_compile=JIT)
     for points in batches(len(images), schedule.steps, schedule.batch_size, np.random.default_rng(of_order)):
-        loss = trainer.train_on_batch(images[points].astype("float32"), labels[points])
+        batch = on_arrays(images[points]) if on_arrays else images[points]
+        loss = trainer.train_on_batch(batch.astype("float32"), labels[points])
     check_finite(loss, f"of the classifier after {schedule.steps} steps")
     return model
 

@@ -130,6 +130,11 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
     @property
     def n_uniforms(self) -> int:
         """Random numbers that a copy takes: two for its base shift, one for its flip, one for each field of `modes`."""
+        return self.n_warp_uniforms
+
+    @property
+    def n_warp_uniforms(self) -> int:
+        """Those of its base shift, flip and warps, which come first."""
         return _BASE + len(self._fields)
 
     def draw(self, n: Tensor, seed: int | None = None, paired: bool = False) -> Tensor:
@@ -164,7 +169,7 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
         ----------
         sigma : float tensor [n or 1, groups]
             In pixels.
-        uniforms : float tensor [n, n_uniforms]
+        uniforms : float tensor [n, n_warp_uniforms]
             From -1 to 1.
 
         Returns
@@ -173,10 +178,10 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
             In pixels; see `warp`.
         """
         sigma, uniforms = ops.convert_to_tensor(sigma), ops.convert_to_tensor(uniforms, self.compute_dtype)
-        if sigma.shape[-1] != len(self.groups) or uniforms.shape[-1] != self.n_uniforms:
+        if sigma.shape[-1] != len(self.groups) or uniforms.shape[-1] != self.n_warp_uniforms:
             raise InputError(
                 f"sigma has shape {tuple(sigma.shape)} and uniforms {tuple(uniforms.shape)}; "
-                f"they must be [n or 1, {len(self.groups)}] and [n, {self.n_uniforms}]."
+                f"they must be [n or 1, {len(self.groups)}] and [n, {self.n_warp_uniforms}]."
             )
         return self._learned(sigma, uniforms) + self._base_shift(uniforms[:, :2])[:, None, None, :]
 
@@ -206,9 +211,14 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
         """
         images = ops.cast(images, self.compute_dtype)
         uniforms = self.draw(ops.shape(images)[0], seed) if uniforms is None else uniforms
-        if self.family.flips:
-            images = ops.where(uniforms[:, 2, None, None, None] < 0, ops.flip(images, axis=2), images)
+        images = self.flipped(images, uniforms)
         return warp(images, self.displacement(self.sigma(images), uniforms))
+
+    def flipped(self, images: Tensor, uniforms: Tensor) -> Tensor:
+        """Images, half of them mirrored left to right if the family flips: float tensor of their shape."""
+        if not self.family.flips:
+            return images
+        return ops.where(uniforms[:, 2, None, None, None] < 0, ops.flip(images, axis=2), images)
 
     def compute_output_shape(self, input_shape: TensorShape) -> TensorShape:
         """The images' own shape."""

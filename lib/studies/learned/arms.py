@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from influaug.augnet.classifiers import Schedule, error_and_loss, train_classifier
+from influaug.augnet.at_test import error_and_loss, probabilities
+from influaug.augnet.classifiers import Schedule, train_classifier
 from influaug.augnet.learning import DEFAULTS
 from influaug.augnet.network import SAFE, AugmentationNetwork
 from influaug.augnet.pretraining import Pretraining
@@ -17,6 +18,7 @@ from influaug.networks.featurizer import without_tracing_warnings
 
 from .ablations import ABLATIONS
 from .guessed import heuristic, ranges_by_hand
+from .rivals import RIVALS
 
 if TYPE_CHECKING:
     from typing import Any
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
     from .parameters import Comparison
 
+DRAWS = 8
+"""Copies of each test image in the second column of errors."""
+
 
 def accuracy_of(
     comparison: Comparison,
@@ -34,15 +39,25 @@ def accuracy_of(
     arm: str,
     points: Split,
     learned: PathLike | None = None,
-) -> tuple[float, float]:
+) -> dict[str, float]:
     """Error (percent) and mean loss (nats) of an arm's classifier on the test images.
 
     Parameters
     ----------
     As in `trained_classifier`.
+
+    Returns
+    -------
+    dict of float
+        error and loss of the plain images; error_draws and loss_draws with `DRAWS` draws at test time, the same for
+        all arms of a replicate.
     """
     model = trained_classifier(comparison, replicate, arm, points, learned)
-    return error_and_loss(model, points.images_test, points.labels_test)
+    seed, found = comparison.seed_of(replicate, "draws"), {}
+    for name, draws in (("", 0), ("_draws", DRAWS)):
+        p = probabilities(model, points.images_test, draws, seed=seed)
+        found |= dict(zip((f"error{name}", f"loss{name}"), error_and_loss(p, points.labels_test), strict=True))
+    return found
 
 
 @without_tracing_warnings()
@@ -80,6 +95,8 @@ def augmentation_of(
         return None
     if arm == "heuristic":
         return heuristic(shape, family, seed)
+    if arm in RIVALS:
+        return RIVALS[arm].augmentation(shape, family, seed)
     if arm in ("control", "untrained", "hand"):
         return ranges_by_hand(shape, family, arm, seed)
     if arm in ("ranges", "permuted"):

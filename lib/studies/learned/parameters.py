@@ -10,6 +10,7 @@ from influaug.data.datasets import Classes, split
 
 from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from .ablations import ABLATIONS
+from .rivals import RIVALS
 
 if TYPE_CHECKING:
     from influaug.data.datasets import Split
@@ -26,6 +27,7 @@ ARMS = (
     "pretrained",
     "network",
     "as_published",
+    *RIVALS,
     *ABLATIONS,
 )
 OF_NETWORKS = ("pretrained", "network", "as_published", *ABLATIONS)
@@ -46,6 +48,7 @@ class Comparison(Experiment):
         "pretrained",
         "network",
         "as_published",
+        "draws",
     )
     """Ablations share the seeds of 'pretrained' and 'network'."""
 
@@ -80,6 +83,9 @@ class Comparison(Experiment):
     pretraining_steps: int = parameter(30, "of G in the game", "networks", ge=1)
     network_steps: int = parameter(6, "of the influence training of E and G", "networks", ge=1)
     start: Number = parameter(0.5, "pixels; every range before it is learned", "arms", gt=0)
+    only_finished: bool = parameter(
+        False, "whether the page shows finished results alone, and computes none", NOTHING, later=True
+    )
     replicates: int = parameter(2, "repetitions of everything, each with its own labelled images", NOTHING, ge=2)
     seed: int = parameter(0, "all randomness comes from here", "arms", ge=0)
 

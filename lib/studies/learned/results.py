@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,12 @@ from influaug.errors import InputError
 from influaug.files import sealed, writing
 
 from ..intervals import mean_interval
-from ..storage import artifacts
+from ..storage import artifacts, provenance
 from ..storage.keys import Stage
 from .ablations import ABLATIONS
 from .arms import accuracy_of, learn_form
 from .parameters import OF_NETWORKS, Comparison, learned_for, start_of
+from .rivals import RIVALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
 
     from influaug.data.datasets import Split
 
+MEASURES = ("error", "loss", "error_draws", "loss_draws")
+COLUMNS = ("arm", *MEASURES, "seconds", "machine")
+UNRECORDED = "not recorded"
+"""Machine of results that were made before it was written down; they were all made on one."""
+
 
 def result(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any]:
     """Result of one arm in one replicate, from its file if parameters, data and code are the same, else computed.
@@ -40,17 +47,17 @@ def result(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        error (percent of the test images), loss (mean over the test images, nats), seconds (of all computations that
-        the arm needed), and the manifest.
+        error (percent of the test images), loss (mean over the test images, nats), error_draws and loss_draws (the same
+        with draws at test time; results made before there were any lack them), seconds (of all computations that the
+        arm needed), machine, and the manifest.
     """
-    points = comparison.split(replicate)
+    before = finished(comparison, replicate, arm)
+    if before is not None:
+        return before
+    points, started = comparison.split(replicate), perf_counter()
     wanted, path = arm_key(comparison, replicate, arm, points), _folder(comparison, replicate) / f"{arm}.json"
-    found = sealed.read_json(path)
-    if found is not None and found["key"] == wanted:
-        return found
-    started = perf_counter()
-    error, loss = accuracy_of(comparison, replicate, arm, points, file_for(comparison, replicate, arm))
-    measured = {"arm": arm, "error": error, "loss": loss, "seconds": perf_counter() - started}
+    found = accuracy_of(comparison, replicate, arm, points, file_for(comparison, replicate, arm))
+    measured = {"arm": arm, **found, "seconds": perf_counter() - started}
     sealed.write_json(path, artifacts.manifest(wanted, **_about(comparison, points), **measured))
     return sealed.read_json(path)
 
@@ -79,19 +86,41 @@ def learned_file(comparison: Comparison, replicate: int, form: str) -> Path:
 
 
 def results(comparison: Comparison) -> pd.DataFrame:
-    """Results of all arms in all replicates; missing ones are computed.
+    """Results of all arms in all replicates; missing ones are computed, or left out if only finished ones are wanted.
 
     Returns
     -------
     DataFrame
-        Columns replicate, arm, error, loss, seconds.
+        Columns replicate and `COLUMNS`; NaN for what a result lacks.
+
+    Raises
+    ------
+    InputError
+        Only finished results are wanted, and there are none.
     """
     rows = []
     for replicate in tqdm(range(comparison.replicates), "replicates"):
         for arm in comparison.arms:
-            found = result(comparison, replicate, arm)
-            rows.append({"replicate": replicate, **{name: found[name] for name in ("arm", "error", "loss", "seconds")}})
+            found = (finished if comparison.only_finished else result)(comparison, replicate, arm)
+            if found is not None:
+                about = {"error_draws": np.nan, "loss_draws": np.nan, "machine": UNRECORDED} | found
+                rows.append({"replicate": replicate, **{name: about[name] for name in COLUMNS}})
+    if not rows:
+        raise InputError(f"No result of {comparison.comparison} is finished; only_finished must be false to make them.")
     return pd.DataFrame(rows)
+
+
+def finished(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any] | None:
+    """`result` if it was computed before, with the same parameters, data and code; else None."""
+    wanted = arm_key(comparison, replicate, arm, comparison.split(replicate))
+    found = sealed.read_json(_folder(comparison, replicate) / f"{arm}.json")
+    return found if found is not None and found["key"] == wanted else None
+
+
+def replicates_of(comparison: Comparison, form: str) -> list[int]:
+    """Replicates in which a form was learned, or all if missing results are computed."""
+    names = [_folder(comparison, replicate) / f"learned-{form}.json" for replicate in range(comparison.replicates)]
+    return [replicate for replicate, path in enumerate(names) if not comparison.only_finished or path.exists()]
 
 
 def trajectory(comparison: Comparison, replicate: int, form: str) -> tuple[pd.DataFrame, float]:
@@ -110,33 +139,36 @@ def summary(table: pd.DataFrame, against: str = "control", measure: str = "error
         Table from `results`.
     against : str
         Arm to compare the others with.
-    measure : {'error', 'loss'}
+    measure : {'error', 'loss', 'error_draws', 'loss_draws'}
 
     Returns
     -------
     DataFrame
-        One row for each arm, ablations last: mean, half_width, difference, difference_half_width, seeds.
+        One row for each arm, ablations last: mean, half_width, difference, difference_half_width, seeds, pairs.
+
+    Notes
+    -----
+    Pairs are formed within a machine: the same seeds give other weights on another processor.
     """
     arms = sorted(dict.fromkeys(table["arm"]), key=lambda arm: arm in ABLATIONS)
-    wide = table.pivot(index="replicate", columns="arm", values=measure)[arms]
+    wide = table.pivot(index=["replicate", "machine"], columns="arm", values=measure)[arms]
     if against not in wide:
         raise InputError(f"There is no arm {against!r} to compare with; there are {', '.join(wide)}.")  # type: ignore[arg-type]
     rows = {}
     for arm in wide:
-        both = wide[[arm, against]].dropna() if arm != against else wide[[arm]].dropna()
-        gap = both.iloc[:, 0] - wide.loc[both.index, against]
+        alone, gap = wide[arm].dropna(), (wide[arm] - wide[against]).dropna()
+        found = (mean_interval(alone), mean_interval(gap) if arm != against else (np.nan, np.nan))
         rows[arm] = {
-            "mean": both.iloc[:, 0].mean(),
-            "half_width": mean_interval(both.iloc[:, 0])[1],
-            "difference": gap.mean() if arm != against else np.nan,
-            "difference_half_width": mean_interval(gap)[1] if arm != against else np.nan,
-            "seeds": len(both),
+            **dict(zip(("mean", "half_width", "difference", "difference_half_width"), chain(*found), strict=True)),
+            "seeds": len(alone),
+            "pairs": len(gap),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"seeds": int})
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"seeds": int, "pairs": int})
 
 
 def _about(comparison, points):
-    return {"parameters": comparison.model_dump(exclude={"data_folder"}), "data": points.provenance}
+    parameters = comparison.model_dump(exclude={"data_folder"})
+    return {"parameters": parameters, "data": points.provenance, "machine": provenance.machine()}
 
 
 def _folder(comparison, replicate):
@@ -146,13 +178,14 @@ def _folder(comparison, replicate):
 def arm_key(comparison: Comparison, replicate: int, arm: str, points: Split) -> str:
     """Key of an arm's result, made from everything that it depends on."""
     changes = {"changes": ABLATIONS[arm].changes} if arm in ABLATIONS else {}
-    stage = NETWORK_ARMS if arm in OF_NETWORKS else ARMS_WITHOUT_NETWORKS
+    stage = NETWORK_ARMS if arm in OF_NETWORKS else RIVAL_ARMS if arm in RIVALS else ARMS_WITHOUT_NETWORKS
     return stage.key(comparison, arm=arm, replicate=replicate, data=points.provenance["sha256"], **changes)
 
 
 _SEEDS = (Comparison.split, Comparison.seed_of)
 ARMS_WITHOUT_NETWORKS = Stage("learned ranges", 1, ("arms",), (accuracy_of, learn_form, *_SEEDS))
 NETWORK_ARMS = Stage("learned networks", 1, ("arms", "networks"), (accuracy_of, learn_form, *_SEEDS))
+RIVAL_ARMS = Stage("learned rivals", 1, ("arms", "rivals"), (accuracy_of, learn_form, *_SEEDS))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,6 +42,17 @@ def processor() -> str:
     return named[0] if named else platform.machine()
 
 
+def machine() -> str:
+    """Text with the system, the processor and its model, on which the last digits of what networks compute depend."""
+    try:
+        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    except OSError:
+        lines = []
+    found = {name.strip(): value.strip() for name, _, value in reversed(lines)}
+    model = " ".join(found[name] for name in ("cpu family", "model", "stepping") if name in found)
+    return ", ".join(filter(None, [f"{platform.system()} {platform.machine()}", processor(), model]))
+
+
 def cores() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # type: ignore[return-value]

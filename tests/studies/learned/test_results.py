@@ -17,7 +17,8 @@ from studies.learned import results as comparison
 from studies.learned.ablations import ABLATIONS
 from studies.learned.parameters import ARMS, Comparison
 from studies.learned.results import main, result, results, summary, trajectory
-from studies.storage import keys, paths
+from studies.learned.rivals import RIVALS
+from studies.storage import keys, paths, provenance
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ QUICK = {
     "pretraining_steps": 1,
     "network_steps": 2,
 }
-PLAIN = [arm for arm in ARMS if arm not in ABLATIONS]
+PLAIN = [arm for arm in ARMS if arm not in (*ABLATIONS, *RIVALS)]
 SEEDS = {
     "sample": 2044266242,
     "classifier": 1790637272,
@@ -41,6 +42,7 @@ SEEDS = {
     "pretrained": 488514470,
     "network": 128582404,
     "as_published": 229099039,
+    "draws": 925652693,
 }
 FILES = sorted((paths.PARAMS / "learned").glob("*.yaml"))
 
@@ -110,6 +112,7 @@ def test_keys_of_other_arms_know_nothing_of_ablations_and_pretraining(quick, mon
     assert all("changes" not in found[arm] for arm in PLAIN)
     assert "pretraining_steps" not in found["ranges"]["parameters"]
     assert found["ranges"]["stage"] != found["network"]["stage"] == found["tau-32"]["stage"]
+    assert {found[arm]["stage"] for arm in RIVALS} == {"learned rivals"}
     assert found["tau-32"]["changes"] == ABLATIONS["tau-32"].changes and "meaning" not in found["tau-32"]["changes"]
     assert found["tau-32"]["parameters"] == found["network"]["parameters"]
 
@@ -143,24 +146,46 @@ def test_the_heuristic_composes_keras_transformations_and_flips_if_the_base_does
 def test_the_table_has_a_row_an_arm_and_replicate(quick):
     chosen = quick.model_copy(update={"arms": ["none", "control"]})
     table = results(chosen)
-    assert list(table.columns) == ["replicate", "arm", "error", "loss", "seconds"]
+    assert list(table.columns) == ["replicate", *comparison.COLUMNS] and table.notna().all(axis=None)
+    assert set(table["machine"]) == {provenance.machine()}
     assert len(table) == 4 and sealed.read_json(chosen.folder / "replicate-01" / "control.json")
 
 
 def test_differences_are_paired():
     rng = np.random.default_rng(0)
     level, gap = rng.normal(5, 3, 8), rng.normal(1, 0.1, 8)
-    rows = [
-        (r, arm, e, 0.0, 1.0) for arm, es in (("control", level), ("ranges", level - gap)) for r, e in enumerate(es)
-    ]
-    found = summary(pd.DataFrame(rows, columns=["replicate", "arm", "error", "loss", "seconds"]))
+    arms = ("control", level), ("ranges", level - gap)
+    rows = [(r, arm, e, "here") for arm, es in arms for r, e in enumerate(es)]
+    table = pd.DataFrame(rows, columns=["replicate", "arm", "error", "machine"])
+    found = summary(table)
     assert found.loc["ranges", "difference"] == pytest.approx(-gap.mean())
     low, high = stats.ttest_rel(level - gap, level).confidence_interval()
     assert found.loc["ranges", "difference_half_width"] == pytest.approx((high - low) / 2)
     assert found.loc["control", "mean"] == pytest.approx(level.mean()) and found.loc["control", "seeds"] == 8
     assert np.isnan(found.loc["control", "difference"])
     with pytest.raises(InputError, match="There is no arm 'hand'"):
-        summary(pd.DataFrame(rows, columns=["replicate", "arm", "error", "loss", "seconds"]), "hand")
+        summary(table, "hand")
+
+
+def test_pairs_are_formed_within_a_machine():
+    rows = [(r, arm, 3.0 + r + (arm == "ranges"), "here") for r in range(4) for arm in ("control", "ranges")]
+    rows += [(4, "control", 9.0, "here"), (4, "ranges", 1.0, "there"), (5, "control", 8.0, "there")]
+    found = summary(pd.DataFrame(rows, columns=["replicate", "arm", "error", "machine"]))
+    assert found.loc["ranges", ["difference", "difference_half_width", "pairs", "seeds"]].tolist() == [1, 0, 4, 5]
+    assert found.loc["control", "mean"] == pytest.approx((3 + 4 + 5 + 6 + 9 + 8) / 6)
+
+
+def test_results_without_draws_stay_readable(quick):
+    chosen = quick.model_copy(update={"arms": ["none"], "replicates": 2, "only_finished": True})
+    with pytest.raises(InputError, match="No result of digits-100 is finished"):
+        results(chosen)
+    result(chosen, 1, "none")
+    path = chosen.folder / "replicate-01" / "none.json"
+    old = {name: value for name, value in sealed.read_json(path).items() if name not in ("machine", "error_draws")}
+    sealed.write_json(path, {name: value for name, value in old.items() if name not in ("seal", "loss_draws")})
+    (row,) = results(chosen).to_dict("records")
+    assert row["replicate"] == 1 and row["error"] == old["error"] and row["machine"] == comparison.UNRECORDED
+    assert np.isnan(row["error_draws"]) and comparison.replicates_of(chosen, "ranges") == []
 
 
 def test_the_command_computes_replicates_and_says_what_is_wrong(tmp_path, capsys, outputs):

@@ -1,0 +1,70 @@
+"""Rivals of learned augmentation: arms that people use, or could use, instead of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from influaug.augnet.on_arrays import OnArrays
+from influaug.augnet.random_operations import RandomOperations
+from influaug.augnet.ranges import GlobalRanges
+from influaug.data.rand_augment import randomly_augmented
+from influaug.data.trivial_augment import trivially_augmented
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from influaug._types import Shape
+    from influaug.augnet.ranges import Family
+
+SIGMA, SHIFT = 0.7, 1
+"""The recipe's range of every group and largest base shift, in pixels in images of 28 a side."""
+STRENGTHS = (0.25, 0.5, 0.7, 1.0, 1.5, 2.0)
+"""One range for all groups, in pixels in images of 28 a side: the arms 'sigma-0.25' and so on."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """An arm that learns nothing.
+
+    Attributes
+    ----------
+    meaning : str
+        A line for a table of arms.
+    augmentation : callable (shape, family, seed) -> layer or `OnArrays`
+    """
+
+    meaning: str
+    augmentation: Callable[[Shape, Family, int], Any]
+
+
+def recipe(shape: Shape, family: Family, seed: int) -> RandomOperations:
+    """Warps of all groups at `SIGMA`, base shifts by up to `SHIFT`, and two random operations."""
+    size = max(shape[:2]) / 28
+    return RandomOperations(shape, replace(family, base_shift=round(SHIFT * size), start=SIGMA * size), seed, count=2)
+
+
+def even_ranges(shape: Shape, family: Family, seed: int, sigma: float) -> GlobalRanges:
+    """All groups at one range, in pixels in images of 28 a side."""
+    return GlobalRanges(shape, replace(family, start=sigma * max(shape[:2]) / 28), seed)
+
+
+def _even(sigma):
+    meaning = f"random warps, the range of every group {sigma} px"
+    return Rival(meaning, lambda shape, family, seed: even_ranges(shape, family, seed, sigma))
+
+
+RIVALS = {
+    "recipe": Rival("random warps, shifts by up to 1 px, and two random operations at random strength", recipe),
+    "trivial": Rival(
+        "TrivialAugment: one random operation at random strength after the base augmentation",
+        lambda shape, family, seed: OnArrays(shape, family, trivially_augmented, seed),
+    ),
+    "randaugment": Rival(
+        "RandAugment: two random operations at half strength after the base augmentation",
+        lambda shape, family, seed: OnArrays(shape, family, randomly_augmented, seed),
+    ),
+    **{f"sigma-{sigma}": _even(sigma) for sigma in STRENGTHS},
+}
+"""Rivals by the name of their arm."""
