@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -108,6 +109,8 @@ def copies_by_point(copies: Any, source: ArrayLike, n_points: int) -> Any:
     array([[6., 8.],
            [5., 7.]])
     """
+    if isinstance(n_points, bool) or not isinstance(n_points, Integral) or n_points < 0:
+        raise InputError(f"n_points is {n_points!r}; it must be a whole number, the length of X.")
     source = np.asarray(source)
     m = len(source) if callable(copies) and source.ndim == 1 else n_rows(copies)
     if source.ndim != 1 or len(source) != m:

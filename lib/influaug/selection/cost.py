@@ -24,6 +24,8 @@ EVALUATIONS = 2.5
 """Passes for gradients in one batch."""
 ACTIVE = 0.6
 """Share of the unused copies that are not confident, of which a batch looks at all."""
+LEAST_PASSES, MOST_PASSES, TIMED = 3, 20, 0.05
+"""Passes over the block that are timed: so many, or until they took so many seconds."""
 DENSE, KRONECKER = 4e-10, 8e-11
 """Seconds for a number of a preconditioner's inverse that a solve reads, and for a multiplication of its factors."""
 
@@ -90,10 +92,10 @@ def _batches(budget, schedule):
 
 
 def _seconds_of_a_row(K, d):
-    """Time of one pass for each row, of a block of made-up rows."""
+    """Time of one pass for each row, the least of some over a made-up block, as others may compute meanwhile."""
     rng, taken = np.random.default_rng(0), []
     x, theta = rng.random((large.ROWS, d), dtype=np.float32), np.zeros((K, d + 1))
-    for _ in range(3):
+    while len(taken) < LEAST_PASSES or (sum(taken) < TIMED and len(taken) < MOST_PASSES):
         started = thread_time()
         p = large.probabilities(large.scores(x, theta))
         large.pulled_back(large.curved(p, p), x)

@@ -28,6 +28,7 @@ from ..errors import InputError
 from ..influence.left_out import class_probabilities, left_out_scores
 from ..solver import logistic, single
 from ..solver.heads import n_rows, with_intercept
+from ..solver.standard import standardised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,22 +105,26 @@ def out_of_fold(held: Held, weights: np.ndarray, C: float) -> np.ndarray:
     of_folds = np.tile(weights, (len(held.folds), 1))
     for row, points in zip(of_folds, held.folds, strict=True):
         row[points] = 0.0
-    if len(held.features) == 1 and not single.is_wide(held.n_classes, held.of(0).shape[1]):
+    moved = [standardised(features, C) for features in held.features]
+    each = [moved[fold % len(moved)] for fold in range(len(held.folds))]
+    if len(moved) == 1 and not single.is_wide(held.n_classes, held.of(0).shape[1]):
         together = np.zeros(len(held.folds), int)
-        thetas = logistic.fit(held.of(0), held.labels, of_folds, C, tolerance=TOLERANCE, groups=together).theta
+        (x, C), *_ = moved
+        thetas = logistic.fit(x, held.labels, of_folds, C, tolerance=TOLERANCE, groups=together).theta
     else:
-        each = enumerate(of_folds)
-        thetas = [single.fit(held.of(fold), held.labels, row, C, TOLERANCE).theta for fold, row in each]
+        rows = zip(each, of_folds, strict=True)
+        thetas = [single.fit(x, held.labels, row, own_C, TOLERANCE).theta for (x, own_C), row in rows]
     found = np.empty((len(held.labels), held.n_classes))
-    for fold, (points, theta) in enumerate(zip(held.folds, thetas, strict=True)):
-        found[points] = class_probabilities(with_intercept(held.of(fold)[points]) @ theta.T)
+    for (x, _), points, theta in zip(each, held.folds, thetas, strict=True):
+        found[points] = class_probabilities(with_intercept(x[points]) @ theta.T)
     return found
 
 
 def leave_one_out(held: Held, weights: np.ndarray, C: float) -> np.ndarray:
     """Probabilities of the classes of every point, predicted for the head without it: [n, n_classes]."""
-    theta = single.fit(held.of(0), held.labels, weights, C, TOLERANCE).theta
-    return class_probabilities(left_out_scores(with_intercept(held.of(0)), held.labels, theta, weights, C))
+    x, C = standardised(held.of(0), C)
+    theta = single.fit(x, held.labels, weights, C, TOLERANCE).theta
+    return class_probabilities(left_out_scores(with_intercept(x), held.labels, theta, weights, C))
 
 
 def chosen_C(held: Held, seed: int) -> float:  # noqa: N802

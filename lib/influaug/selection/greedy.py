@@ -17,14 +17,17 @@ which every gradient is zero. `heads.hessian` has unit curvature there, which ch
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 from ..errors import InputError
 from ..solver import engines
+from ..solver.blas import single_thread
 from ..solver.heads import n_rows
 from ..solver.standard import Standard, Standardised
 from .candidates import Candidates
@@ -47,6 +50,8 @@ MOST_EXACT = 6000
 """Most parameters of a head whose inverse Hessian is kept as a matrix, if the exact solver is asked for."""
 AUTO_EXACT, AUTO_EXACT_ROWS = 3000, 20_000
 """Most parameters, and rows of originals and copies, for which 'auto' is exact with two classes."""
+ONE_THREAD = 1500
+"""Most parameters of a head whose products are left to one thread."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,8 @@ def select(
         progress.update(order.done - progress.n)
         return _present(score, order.done, n_units)
 
-    with tqdm(total=budget, desc=f"greedy {score}", leave=False, disable=not verbose) as progress:
+    bar = tqdm(total=budget, desc=f"greedy {score}", leave=False, disable=not verbose)
+    with bar as progress, _threads(candidates):
         order = GreedyOrder(candidates, units, budget, balanced)
         if not exact:
             try:
@@ -148,6 +154,16 @@ def select(
         if exact:
             _exactly(ExactHead(*_standardised(candidates, C, exact), refit_every, engine), order, present, batch)
     return Selection(order.taken, order.scores)
+
+
+def _threads(candidates):
+    """One thread for the products of heads of few parameters, which several would slow down where others compute."""
+    few = _n_parameters(candidates) <= ONE_THREAD
+    return single_thread.during(ThreadpoolController()) if few else nullcontext()
+
+
+def _n_parameters(candidates):
+    return n_rows(int(candidates.labels.max()) + 1) * (candidates.features.shape[1] + 1)
 
 
 def _standardised(candidates: Candidates, C: float, exact: bool) -> tuple[Candidates, float]:
@@ -233,8 +249,9 @@ def _is_exact(candidates, score, solver):
 
 def _is_small(candidates):
     """Whether the exact solver takes little memory and time."""
-    parameters = n_rows(int(candidates.labels.max()) + 1) * (candidates.features.shape[1] + 1)
-    return parameters <= AUTO_EXACT and len(candidates.labels) + len(candidates.source) <= AUTO_EXACT_ROWS
+    return (
+        _n_parameters(candidates) <= AUTO_EXACT and len(candidates.labels) + len(candidates.source) <= AUTO_EXACT_ROWS
+    )
 
 
 def _present(score, done, total):

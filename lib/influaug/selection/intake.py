@@ -30,13 +30,13 @@ class Intake:
     def _points(self, X, y):
         """X as the featurizer takes it, X as copies are made of it, and the labels' numbers; their kinds are kept."""
         given.check_length("X", X, "y", y)
+        given.check_labels(y)
         self.image_form_ = None
         self._raw = False
         if n_axes(X) in (3, 4):
             rows, y = self._images(X), column_or_1d(y)
             own = rows
         elif self._is_raw(X):
-            given.check_labels(y)
             self._raw = True
             rows, y = validate_data(self, X, skip_check_array=True), column_or_1d(y, warn=True)
             own = rows
@@ -44,7 +44,6 @@ class Intake:
             rows, y = self._numbers(X, y)
             # A function of rows gets frames as frames.
             own = X if is_frame(X) else rows
-        given.check_labels(y)
         self.classes_, labels = given.encoded(y)
         check_classification_targets(y)
         self.n_points_ = len(labels)
@@ -81,7 +80,6 @@ class Intake:
         return self.featurizer is not None
 
     def _numbers(self, X, y):
-        given.check_labels(y)
         options = {"accept_sparse": "csr", "dtype": list(given.NUMBERS), "ensure_all_finite": False}
         rows, y = validate_data(self, X, y, **options)
         given.finite(rows, "X")

@@ -254,8 +254,8 @@ def _is_raw(X):
 def _labels(y):
     """The classes, and the number of the class of each point."""
     try:
-        y = column_or_1d(_unconverted(y))
         given.check_labels(y)
+        y = column_or_1d(y)
         classes, labels = given.encoded(y)
         check_classification_targets(y)
     except InputError:
@@ -263,13 +263,6 @@ def _labels(y):
     except (TypeError, ValueError) as error:
         raise InputError(f"y must be a list of labels, one for each point ({error}).") from error
     return classes, labels
-
-
-def _unconverted(y):
-    """A list of texts and of others as it is, for NumPy would make texts of all."""
-    if isinstance(y, list | tuple) and 0 < sum(isinstance(value, str) for value in y) < len(y):
-        return np.array(y, dtype=object)
-    return y
 
 
 def _given(pred_probs, classes, labels):

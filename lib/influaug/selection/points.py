@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import InputError
-from ..solver.estimator import LARGEST
+from ..solver.estimator import LARGEST, check_one_type, of_several_types
 from .rows import AT_ONCE, blocks, n_rows, taken
 
 if TYPE_CHECKING:
@@ -246,7 +246,8 @@ def _numbers(made, n, total):
 
 
 def check_labels(y: Any) -> None:
-    """Refuse labels [n] of which one is missing: None, or not a number."""
+    """Refuse labels [n] of which one is missing, None or not a number, and a list of texts and of others."""
+    check_one_type(y)
     y = np.asarray(y)
     if y.ndim != 1 or y.dtype.kind not in "fO":
         return
@@ -266,8 +267,7 @@ def encoded(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     try:
         classes, labels = np.unique(y, return_inverse=True)
     except TypeError as error:
-        kinds = ", ".join(sorted({type(value).__name__ for value in y}))
-        raise InputError(f"y has labels of the types {kinds}; all must be of one type.") from error
+        raise of_several_types(y) from error
     if len(classes) < 2:
         raise InputError(f"The points are of one class, {classes.tolist()[0]!r}; a classifier needs two or more.")
     return classes, labels

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-MOST_SMALL = 2000
-"""Copies among which the choice is so quick that an estimate is not worth its own time."""
-
 
 class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEstimator):
     """Choose the training points, or the single copies, that are worth augmenting.
@@ -89,7 +86,8 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         Most memory that features of copies and the choice among them may take, in bytes or as '2GB'; what would take
         more is refused before it begins. None: what the machine has.
     verbose : bool or int
-        Whether progress is shown of what takes longer than two seconds, with the time and the memory that are expected.
+        Whether progress is shown of what takes longer than two seconds, with the time to come; beside that of the
+        features of copies stand the time and the memory that are expected for all.
     rounds : int, `influaug.selection.rounds.Rounds` or None
         Of images with a network as `featurizer`: choose a part of the copies, train the network on the originals and
         these, make the features anew, and choose on, instead of choosing once. A number is that of rounds that train
@@ -368,6 +366,8 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
         self, chooser: Chooser, budget: int, points: given.Points, copies: Copies, rng: np.random.Generator
     ) -> None:
         if self.of_points_:
+            added = min(budget * int(copies.which.max(initial=-1) + 1), len(copies.source))
+            self._expected_bytes(points, copies, added, added, 0.0)
             found = chooser.points(points.features, points.labels, budget, rng, points.weights, self._trusted())
             self.support_, self.ranking_, self.scores_ = np.sort(found.order), found.ranking, found.scores
             self.points_, chosen, weights = self.support_, np.flatnonzero(np.isin(copies.source, self.support_)), None
@@ -439,14 +439,21 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
 
     def _expect(self, chooser, points, copies, budget, seen):
         """Estimate memory and time, and refuse what does not fit, before copies are made."""
-        m, d = len(copies.source), points.features.shape[1]
-        choosing = Cost(0.0, 0.0)
-        if chooser.policy.choose in (greedily, greedy_points) and len(seen) > MOST_SMALL:
+        d, choosing = points.features.shape[1], Cost(0.0, 0.0)
+        if chooser.policy.choose in (greedily, greedy_points):
             choosing = iterative_cost(len(points.features), len(seen), len(self.classes_), d, min(budget, len(seen)))
-        n_bytes = int(copies.n_bytes(len(seen) or budget, d) + choosing.memory)
-        size.check_fits(n_bytes, size.bytes_of(self.max_memory), m, d)
+        n_bytes = self._expected_bytes(points, copies, len(seen) or budget, budget, choosing.memory)
         self.estimate_ = size.Estimate(copies.seconds(seen) + choosing.seconds, n_bytes)
+        copies.expected = self.estimate_
         size.warn_of_long(self.estimate_, f"Making and choosing among {len(seen)} copies")
+
+    def _expected_bytes(self, points, copies, kept, added, choosing):
+        """Memory of a choice, by the copies whose features are kept and those that are added; refused if too much."""
+        d = points.features.shape[1]
+        # The head is fitted when the choice has given its memory back.
+        n_bytes = int(copies.n_bytes(kept, d) + max(choosing, size.bytes_of_head(points.features, added)))
+        size.check_fits(n_bytes, size.bytes_of(self.max_memory), len(copies.source), d)
+        return n_bytes
 
     def _trusted(self):
         """The points whose labels are not in doubt."""

@@ -88,6 +88,20 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
+def bytes_of_head(features: np.ndarray, added: int) -> int:
+    """Memory that a head's fit takes for its rows: the features, with those of the added copies, and in float64.
+
+    Parameters
+    ----------
+    features : array [n, d]
+        Of the points.
+    added : int
+        Copies.
+    """
+    n, d = features.shape
+    return (n + added) * ((features.itemsize + 8) * d + 8)
+
+
 def check_fits(n_bytes: float, bound: int | None, m: int, d: int) -> None:
     """Refuse a choice that would need more memory than the bound.
 

@@ -46,7 +46,7 @@ class Copies:
         self.source, self.ready, self.rows = source, ready, rows
         self._make: Any = make
         self.dtype = np.dtype(np.float32 if ready is None else ready.dtype)
-        self.verbose = False
+        self.verbose, self.expected = False, None
         self._seen = np.zeros(len(source), dtype=bool)
         self._features: Any = ready
 
@@ -93,7 +93,8 @@ class Copies:
         return self._features if whole else self._features[places]
 
     def _progress(self, n):
-        return tqdm(total=n, desc="features of copies", leave=False, disable=not self.verbose, delay=LATE)
+        text = "features of copies" + (f" (with the choice {self.expected})" if self.expected else "")
+        return tqdm(total=n, desc=text, leave=False, disable=not self.verbose, delay=LATE)
 
     def _fill(self, places):
         made = self._make(places)

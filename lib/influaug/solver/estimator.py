@@ -112,6 +112,28 @@ def _by_class(class_weight, classes):
     return np.array([float(class_weight.get(name, 1.0)) for name in known])
 
 
+def check_one_type(y: Any) -> None:
+    """Refuse a list of texts and of others as labels, for NumPy would make texts of all.
+
+    Raises
+    ------
+    InputError
+        See `of_several_types`.
+    """
+    if not isinstance(y, list | tuple):
+        return
+    # Missing labels are for others to refuse.
+    texts = [isinstance(value, str) for value in y if value is not None and value == value]
+    if any(texts) and not all(texts):
+        raise of_several_types(y)
+
+
+def of_several_types(y: Any) -> InputError:
+    """The error of labels of several types."""
+    kinds = ", ".join(sorted({type(value).__name__ for value in y}))
+    return InputError(f"y has labels of the types {kinds}; all must be of one type.")
+
+
 class LogisticHead(ClassifierMixin, BaseEstimator):
     """L2-regularised logistic (two classes) or softmax regression, solved by `influaug.solver.logistic`.
 
@@ -179,6 +201,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         for name, value in (("C", self.C), ("tolerance", self.tolerance)):
             if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
                 raise InputError(f"{name} must be a positive number, not {value!r}.")
+        check_one_type(y)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         if np.abs(X).max() > LARGEST:
             raise InputError(f"X goes up to {np.abs(X).max():g}; features must be at most {LARGEST:g}, so scale them.")

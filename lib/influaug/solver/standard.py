@@ -66,6 +66,12 @@ class Standard:
         return np.column_stack([coef, theta[:, -1] - coef @ self.offsets])
 
 
+def standardised(x: np.ndarray, C: float) -> tuple[np.ndarray, float]:
+    """Features [n, d] and C that give the same probabilities, moved and scaled where that is needed."""
+    by = Standard.of(x)
+    return (x, C) if by is None else (by.features(x), by.C(C))
+
+
 def _blocks(n):
     return [slice(start, start + ROWS) for start in range(0, n, ROWS)]
 

@@ -123,6 +123,12 @@ def test_too_few_entries_are_refused_and_where_a_fold_has_as_many_there_is_a_war
         cross_val_score(AugmentationSelector(), x, y, cv=folds, params={"copies": few}, error_score="raise")
 
 
+@pytest.mark.parametrize("n_points", [5.0, "5", None, True, -1, [5]])
+def test_the_number_of_points_is_a_whole_number(n_points):
+    with pytest.raises(InputError, match=r"n_points is .*the length of X"):
+        copies_by_point(np.ones((2, 2)), [0, 1], n_points)
+
+
 def test_copies_by_point_are_in_order_and_keep_empty_entries():
     made = copies_by_point(np.arange(10).reshape(5, 2), [3, 1, 3, 0, 1], 5)
     assert [entry.tolist() for entry in made] == [[[6, 7]], [[2, 3], [8, 9]], [], [[0, 1], [4, 5]], []]

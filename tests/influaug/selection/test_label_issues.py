@@ -91,6 +91,16 @@ def test_the_scale_of_all_features_does_not_matter():
     np.testing.assert_allclose(plain.scores, other.scores, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["leave_one_out", "out_of_fold"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_where_columns_lie_does_not_matter(method, n_classes):
+    x, y, *_ = noisy(n_classes=n_classes)
+    moved = x + 1e6 * (np.arange(x.shape[1]) % 2)
+    np.testing.assert_allclose(
+        label_issues(x, y, method=method, C=0.3).scores, label_issues(moved, y, method=method, C=0.3).scores, atol=1e-6
+    )
+
+
 def test_seeds_decide_the_folds():
     x, y, *_ = noisy()
     first, again = (label_issues(x, y, method="out_of_fold", random_state=3) for _ in range(2))

@@ -469,6 +469,14 @@ WRONG = {
         lambda: AugmentationSelector("random").fit(X, np.array(["a", 1] * (N // 2), dtype=object)),
         "labels of the types int, str",
     ),
+    "list of texts and numbers": (
+        lambda: AugmentationSelector("random").fit(X, ["a", 1] * (N // 2)),
+        "labels of the types int, str",
+    ),
+    "list of texts and numbers for images": (
+        lambda: AugmentationSelector("random", featurizer=FLAT).fit(images()[0], ["a", 1] * (N // 2)),
+        "labels of the types int, str",
+    ),
     "None among labels of images": (
         lambda: AugmentationSelector("random", featurizer=FLAT).fit(images()[0], [None] * N),
         "y has no label for the point 0",

@@ -1,5 +1,7 @@
 """Bounds of memory, types that features are kept in, and what is made in blocks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from influaug import AugmentationSelector, copies_by_point
 from influaug.errors import InputError
 from influaug.selection import selector as module
-from influaug.selection import size
+from influaug.selection import size, store
 from influaug.selection.store import FIRST, Copies
 from own_data import D, N, features
 
@@ -41,7 +43,8 @@ def test_half_precision_that_is_too_coarse_or_too_small_is_refused():
     X, y, C = features()
     same = FunctionTransformer()
     half = AugmentationSelector(budget=9, featurizer=same, dtype="float16", verbose=False)
-    assert half.fit(X, y, copies=C).estimate_.n_bytes == 2 * C.size
+    single = AugmentationSelector(budget=9, featurizer=same, verbose=False).fit(X, y, copies=C)
+    assert single.estimate_.n_bytes - half.fit(X, y, copies=C).estimate_.n_bytes == 2 * C.size
     for moved in (X * 1e5, X + 1e4):
         with pytest.raises(InputError, match="'float16', which is too coarse for the feature 0"):
             half.fit(moved, y, copies=moved[:, None] + 0.1)
@@ -57,21 +60,45 @@ def test_what_needs_more_than_the_bound_is_refused_before_copies_are_made():
         made.append(len(rows))
         return rows * 1.1
 
-    bound = AugmentationSelector(budget=9, max_memory=N * D * 4, verbose=False)
-    assert bound.fit(X, y, transformation=change).estimate_.n_bytes == N * D * 4
+    selector = AugmentationSelector(budget=9, verbose=False)
+    n_bytes = selector.fit(X, y, transformation=change).estimate_.n_bytes
+    assert n_bytes > N * D * 4
     looked_at = sum(made)
+    selector.set_params(max_memory=n_bytes).fit(X, y, transformation=change)
     made.clear()
-    with pytest.raises(
-        InputError, match=r"among 60 copies with 5 features would take 1\.2 KB, where max_memory allows"
-    ):
-        bound.set_params(max_memory=N * D * 4 - 1).fit(X, y, transformation=change)
+    with pytest.raises(InputError, match=r"among 60 copies with 5 features would take .*, where max_memory allows"):
+        selector.set_params(max_memory=n_bytes - 1).fit(X, y, transformation=change)
     assert sum(made) == looked_at - N
+
+
+@pytest.mark.parametrize("policy", ["greedy_influence", "one_shot", "random_copies", "influence"])
+def test_a_bound_that_no_choice_keeps_is_refused_for_few_copies_too(policy):
+    X, y, C = features()
+    with pytest.raises(InputError, match="where max_memory allows 1"):
+        AugmentationSelector(policy, budget=9, max_memory="1KB", verbose=False).fit(X, y, copies=C)
+
+
+def test_the_estimate_covers_the_rows_of_the_head():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(4000, 100)), np.arange(4000) % 2
+    selector = AugmentationSelector("random_copies", budget=4000, verbose=False)
+    tracemalloc.start()
+    selector.fit(X, y, copies=X[:, None] + 0.1)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most / 3 < selector.estimate_.n_bytes < 3 * most
+
+
+def test_the_bar_says_what_is_expected(capfd, monkeypatch):
+    X, y, _ = features()
+    monkeypatch.setattr(store, "LATE", 0)
+    AugmentationSelector(budget=9).fit(X, y, transformation=lambda rows: rows * 1.1)
+    assert "features of copies (with the choice about 1 s, " in capfd.readouterr().err
 
 
 def test_a_long_choice_is_warned_of_in_minutes(monkeypatch):
     X, y, C = features()
     slow = module.Cost(600.0, 0.0)
-    monkeypatch.setattr(module, "MOST_SMALL", 10)
     monkeypatch.setattr(module, "iterative_cost", lambda *args: slow)
     with pytest.warns(UserWarning, match="Making and choosing among 180 copies will take about 10 minutes"):
         ours = AugmentationSelector(budget=9, verbose=False).fit(X, y, copies=C)
@@ -103,7 +130,7 @@ def test_an_array_of_features_is_used_as_it_is(tmp_path):
             seen.append(copies.features(np.arange(len(copies.source))))
             super()._choose(chooser, budget, points, copies, rng)
 
-    Watched(budget=9, max_memory=1, verbose=False).fit(X, y, copies=on_disk)
+    Watched(budget=9, verbose=False).fit(X, y, copies=on_disk)
     assert np.shares_memory(seen[0], on_disk)
 
 

@@ -41,6 +41,8 @@ def test_it_goes_into_a_pipeline_and_a_grid_search():
 def test_a_single_class_and_a_wrong_c_are_refused():
     with pytest.raises(InputError, match="one class"):
         LogisticHead().fit(np.ones((3, 1)), [1, 1, 1])
+    with pytest.raises(InputError, match="types int, str"):
+        LogisticHead().fit(np.ones((2, 1)), [0, "a"])
     with pytest.raises(InputError, match="C must be a positive number"):
         LogisticHead(C=0).fit(np.ones((2, 1)), [0, 1])
 
