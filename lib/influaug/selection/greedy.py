@@ -232,7 +232,7 @@ def _in_parts(
 
 def _is_exact(candidates, score, solver):
     """Whether the exact solver is to be used; refuses it for heads that are too wide."""
-    parameters = n_rows(int(candidates.labels.max()) + 1) * (candidates.features.shape[1] + 1)
+    parameters = _n_parameters(candidates)
     only_exact = score == "self_influence"
     if solver == "iterative" and only_exact:
         raise InputError(f"The iterative solver has no score {score!r}; take solver='exact', or 'influence' or 'loss'.")
