@@ -308,3 +308,12 @@ def test_keras_on_pytorch_trains_a_featurizer(digits, tmp_path):
     assert ran.returncode == 0, ran.stderr
     backend, chosen, score, same = json.loads(ran.stdout.splitlines()[-1])
     assert backend == "torch" and chosen == 40 and score > 0.9 and same
+
+
+def test_the_large_networks_take_a_step():
+    script = Path(__file__).parents[1] / "influaug" / "networks" / "test_large.py"
+    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    ran = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert found.pop("backend") == "torch" and len(found) == 3 and all(np.isfinite(list(found.values())))

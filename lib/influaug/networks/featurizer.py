@@ -27,6 +27,7 @@ from ..errors import InputError
 from ..files.networks import check_network, network_path
 from ..files.writing import writing
 from .checks import as_array, check_seed, checked_images, checked_labels
+from .large import imagenet_resnet, pyramid_shakedrop, shake_shake
 from .precision import check_finite, surroundings
 from .residual import resnet
 
@@ -143,6 +144,10 @@ NETWORKS = {
     "released-cnn": released_cnn,
     "resnet20": partial(resnet, depth=20),
     "resnet56": partial(resnet, depth=56),
+    "shake-shake-26-2x96d": shake_shake,
+    "pyramidnet-272-shakedrop": pyramid_shakedrop,
+    "imagenet-resnet50": imagenet_resnet,
+    "imagenet-resnet200": partial(imagenet_resnet, depth=200),
 }
 """Networks by the name that a study gives: functions (input_shape, n_classes, seed) -> keras.Model."""
 
@@ -203,9 +208,10 @@ class KerasFeaturizer(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    network : {'lenet', 'released-cnn', 'resnet20', 'resnet56'} or keras.Model
-        A model is taken as already trained: `fit` leaves its weights alone. It must be Sequential or functional, with
-        one input, uint8 images, and one output, a score a class.
+    network : str or keras.Model
+        One of `NETWORKS`, such as 'lenet', 'released-cnn' or 'resnet20'. A model is taken as already trained: `fit`
+        leaves its weights alone. It must be Sequential or functional, with one input, uint8 images, and one output, a
+        score a class.
     epochs : int
     batch_size : int
         Points a training step; the last step of an epoch takes what remains.
