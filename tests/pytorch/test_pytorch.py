@@ -317,3 +317,12 @@ def test_the_large_networks_take_a_step():
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout.splitlines()[-1])
     assert found.pop("backend") == "torch" and len(found) == 3 and all(np.isfinite(list(found.values())))
+
+
+def test_autoaugments_table_is_torchvisions():
+    from influaug.data.auto_augment import CIFAR10_POLICY
+
+    theirs = v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)._get_policies(v2.AutoAugmentPolicy.CIFAR10)
+    without = ("AutoContrast", "Equalize", "Invert")  # whose level torchvision leaves out
+    mine = [tuple((name, p, None if name in without else level) for name, p, level in pair) for pair in CIFAR10_POLICY]
+    assert mine == [tuple(pair) for pair in theirs]

@@ -97,7 +97,7 @@ class ShakeDrop(_Shaking):
         super().__init__(seed, **kwargs)
         if not isinstance(keep, Real) or isinstance(keep, bool) or not 0 <= keep <= 1:
             raise InputError(f"keep is {keep!r}; it must be a probability, from 0 to 1.")
-        self.keep = float(keep)
+        self.keep: float = float(keep)
 
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         """Disturb a tensor [n, height, width, channels]."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from influaug.augnet.on_arrays import OnArrays
 from influaug.augnet.random_operations import RandomOperations
 from influaug.augnet.ranges import GlobalRanges
+from influaug.data.auto_augment import auto_augmented_and_cut_out, cut_out
 from influaug.data.rand_augment import randomly_augmented
 from influaug.data.trivial_augment import trivially_augmented
 
@@ -64,6 +65,14 @@ RIVALS = {
     "randaugment": Rival(
         "RandAugment: two random operations at half strength after the base augmentation",
         lambda shape, family, seed: OnArrays(shape, family, randomly_augmented, seed),
+    ),
+    "cutout": Rival(
+        "Cutout: a square of half the side covered after the base augmentation",
+        lambda shape, family, seed: OnArrays(shape, family, cut_out, seed),
+    ),
+    "autoaugment": Rival(
+        "AutoAugment's policy for CIFAR-10, and Cutout, after the base augmentation",
+        lambda shape, family, seed: OnArrays(shape, family, auto_augmented_and_cut_out, seed),
     ),
     **{f"sigma-{sigma}": _even(sigma) for sigma in STRENGTHS},
 }

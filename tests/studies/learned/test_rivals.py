@@ -5,6 +5,7 @@ import pytest
 
 from influaug.augnet.on_arrays import OnArrays
 from influaug.augnet.ranges import Family
+from influaug.data.auto_augment import auto_augmented_and_cut_out, cut_out
 from influaug.data.rand_augment import randomly_augmented
 from influaug.data.trivial_augment import trivially_augmented
 from studies.learned.rivals import RIVALS, STRENGTHS
@@ -35,7 +36,8 @@ def test_the_recipe_has_its_sizes_at_28_pixels_and_grows_with_the_image():
 
 
 def test_policies_of_the_field_follow_the_base_augmentation():
-    for arm, draw in (("trivial", trivially_augmented), ("randaugment", randomly_augmented)):
+    draws = {"trivial": trivially_augmented, "randaugment": randomly_augmented, "cutout": cut_out}
+    for arm, draw in {**draws, "autoaugment": auto_augmented_and_cut_out}.items():
         layer = RIVALS[arm].augmentation((28, 28, 1), FAMILY, 0)
         assert isinstance(layer, OnArrays) and layer.draw is draw and layer.family.base_shift == 2
 
