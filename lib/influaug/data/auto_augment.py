@@ -19,9 +19,11 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from numpy.random import Generator
 
+    FILL: dict[str, Any]
     OPERATIONS: dict[str, Callable[[Image.Image, int, int], Image.Image]]
 
 LEVELS = 10

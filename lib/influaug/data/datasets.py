@@ -119,9 +119,10 @@ def load(
     Parameters
     ----------
     dataset : str
-        'digits', 'mnist', 'cifar10', 'small-norb'; or the path of an .npz file with x_train, y_train, x_test, y_test
-        (grey or colour images, 0 to 255 or float 0 to 1; labels integers or strings); or that of a folder of images,
-        root/train/CLASS/* and root/test/CLASS/*, or root/CLASS/* (a quarter of each class is then held out, seed 0).
+        'digits', 'mnist', 'cifar10', 'cifar100' (its 100 fine labels), 'small-norb'; or the path of an .npz file with
+        x_train, y_train, x_test, y_test (grey or colour images, 0 to 255 or float 0 to 1; labels integers or strings);
+        or that of a folder of images, root/train/CLASS/* and root/test/CLASS/*, or root/CLASS/* (a quarter of each
+        class is then held out, seed 0).
         Folders in a class's folder are read too; pictures are turned as their EXIF orientation says; hidden files and
         what systems leave behind (Thumbs.db) are passed over.
     folder : path-like, optional

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from http.client import HTTPException
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -37,6 +37,9 @@ LONGEST_NAME = 200
 """Characters of an unknown data set's name in a message."""
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
 CIFAR10_RECORD = 1 + 3 * 32 * 32
+CIFAR100_ARCHIVE = "cifar-100-binary.tar.gz"
+CIFAR100_PARTS = {"train": 50_000, "test": 10_000}
+CIFAR100_RECORD = 2 + 3 * 32 * 32
 LONGEST_SILENCE = 3600
 """Seconds; a download that hears nothing for half a minute gives up."""
 CIFAR10_BYTES = 200_000_000
@@ -68,6 +71,7 @@ SOURCES = {
     for site, name, algorithm, checksum in (
         (TENSORFLOW, "mnist.npz", "sha256", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"),
         (TORONTO, CIFAR10_ARCHIVE, "md5", "c32a1d4ab5d03f1284b67883e8d87530"),
+        (TORONTO, CIFAR100_ARCHIVE, "md5", "03b5dce01913d631647c71ecec9e9cb8"),
         (NEW_YORK, f"{NORB_FILES[0]}.gz", "md5", "66054832f9accfe74a0f4c36a75bc0a2"),
         (NEW_YORK, f"{NORB_FILES[1]}.gz", "md5", "23c8b86101fbf0904a000b43d3ed2fd9"),
         (NEW_YORK, f"{NORB_FILES[2]}.gz", "md5", "e4ad715691ed5a3a5f138751a4ceb071"),
@@ -79,6 +83,7 @@ FILES = {
     "digits": (),
     "mnist": (("mnist.npz",),),
     "cifar10": ((CIFAR10_ARCHIVE, "cifar10.npz"),),
+    "cifar100": ((CIFAR100_ARCHIVE,),),
     "small-norb": tuple((name, f"{name}.gz") for name in NORB_FILES),
 }
 
@@ -212,6 +217,40 @@ def _records(path):
     return [records[name] for name in wanted]
 
 
+def _read_cifar100(_, paths):
+    path, title, note = paths[0], "CIFAR-100 (unverified copy)", UNVERIFIED
+    (train, test), names = _fine_records(path)
+    arrays = []
+    for records in (train, test):
+        arrays += [records[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 1]]
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "md5").hexdigest() == SOURCES[CIFAR100_ARCHIVE][2]:
+            title, note = "CIFAR-100 (original)", ORIGINAL
+    return Raw(tuple(arrays), path.name, title, f"{note} Labels are the 100 fine ones.", names)
+
+
+def _fine_records(path):
+    """Records of both parts, uint8 [n, 3074]: coarse and fine label, red, green, blue; and names of the fine labels."""
+    folder, found = "cifar-100-binary", {}
+    with _reading(path, "the CIFAR-100 binary archive"), gzip.open(path) as archive:
+        for member, content in _members(path, archive):
+            part = PurePosixPath(member.name)
+            if str(part.parent) == folder and part.name in ("train.bin", "test.bin", "fine_label_names.txt"):
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+                    raise InputError(f"{path}: {member.name} must be a plain file.")
+                found[part.stem] = content
+        missing = [name for name in (*CIFAR100_PARTS, "fine_label_names") if name not in found]
+        if missing:
+            raise InputError(f"{path} lacks {', '.join(missing)} in {folder}.")
+        names = tuple(found["fine_label_names"].decode("ascii").split())
+    for part, most in CIFAR100_PARTS.items():
+        if len(found[part]) % CIFAR100_RECORD or len(found[part]) > most * CIFAR100_RECORD:
+            raise InputError(f"{path}: {part}.bin must be a file of up to {most} records of {CIFAR100_RECORD} bytes.")
+    if len(set(names)) != 100 or len(names) != 100:
+        raise InputError(f"{path}: fine_label_names.txt must have 100 different names, not {len(set(names))}.")
+    return [np.frombuffer(found[part], np.uint8).reshape(-1, CIFAR100_RECORD) for part in CIFAR100_PARTS], names
+
+
 def _members(path, archive):
     """Header and content of each member of a tar archive, one after the other: nothing is sought, linked or written."""
     taken = 0
@@ -258,6 +297,7 @@ READERS = {
     "digits": _read_digits,
     "mnist": _read_mnist,
     "cifar10": _read_cifar10,
+    "cifar100": _read_cifar100,
     "small-norb": _read_small_norb,
 }
 

@@ -147,6 +147,65 @@ def test_cifar10_archive_that_is_damaged(tmp_path):
         load("cifar10", tmp_path)
 
 
+def write_cifar100(folder, n=(200, 100), names=100, leave_out=(), cut=0):
+    """Write an archive in the form of the official one, every fine class in both parts; images and both labels."""
+    images = pictures(sum(n), 32, 32, 3)
+    fine, coarse = np.arange(sum(n)) % 100, np.arange(sum(n)) % 20
+    label_names = "".join(f"fine_{k}\n" for k in range(names))
+    contents = {"fine_label_names.txt": label_names.encode(), "coarse_label_names.txt": b"fish\n", "train.bin": b""}
+    for part, rows in (("train", range(n[0])), ("test", range(n[0], sum(n)))):
+        records = [bytes([coarse[r], fine[r]]) + images[r].transpose(2, 0, 1).tobytes() for r in rows]
+        contents[f"{part}.bin"] = b"".join(records)[: None if not cut else -cut]
+    with tarfile.open(folder / "cifar-100-binary.tar.gz", "w:gz", compresslevel=1) as archive:
+        for name, content in contents.items():
+            if name not in leave_out:
+                member = tarfile.TarInfo(f"cifar-100-binary/{name}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return images, fine
+
+
+def test_cifar100_has_its_fine_labels_and_is_original_once_its_checksum_is(tmp_path, monkeypatch):
+    images, fine = write_cifar100(tmp_path)
+    found = load("cifar100", tmp_path)
+    assert found.images_train.shape == (200, 32, 32, 3) and len(found.labels_test) == 100
+    np.testing.assert_array_equal(np.concatenate([found.images_train, found.images_test]), images)
+    np.testing.assert_array_equal(np.concatenate([found.labels_train, found.labels_test]), fine)
+    assert found.class_names[7] == "fine_7" and len(found.class_names) == 100
+    assert found.provenance["title"] == "CIFAR-100 (unverified copy)"
+    checksum = hashlib.md5((tmp_path / "cifar-100-binary.tar.gz").read_bytes()).hexdigest()
+    monkeypatch.setitem(sources.SOURCES, "cifar-100-binary.tar.gz", ("unused", "md5", checksum))
+    (tmp_path / "cifar-100-binary.tar.gz").touch()
+    assert load("cifar100", tmp_path).provenance["title"] == "CIFAR-100 (original)"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"leave_out": ["test.bin"]}, "lacks test in cifar-100-binary"),
+        ({"leave_out": ["fine_label_names.txt"]}, "lacks fine_label_names in cifar-100-binary"),
+        ({"cut": 1}, "train.bin must be a file of up to 50000 records of 3074 bytes"),
+        ({"names": 99}, "fine_label_names.txt must have 100 different names, not 99"),
+    ],
+)
+def test_cifar100_archive_that_is_not_whole(tmp_path, options, message):
+    write_cifar100(tmp_path, **options)
+    with pytest.raises(InputError, match=message):
+        load("cifar100", tmp_path)
+
+
+def test_cifar100_archive_that_is_damaged_or_unpacks_to_too_much(tmp_path, monkeypatch):
+    write_cifar100(tmp_path)
+    path = tmp_path / "cifar-100-binary.tar.gz"
+    monkeypatch.setattr(sources, "CIFAR10_BYTES", 100_000)
+    with pytest.raises(InputError, match="must unpack to at most 100000 bytes"):
+        load("cifar100", tmp_path)
+    monkeypatch.undo()
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"tar.gz is not the CIFAR-100 binary archive, or is damaged"):
+        load("cifar100", tmp_path)
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize(("n", "categories"), [(4, 2), (15, 5), (7, 7)])
 def test_small_norb_gives_the_first_camera(tmp_path, compressed, n, categories):
@@ -245,7 +304,12 @@ def test_wrong_checksum_ends_at_once_and_leaves_nothing(tmp_path, served):
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("mnist", "mnist.npz"), ("cifar10", "cifar-10-binary.tar.gz"), ("small-norb", NORB_FILES["train", "dat"] + ".gz")],
+    [
+        ("mnist", "mnist.npz"),
+        ("cifar10", "cifar-10-binary.tar.gz"),
+        ("cifar100", "cifar-100-binary.tar.gz"),
+        ("small-norb", NORB_FILES["train", "dat"] + ".gz"),
+    ],
 )
 def test_without_network_one_sentence_names_folder_file_and_address(tmp_path, monkeypatch, name, first):
     monkeypatch.setattr(sources, "SCHEMES", ("http",))
@@ -327,7 +391,8 @@ def test_data_folder_that_is_a_file_is_one_sentence_too(tmp_path):
 
 
 def test_sources_are_the_official_addresses():
-    assert set(sources.SOURCES) == {"mnist.npz", "cifar-10-binary.tar.gz", *(f"{n}.gz" for n in NORB_FILES.values())}
+    archives = {"mnist.npz", "cifar-10-binary.tar.gz", "cifar-100-binary.tar.gz"}
+    assert set(sources.SOURCES) == {*archives, *(f"{n}.gz" for n in NORB_FILES.values())}
     for name, (url, algorithm, checksum) in sources.SOURCES.items():
         assert url.startswith("https://") and url.endswith(f"/{name}")
         assert len(bytes.fromhex(checksum)) == hashlib.new(algorithm).digest_size
@@ -363,7 +428,7 @@ def test_files_that_are_no_npz(tmp_path):
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.npz", "MNIST"])
 def test_unknown_data_set_names_the_known_ones(name, tmp_path):
-    with pytest.raises(InputError, match=f"'.*{name}': give digits, mnist, cifar10, small-norb, or the path"):
+    with pytest.raises(InputError, match=f"'.*{name}': give digits, mnist, cifar10, cifar100, small-norb, or"):
         load(str(tmp_path / name))
 
 
