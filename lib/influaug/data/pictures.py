@@ -239,6 +239,40 @@ def _read(path, read):
         raise _UnfitError(f"is not an image, or is damaged ({type(error).__name__})") from None
 
 
+def check_picture(path: Path, form: PictureForm) -> None:
+    """Look at a picture's header alone: refuse what is no picture of 8 bits that the form fits.
+
+    Raises
+    ------
+    InputError
+        With its name and what is wrong.
+    """
+
+    def look(image):
+        if image.mode.startswith("I"):
+            raise _UnfitError("has 16 bits, whose scale can be told from all pictures together alone")
+        return _Maker(form).kind(image)
+
+    try:
+        _read(path, look)
+    except _UnfitError as unfit:
+        raise InputError(f"{path} {unfit}.") from None
+
+
+def read_picture(path: Path, form: PictureForm) -> np.ndarray:
+    """One picture of 8 bits in a form: array of uint8 [height, width, channels].
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
+    try:
+        return _read(path, _Maker(form).image)
+    except _UnfitError as unfit:
+        raise InputError(f"{path} {unfit}.") from None
+
+
 class _Maker:
     """Makes an array of a picture, and remembers what was done."""
 
