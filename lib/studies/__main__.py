@@ -13,7 +13,7 @@ COMMANDS = {
     "run": ("studies.commands.run", "run one notebook with a file of parameters"),
     "batch": ("studies.commands.batch", "run every notebook of some studies"),
     "verify": ("studies.commands.verify", "run a committed study again from scratch and compare"),
-    "index": ("studies.pages.render", "write the index page of the outputs folder"),
+    "index": ("studies.front.index", "write the index page of the outputs folder"),
     "sets": ("studies.copies.study", "compute the tables of studies of sets, without their pages"),
     "own": ("studies.commands.own", "compute the page on your own data, with the minutes to come"),
     "compare": ("studies.learned.results", "compute replicates of a comparison of augmentations"),

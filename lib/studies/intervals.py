@@ -5,7 +5,7 @@ Every interval is a 95% Student-t interval of a mean.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,21 +37,57 @@ def by_share(table: pd.DataFrame, value: str = "accuracy", keys: Sequence[str] =
     )
 
 
-def smallest_within(gap: pd.Series, margin: float) -> pd.Series:
-    """Smallest budget at which the mean gap to full augmentation is within a margin, for every curve.
+class Enough(NamedTuple):
+    """How many copies or points are enough, or why that is not said.
+
+    Attributes
+    ----------
+    budget : float
+        The smallest budget that is enough; NaN if none is, or nothing is shown.
+    word : str
+        One of `WORDS`.
+    """
+
+    budget: float
+    word: str
+
+
+REACHED, NOT_REACHED, OPEN = "enough", "not enough", "open"
+NO_NEED, HARM, TOO_FEW = "no augmentation is enough", "augmentation harms here", "too few replicates"
+WORDS = (REACHED, NOT_REACHED, OPEN, NO_NEED, HARM, TOO_FEW)
+FEWEST = 5
+"""Replicates below which there is no verdict."""
+
+
+def enough(gaps: pd.DataFrame, gain: tuple[float, float, int], margin: float) -> Enough:
+    """The smallest budget that is shown to be enough, by intervals of paired differences.
+
+    A budget is enough if the interval of full augmentation's accuracy less its own ends at most a margin above zero;
+    it is not, if the interval begins above the margin; else it is open.
 
     Parameters
     ----------
-    gap : Series
-        Mean gap, indexed by the keys of a curve and, last, by the budget.
+    gaps : DataFrame
+        mean and half_width of full augmentation less a policy, indexed by budget.
+    gain : tuple
+        Mean and half width of full less no augmentation, and the number of replicates.
     margin : float
 
     Returns
     -------
-    Series
-        Budgets, indexed by the keys of a curve; NaN where no budget is within the margin.
+    Enough
+        `HARM` if full augmentation is shown to be worse than none, `NO_NEED` if it gains at most the margin; else the
+        smallest budget that is enough; else `NOT_REACHED` if every budget is shown not to be, or `OPEN`.
     """
-    *curve, budget = gap.index.names
-    rows = gap.rename("gap").reset_index()
-    reached = rows[rows["gap"] <= margin].groupby(curve, observed=True)[budget].min()  # type: ignore[call-overload]
-    return reached.reindex(rows.set_index(curve).index.unique())
+    mean, half_width, n = gain
+    if n < FEWEST:
+        return Enough(np.nan, TOO_FEW)
+    if mean + half_width < 0:
+        return Enough(np.nan, HARM)
+    if mean + half_width <= margin:
+        return Enough(np.nan, NO_NEED)
+    reached = gaps.index[gaps["mean"] + gaps["half_width"] <= margin]
+    if len(reached):
+        return Enough(float(reached.min()), REACHED)
+    missed = bool((gaps["mean"] - gaps["half_width"] > margin).all())
+    return Enough(np.nan, NOT_REACHED if missed else OPEN)

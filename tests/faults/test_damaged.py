@@ -14,9 +14,9 @@ from influaug.files import sealed
 from influaug.networks import compact, training
 from influaug.networks.featurizer import KerasFeaturizer
 from studies.featurizers import recipe
+from studies.front import index as pages
 from studies.learned import arms
 from studies.learned import results as comparison
-from studies.pages import render as pages
 from studies.points import stages, study
 from studies.storage import artifacts
 

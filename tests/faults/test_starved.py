@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.faults
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 COMMANDS = {
-    "pages": "studies.pages.render {outputs}",
+    "pages": "studies.front.index {outputs}",
     "batch": "studies.commands.batch --cores 1 tiny",
     "run": "studies.commands.run notebooks/02_score.ipynb params/tiny.yaml",
     "sets": "studies.copies.study params/sets/tiny.yaml",

@@ -26,6 +26,7 @@ from PIL import Image
 from influaug.errors import InputError
 from influaug.files.writing import replacing
 
+from ..front.journey import MAIN, MAIN_STUDY
 from ..pages import render as pages
 from ..parameters import read as parameters_of
 from ..points.study import NOTEBOOKS as STAGES
@@ -37,21 +38,6 @@ if TYPE_CHECKING:
 
     from influaug._types import PathLike
 
-MAIN = {
-    "09_train_featurizer": "featurizers/cifar10-resnet20",
-    "10_toy_influence": "toy/half-circles",
-    "11_learned_augmentation": "learned/mnist-1pct",
-    "12_transformation_models": "learned/mnist-1pct-networks",
-    "13_set_policies": "sets/mnist-translate",
-    "14_why_greedy": "sets/mnist-translate",
-    "15_your_own_data": "own/digits",
-    "16_doubtful_labels": "labels/mnist",
-    "17_retrained_sets": "retrained_sets/mnist-translate",
-    "19_dear_copies": "dear/mnist-translate",
-}
-"""Run (a folder in outputs) to which links lead, for notebooks that run neither for a study nor across studies."""
-MAIN_STUDY = "mnist-translate"
-"""Study to whose stages the links of such notebooks lead."""
 MARK = "influaug: "
 """Prefix of the lines that the command writes to standard error."""
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from influaug.selection.policies import RIVALS, policy_of
 
-from ..intervals import by_share, mean_interval, smallest_within
+from ..intervals import REACHED, Enough, by_share, enough, mean_interval
 from ..pages.escaping import markdown_text, styled, title_and_note
 from ..pages.words import percent
 from ..points.summary import REFERENCES
@@ -42,12 +41,19 @@ def below_full(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
     return by_share(rows.assign(gap=rows["replicate"].map(full) - rows[value]), "gap")
 
 
-def smallest_share(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
-    """Smallest share at which a policy's mean accuracy is within a margin of full augmentation's: Series by policy.
+def enough_share(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
+    """The smallest share that is enough, or why that is not said: Series of `intervals.Enough` by policy."""
+    wide = table[table["policy"].isin(REFERENCES)].pivot(index="replicate", columns="policy", values="accuracy")
+    gain = *mean_interval(wide["full"] - wide["none"]), len(wide)
+    policies = below_full(table).groupby("policy", sort=False)
+    return pd.Series(
+        {policy: enough(gaps.droplevel("policy"), gain, margin) for policy, gaps in policies}, dtype=object
+    )
 
-    NaN where no share of the table is within the margin.
-    """
-    return smallest_within(below_full(table)["mean"], margin)
+
+def share_text(found: Enough) -> str:
+    """The share that is enough, or why that is not said."""
+    return f"{100 * found.budget:g}%" if found.word == REACHED else found.word
 
 
 def of_policies(table: pd.DataFrame) -> pd.DataFrame:
@@ -150,7 +156,7 @@ def _has(table, policy, than, share):
 
 def _row(table, policy, than, share):
     accuracy, gain, gap = by_share(table), gains(table, than), below_full(table)
-    reached = smallest_share(table)
+    reached = enough_share(table)
     return {
         "none": _text(accuracy.loc[("none", 0.0)]),  # type: ignore[index]
         than: _text(accuracy.loc[(than, share)]),
@@ -158,8 +164,8 @@ def _row(table, policy, than, share):
         "full": _text(accuracy.loc[("full", 1.0)]),  # type: ignore[index]
         "gain": _text(gain.loc[(policy, share)], signed=True),
         "below full": _text(gap.loc[(policy, share)], signed=True),
-        f"enough, {than}": _share(reached[than]),
-        f"enough, {policy}": _share(reached[policy]),
+        f"enough, {than}": share_text(reached[than]),
+        f"enough, {policy}": share_text(reached[policy]),
         "replicates": int(accuracy.loc[("full", 1.0), "seeds"]),  # type: ignore[arg-type]
     }
 
@@ -167,10 +173,6 @@ def _row(table, policy, than, share):
 def _text(row, digits=2, signed=False):
     text = percent(row["mean"], row["half_width"], digits)
     return f"+{text}" if signed and row["mean"] >= 0 else text
-
-
-def _share(share):
-    return "none" if np.isnan(share) else f"{100 * share:g}%"
 
 
 def about(study: SetStudy, table: pd.DataFrame) -> str:

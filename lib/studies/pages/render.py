@@ -1,4 +1,4 @@
-"""Rendering of executed notebooks and of an index of studies as HTML that loads nothing from other hosts.
+"""Rendering of executed notebooks as HTML that loads nothing from other hosts.
 
 Formulas become MathML, pictures become data URIs, and all content of a notebook passes `studies.pages.sanitizer`. A
 content security policy in every page makes the browser refuse requests to other hosts and all scripts except this
@@ -8,21 +8,15 @@ the outputs stored in the notebooks.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
-import html
-import json
 import mimetypes
 import re
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import jinja2
-import jsonschema
 import nbformat
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
@@ -30,14 +24,14 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from traitlets.config import Config
 
 from influaug.errors import InputError
-from influaug.files.sealed import without_seal
 from influaug.files.writing import replacing
 
 from .mathml import mathml
 from .sanitizer import PICTURE, clean, style_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
+    from typing import Any
 
     from influaug._types import PathLike
 
@@ -45,10 +39,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg")
 SHOWN = ["text/html", "text/markdown", *PICTURES, "text/latex", "text/plain"]
 LIVE = ("application/javascript", "application/vnd.jupyter.widget-view+json")
-FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
-ACROSS = ("pages", "notebooks", "variations")
-OTHERS = ("sets", "retrained_sets", "learned", "toy", "own", "labels", "dear", "featurizers")
-"""Output folders of experiments other than studies; each experiment has a folder in one of them."""
 BOOK = re.compile(r"^(?!\w+:|//)(.*)\.ipynb(#.*)?$")
 """A link to another notebook."""
 PROGRESS = re.compile(r"^.*\d+%\|.*\[.*\][ \t]*\n?|\x1b\[A", re.MULTILINE)  # tqdm's bars, and its moves between them
@@ -150,7 +140,7 @@ def _describe(notebook, title):
                 about.setdefault("alt", cell.metadata.get("alt") or following or f"A figure of the notebook “{title}”")
 
 
-def _framed(template, sortable, **parts):
+def framed(template: str, sortable: bool, **parts: Any) -> str:
     """Fill a template of this package; the page gets the script for tables only if it has a sortable one."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     if sortable:
@@ -160,7 +150,8 @@ def _framed(template, sortable, **parts):
     return environment.get_template(template).render(**parts)
 
 
-def _write(path, text):
+def write_page(path: Path, text: str) -> None:
+    """Write a page atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "replace"))
 
@@ -204,7 +195,7 @@ def render_notebook(
         page = _rendered(notebook, path_ipynb, path_html.name, title, links, places or {})
     except Exception as error:  # nbformat and nbconvert raise a different type for each way of not being a notebook
         raise InputError(f"{path_ipynb} is not a readable Jupyter notebook ({type(error).__name__}).") from error
-    _write(path_html, page)
+    write_page(path_html, page)
 
 
 def _rendered(notebook, path_ipynb, name, title, links, places):
@@ -217,116 +208,4 @@ def _rendered(notebook, path_ipynb, name, title, links, places):
     exporter = _Exporter(places)
     cells = clean(exporter.from_notebook_node(notebook, resources)[0])
     page = {"title": title, "study": study, "links": list(links), "name": name, "rules": list(exporter.rules)}
-    return _framed("notebook.html.j2", exporter.sortable, cells=cells, **page)
-
-
-def _summary(path):
-    """A study's summary.json, checked against its schema; None if the file does not exist."""
-    if not path.exists():
-        return None
-    try:
-        summary = without_seal(json.loads(path.read_text(encoding="utf-8")))
-        jsonschema.validate(summary, json.loads((TEMPLATES / "summary.schema.json").read_text(encoding="utf-8")))
-        summary["ran"] = datetime.fromisoformat(summary["ran"]).astimezone(UTC)
-    except jsonschema.ValidationError as error:
-        wrong = f"at {error.json_path}, {shorten(error.message, 200)}"
-        raise InputError(f"{path} is not a study's summary: {wrong}.") from error
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise InputError(f"{path} is not a study's summary: {error}.") from error
-    return summary
-
-
-def _page_title(path):
-    """Title that `render_notebook` gave a page, without the study's name."""
-    with path.open(encoding="utf-8", errors="replace") as page:
-        found = re.search(r"<title>(.*?)(?: · .*)?</title>", page.read(2000))
-    return html.unescape(found[1]) if found else path.stem
-
-
-def _contents(folder, prefix, titles=None):
-    """Pages, executed notebooks and files in a folder: lists of text and address relative to the outputs folder."""
-    titles = {page.stem: _page_title(page) for page in folder.glob("pages/[!.]*.html")} | (titles or {})
-
-    def listed(pattern):
-        return [
-            {"text": titles.get(path.stem, path.stem), "href": prefix + path.relative_to(folder).as_posix()}
-            for path in sorted(folder.glob(pattern))
-        ]
-
-    files = [{"text": text, "href": prefix + name} for name, text in FILES.items() if (folder / name).exists()]
-    return {"pages": listed("pages/[!.]*.html"), "notebooks": listed("notebooks/[!.]*.ipynb"), "files": files}
-
-
-def _study(folder):
-    """Data of one study for the index."""
-    summary = _summary(folder / "summary.json")
-    study = {"name": folder.name, "summary": summary}
-    if summary is None:
-        return study | _contents(folder, f"{folder.name}/")
-    seconds, figure = summary["seconds"], summary["figure"]["file"]
-    study["took"] = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-    study["figure"] = f"{folder.name}/{figure}" if figure in [path.name for path in folder.iterdir()] else None
-    return study | _contents(folder, f"{folder.name}/", {book["name"]: book["title"] for book in summary["notebooks"]})
-
-
-def _others(outputs):
-    """Pages of experiments other than studies, by the page's title: lists of the folder's name and the address."""
-    found = {}
-    for kind in OTHERS:
-        for page in sorted((outputs / kind).glob("[!.]*/pages/[!.]*.html")):
-            item = {"text": page.parents[1].name, "href": page.relative_to(outputs).as_posix()}
-            found.setdefault(_page_title(page), []).append(item)
-    return found
-
-
-def render_index(outputs: PathLike) -> Path:
-    """Write ``index.html`` into the outputs folder, from the files there.
-
-    Every subfolder is a study, except hidden ones, ``variations``, ``pages`` and ``notebooks`` (which hold overviews
-    across studies), and `OTHERS`, whose pages are listed. A study shows its ``summary.json`` (schema:
-    ``templates/summary.schema.json``) with its headline figure, and links to its pages, executed notebooks, tables and
-    parameters. A study without a summary is listed as incomplete.
-
-    Parameters
-    ----------
-    outputs : path
-        The folder that holds one folder for each study.
-
-    Returns
-    -------
-    pathlib.Path
-        The index page.
-
-    Raises
-    ------
-    InputError
-        The folder does not exist, or a summary violates the schema; nothing is written then.
-    """
-    outputs = Path(outputs)
-    if not outputs.is_dir():
-        raise InputError(f"There is no outputs folder {outputs}: run a study first.")
-    folders = sorted(path for path in outputs.iterdir() if path.is_dir() and path.name[0] not in "._")
-    studies = [_study(folder) for folder in folders if folder.name not in (*ACROSS, *OTHERS)]
-    studies.sort(key=lambda study: study["summary"] is None)
-    page = _framed(
-        "studies.html.j2",
-        sortable=len(studies) > 1,
-        title="Which training points are worth augmenting?",
-        shared=_contents(outputs, ""),
-        others=_others(outputs),
-        studies=studies,
-    )
-    _write(outputs / "index.html", page)
-    return outputs / "index.html"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the index for the command line ``influaug index OUTPUTS``, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="influaug index", description="Write the index page of the studies.")
-    parser.add_argument("outputs", help="the folder that holds one folder for each study")
-    try:
-        render_index(parser.parse_args(arguments).outputs)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return framed("notebook.html.j2", exporter.sortable, cells=cells, **page)

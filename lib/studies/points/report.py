@@ -9,14 +9,14 @@ import pandas as pd
 
 from influaug.files import sealed, writing
 
-from ..intervals import mean_interval
+from ..intervals import REACHED, mean_interval
 from ..pages import looks
 from ..pages.escaping import markdown_text
 from ..pages.words import percent, signed
 from ..storage import artifacts, provenance
 from . import figures
 from .study import NOTEBOOKS
-from .summary import CURVE, paired_gain, smallest_budget, with_intervals
+from .summary import CURVE, enough_points, paired_gain, with_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,13 +64,13 @@ def headline(study: Study, sweep: pd.DataFrame) -> dict[str, str]:
     """Headline numbers for the index's table of studies: dict of text, in percent (the gain in percentage points).
 
     Keys are none, full, gain and enough. The policy is fixed beforehand: random in proportion to the score. ``gain`` is
-    its gain over random points at the budget nearest to 5%, and ``enough`` the share of the points at which it is
-    within 0.1 of full augmentation.
+    its gain over random points at the budget nearest to 5%, and ``enough`` the smallest share of the points that is
+    shown to come within 0.1 of full augmentation, or a word of `intervals.WORDS`.
     """
     policy, n = HEADLINE[1], sweep["budget"].max()
     cells = {name: percent(*mean_interval(_accuracy(sweep, name))) for name in REFERENCE_WORDS}
-    gain, reached = _gain(study, sweep, policy), smallest_budget(sweep).get(_plain(study, policy))
-    share = "none" if reached is None or pd.isna(reached) else f"{100 * reached / n:g}%"
+    gain, reached = _gain(study, sweep, policy), enough_points(sweep).get(_plain(study, policy))
+    share = "" if reached is None else f"{100 * reached.budget / n:g}%" if reached.word == REACHED else reached.word
     return {**cells, "gain": "" if gain is None else signed(gain), "enough": share}
 
 
@@ -106,11 +106,13 @@ def _twentieth(sweep):
 
 
 def _reached(study, sweep):
-    reached = smallest_budget(sweep)
+    reached = enough_points(sweep)
     found = {p: reached[key] for p in HEADLINE if (key := _plain(study, p)) in reached.index}
     return {
-        f"{_words(study, policy)}: within 0.1 of full from": "no budget" if pd.isna(b) else f"{b:.0f} points"
-        for policy, b in found.items()
+        f"{_words(study, policy)}: shown to be within 0.1 of full from": (
+            f"{enough.budget:.0f} points" if enough.word == REACHED else enough.word
+        )
+        for policy, enough in found.items()
     }
 
 

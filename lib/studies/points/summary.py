@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import auc as trapezoid
 
-from ..intervals import mean_interval, smallest_within
+from ..intervals import enough, mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,17 +96,20 @@ def paired_gain(table: pd.DataFrame, keys: list[str], than: str = "baseline", va
     return with_intervals(paired(table, than, value), "gain", keys)
 
 
-def smallest_budget(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
-    """Smallest budget at which the mean accuracy is within a margin of full augmentation's, for each curve.
+def enough_points(table: pd.DataFrame, margin: float = 0.001) -> pd.Series:
+    """The smallest number of points that is enough, or why that is not said: Series of `intervals.Enough` by `CURVE`.
 
-    Returns
-    -------
-    Series
-        Number of augmented points, indexed by `CURVE`; NaN where no budget is within the margin.
+    Differences from full augmentation are paired by replicate; a table of one replicate gets no verdict.
     """
-    full = table.loc[table["policy"] == "full", "accuracy"].mean()
-    means = curves_only(table).groupby([*CURVE, "budget"], observed=True)["accuracy"].mean()
-    return smallest_within(full - means, margin)
+    replicates = table["replicate"].nunique()
+    of_references = {name: by_seed(table[table["policy"] == name], "accuracy", []) for name in ("none", "full")}
+    gain = *mean_interval(of_references["full"] - of_references["none"]), replicates
+    full = table[table["policy"] == "full"].groupby("replicate")["accuracy"].mean()
+    rows = curves_only(table)
+    gaps = with_intervals(rows.assign(gap=rows["replicate"].map(full) - rows["accuracy"]), "gap", [*CURVE, "budget"])
+    curves = gaps.groupby(CURVE, observed=True, sort=False)
+    found = {key: enough(rows.droplevel([*CURVE]), gain, margin) for key, rows in curves}
+    return pd.Series(found, dtype=object)
 
 
 def refinement_gain(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:

@@ -7,8 +7,8 @@ from scipy import stats
 from studies.copies import figures as set_figures
 from studies.copies import summary as set_summary
 from studies.copies.study import SetStudy
-from studies.copies.summary import across, below_full, costs, gains, in_percent, smallest_share, studies_found
-from studies.intervals import by_share
+from studies.copies.summary import across, below_full, costs, enough_share, gains, in_percent, share_text, studies_found
+from studies.intervals import NOT_REACHED, TOO_FEW, by_share
 from studies.storage import artifacts, paths
 
 ACCURACY = {
@@ -63,8 +63,13 @@ def test_gains_are_paired_by_replicate(table):
 def test_what_is_enough_is_within_a_margin_of_full(table):
     gap = below_full(table)
     assert gap.loc[("influence", 0.05), "mean"] == pytest.approx(0.09)
-    assert dict(smallest_share(table)) == {"influence": 0.5, "greedy_influence": 0.05}
-    assert np.isnan(smallest_share(table[table["share"] != 0.5])["influence"])
+    assert {found.word for found in enough_share(table)} == {TOO_FEW}
+    twice = pd.concat([table, table.assign(replicate=table["replicate"] + 3)])
+    found = {policy: found.budget for policy, found in enough_share(twice).items()}
+    assert found == {"influence": 0.5, "greedy_influence": 0.05}
+    missed = enough_share(twice[twice["share"] != 0.5])["influence"]
+    assert missed.word == NOT_REACHED and share_text(missed) == "not enough"
+    assert share_text(enough_share(twice)["influence"]) == "50%"
 
 
 def test_numbers_are_told_in_percent(table):
@@ -90,7 +95,7 @@ def test_studies_are_laid_side_by_side(table):
     assert list(found.index) == ["own"]
     row = found.loc["own"]
     assert row["gain"].startswith("+8.97") and row["below full"].startswith("+0.03")
-    assert row["enough, influence"] == "50%" and row["enough, greedy_influence"] == "5%"
+    assert row["enough, influence"] == row["enough, greedy_influence"] == "too few replicates"
     assert row["replicates"] == 3
 
 

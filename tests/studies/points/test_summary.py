@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from studies.intervals import mean_interval
+from studies.intervals import NOT_REACHED, OPEN, REACHED, TOO_FEW, mean_interval
 from studies.points.summary import (
     CURVE,
     area_under_curve,
+    enough_points,
     paired_gain,
     refinement_gain,
-    smallest_budget,
     with_intervals,
 )
 from sweep_tables import sweep_table
@@ -85,12 +85,16 @@ def test_refinements_are_paired_with_their_own_plain_curve():
     assert (row["mean"], row["half_width"]) == pytest.approx(mean_interval(difference))
 
 
-def test_enough_is_the_first_budget_within_the_margin():
-    t = sweep_table()
+def test_enough_is_the_first_budget_shown_within_the_margin():
+    t = sweep_table(replicates=5)
     curve = t["policy"] == "random_proportional"
     t.loc[curve & (t["budget"] == 10), "accuracy"] = 0.8985
     t.loc[curve & (t["budget"] == 50), "accuracy"] = 0.8995
     t.loc[t["policy"] == "baseline", "accuracy"] = 0.8
-    reached = smallest_budget(t)
-    assert reached["loss", "random_proportional", False, False] == 50
-    assert np.isnan(reached["loss", "baseline", False, False])
+    reached = enough_points(t)
+    assert reached["loss", "random_proportional", False, False] == (50, REACHED)
+    assert reached["loss", "baseline", False, False].word == NOT_REACHED
+    # The same mean in replicates that differ shows nothing.
+    t.loc[curve & (t["budget"] >= 50), "accuracy"] = 0.8995 + 0.01 * (t["replicate"] - 2)
+    assert enough_points(t)["loss", "random_proportional", False, False].word == OPEN
+    assert enough_points(t[t["replicate"] < 4])["loss", "random_proportional", False, False].word == TOO_FEW

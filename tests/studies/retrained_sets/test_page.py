@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from influaug.selection.policies import names
-from studies.retrained_sets import page
+from studies.retrained_sets import looks, page
 from studies.retrained_sets.parameters import IN_ROUNDS, WHOLE, RetrainedSets
 
 ARMS = [
@@ -33,11 +33,11 @@ def made_up(replicates=6, shares=(0.05, 0.1)):
 
 
 def test_every_arm_has_a_name_and_a_meaning():
-    assert set(WHOLE) | set(IN_ROUNDS) <= set(page.NAMES)
+    assert set(WHOLE) | set(IN_ROUNDS) <= set(looks.NAMES)
     text = page.meanings(RetrainedSets(arms=["none", "rounds", "greedy_loss"]))
     assert "| no copies | the originals alone |" in text and "| greedy_loss | copies by loss" in text
-    assert {question.one for question in page.QUESTIONS} <= {*page.NAMES}
-    assert set(page.NAMES) <= {*WHOLE, *IN_ROUNDS, *names(), "badge"}
+    assert {question.one for question in page.QUESTIONS} <= {*looks.NAMES}
+    assert set(looks.NAMES) <= {*WHOLE, *IN_ROUNDS, *names(), "badge"}
 
 
 def test_the_table_has_paired_differences_from_all_copies():
@@ -66,7 +66,7 @@ def test_figures_show_every_arm():
     labels = [tick.get_text() for tick in page.differences(axes[0], found, 0.05).get_yticklabels()]
     assert len(labels) == len(ARMS) - 1 and "greedy in rounds, anew" in labels
     _, names_shown = page.cost(axes[1], found, 0.05).get_legend_handles_labels()
-    assert set(names_shown) == {page.name(arm) for arm in ARMS if arm != "none"}
+    assert set(names_shown) == {looks.name(arm) for arm in ARMS if arm != "none"}
     few = found[(found["arm"] != "rounds") | (found["replicate"] < 4)]
     labels = [tick.get_text() for tick in page.differences(plt.figure().gca(), few, 0.05).get_yticklabels()]
     assert len(labels) == len(ARMS) - 2 and "greedy in rounds, anew" not in labels
@@ -89,4 +89,4 @@ def test_missing_replicates_are_said():
 
 @pytest.mark.parametrize(("share", "text"), [(0.05, ".05"), (0.1, ".1"), (np.nan, None), (None, None)])
 def test_names_have_shares(share, text):
-    assert page.name("rounds", share) == "greedy in rounds, anew" + (f", {text}" if text else "")
+    assert looks.name("rounds", share) == "greedy in rounds, anew" + (f", {text}" if text else "")

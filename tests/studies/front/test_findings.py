@@ -1,0 +1,113 @@
+"""The findings of the front page: their numbers are those of the tables, and what is not there is left out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from influaug.files import sealed
+from studies.front import findings, picture
+from studies.storage import artifacts
+
+N = 6
+
+
+def sets_table(outputs, name, policies, seed=0):
+    """Write a table of sets with made-up accuracies; returns it in percent, replicates by (policy, share)."""
+    rng, rows = np.random.default_rng(seed), []
+    for replicate in range(N):
+        for policy in (*policies, "none", "full"):
+            for share in {"none": [0.0], "full": [1.0]}.get(policy, [0.01, 0.05, 0.1]):
+                about = {"replicate": replicate, "policy": policy, "share": share, "added": 100 * share}
+                rows.append(about | {"wrong": rng.uniform(), "accuracy": rng.uniform(0.9, 1)})
+    table = pd.DataFrame(rows)
+    artifacts.write_table(outputs / "sets" / name / "sets.parquet", artifacts.manifest("k"), table)
+    return 100 * table.pivot(index="replicate", columns=["policy", "share"], values="accuracy")
+
+
+def retrained(outputs, n=N):
+    rng, accuracies = np.random.default_rng(1), {}
+    for arm, share in (*findings.RETRAINED, ("all", None)):
+        accuracies[arm] = rng.uniform(98, 99, n)
+        for replicate, accuracy in enumerate(accuracies[arm]):
+            name = arm if share is None else f"{arm}-{share:g}"
+            path = outputs / "retrained_sets" / "mnist-translate" / f"replicate-{replicate:02d}" / f"{name}.json"
+            sealed.write_json(path, {"accuracy": accuracy})
+    return accuracies
+
+
+def words(differences):
+    """What a finding says of paired differences, by SciPy."""
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    return f"{np.mean(differences):+.2f} ± {(high - low) / 2:.2f}"
+
+
+def test_without_results_there_is_nothing_to_say(tmp_path):
+    assert findings.findings(tmp_path) == [] and picture.draw(tmp_path) is None
+
+
+def test_numbers_of_sets_are_paired_by_replicate(tmp_path):
+    policies = ("greedy_influence", "influence", "gradmatch", "craig", "badge", "random_copies")
+    found = sets_table(tmp_path, "mnist-translate-rivals", policies)
+    [finding] = findings.findings(tmp_path)
+    for policy in ("greedy_influence", "influence"):
+        assert words(found[policy, 0.05] - found["full", 1.0]) in finding.text
+    for policy in ("gradmatch", "craig", "badge"):
+        assert words(found["greedy_influence", 0.01] - found[policy, 0.01]) in finding.text
+    assert f"{N} replicates" in finding.data
+
+
+def test_the_other_studies_of_sets_are_read_too(tmp_path):
+    many = sets_table(tmp_path, "mnist-ten-translate", ("greedy_influence", "influence"))
+    wrong = sets_table(tmp_path, "mnist-translate-wrong", ("greedy_influence", "influence"), seed=2)
+    of_many, of_wrong = findings.findings(tmp_path)
+    assert words(many["greedy_influence", 0.1] - many["full", 1.0]) in of_many.text
+    assert words(wrong["influence", 0.05] - wrong["full", 1.0]) in of_wrong.text
+
+
+def test_numbers_of_networks_trained_anew(tmp_path):
+    found = retrained(tmp_path)
+    [finding] = findings.findings(tmp_path)
+    for arm in ("rounds", "greedy_influence", "on_the_fly"):
+        assert words(found[arm] - found["all"]) in finding.text
+    assert finding.href == "retrained_sets/mnist-translate/pages/17_retrained_sets.html"
+
+
+def test_few_replicates_say_nothing(tmp_path):
+    retrained(tmp_path, n=findings.FEWEST - 1)
+    assert findings.findings(tmp_path) == []
+
+
+def test_arms_are_paired_within_a_machine(tmp_path):
+    rng, errors = np.random.default_rng(3), {}
+    for arm in ("hand", "recipe"):
+        errors[arm] = rng.uniform(2, 3, 7)
+        for replicate, error in enumerate(errors[arm]):
+            path = tmp_path / "learned" / "mnist-1pct-rivals" / f"replicate-{replicate:02d}" / f"{arm}.json"
+            machine = "b" if arm == "recipe" and replicate == 6 else "a"
+            sealed.write_json(path, {"arm": arm, "error": error, "machine": machine})
+    [finding] = findings.findings(tmp_path)
+    assert words((errors["recipe"] - errors["hand"])[:6]) in finding.text
+
+
+def test_a_rounded_zero_has_no_minus():
+    assert str(findings.Gap(-0.001, 0.08, 16)) == "+0.00 ± 0.08"
+
+
+def test_the_picture_says_what_it_shows(tmp_path):
+    policies = ("greedy_influence", "influence", "gradmatch", "craig", "badge", "random_copies")
+    sets_table(tmp_path, "mnist-translate-rivals", policies)
+    accuracies = retrained(tmp_path)
+    found = picture.draw(tmp_path)
+    assert (tmp_path / found["file"]).read_bytes().startswith(b"\x89PNG")
+    assert f"over {N} replicates" in found["caption"]
+    assert words(accuracies["rounds"] - accuracies["all"]) in found["alt"]
+
+
+@pytest.mark.parametrize("missing", ["sets", "retrained"])
+def test_the_picture_needs_both_halves(tmp_path, missing):
+    if missing == "sets":
+        retrained(tmp_path)
+    else:
+        sets_table(tmp_path, "mnist-translate-rivals", ("greedy_influence", "influence", "gradmatch", "craig", "badge"))
+    assert picture.draw(tmp_path) is None
