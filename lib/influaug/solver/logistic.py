@@ -1,15 +1,18 @@
 r"""Weighted, L2-regularised logistic regression, many models on one feature matrix at once.
 
 Every model of a policy sweep minimises the objective J of `influaug.solver.heads` over the same rows, with weights of
-its own, and this module solves all models together. The models of a group (the rounds of one policy, say) differ
-little. So the inverse of their mean Hessian approximates the inverse Hessian of each, and a few L-BFGS pairs correct
-the difference for each model (Liu & Nocedal, 1989, with that inverse as H0). A step costs two matrix products over the
-rows that the group uses, computed in blocks that stay in the cache. J is convex, so gradients alone decide on a step:
-it is taken unless the slope along it has turned and grown. Steps are taken in float32. At the end each model's Newton
-decrement is computed, with the gradient in float64 and the model's own Hessian by conjugate gradients, and a model that
-misses its tolerance continues in float64 with truncated Newton steps. The inverse for a wide softmax head is costly, so
-all models of a fit share one; still wider heads have one block for each class and take truncated Newton steps in
-float32 too.
+its own, and this module solves all models together. Softmax heads are solved in `influaug.solver.newton`, except for
+a small one that is alone.
+
+With two classes the models of a group (the rounds of one policy, say) differ little. So the inverse of their mean
+Hessian approximates the inverse Hessian of each, and a few L-BFGS pairs correct the difference for each model (Liu &
+Nocedal, 1989, with that inverse as H0). A step costs two matrix products over the rows that the group uses, computed in
+blocks that stay in the cache. J is convex, so gradients alone decide on a step: it is taken unless the slope along it
+has turned and grown. Steps are taken in float32. At the end each model's Newton decrement is computed, with the
+gradient in float64 and the model's own Hessian by conjugate gradients. A model that misses its tolerance takes the step
+that these found, and is certified again; one that still misses it, or that is alone, continues in float64 with
+truncated Newton steps. The widest softmax heads have an inverse with one block for each class and take truncated Newton
+steps in float32 too.
 
 This is the engine ``numpy``, on the CPU. The engine ``keras`` (`influaug.solver.accelerated`) minimises the same
 objectives to the same certified gap on Keras's device, by truncated Newton steps of all models at once;
@@ -29,7 +32,7 @@ from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
 from ..errors import InputError
-from . import heads
+from . import heads, newton
 from .blas import single_thread
 from .engines import MOST_PRODUCTS, MOST_STEPS, REFRESH, engine_of
 
@@ -43,12 +46,12 @@ ROWS = 4096
 """Rows in a block: the working memory of a step is this many numbers for each model and class."""
 WORST_CONDITION = 1e5
 """Largest condition number of a Hessian whose products in float32 still measure a model's distance from its minimum."""
-LARGEST_OWN = 1200
-"""Largest softmax head, in parameters, with one inverse Hessian for each group; beyond, all groups share one."""
+LARGEST_ALONE = 1200
+"""Largest softmax head, in parameters, that descends with an inverse of its own, in float64, if it is solved alone."""
 LARGEST_FULL = 6000
-"""Largest softmax head, in parameters, with a full inverse as H0; beyond, H0 has one block for each class."""
+"""Largest softmax head, in parameters, of `newton`; beyond, inverses have one block for each class."""
 MOST_CLASSES = 150
-"""Most classes with a full inverse as H0, which has a block for each pair of them."""
+"""Most classes of `newton`, and with a full inverse, which has a block for each pair of them."""
 _CERTIFIED = 0.3
 # Share of the tolerance that the computed decrement must meet.
 
@@ -138,6 +141,7 @@ class Solver:
         if self.K == 1:
             self.x *= np.where(labels == 1, 1, -1)[:, None].astype(self.x.dtype)
         self.threads, self.merge_equal = threads, merge_equal
+        self._points: newton.Points | None = None
         self._minimise = self._minimiser()
 
     def _minimiser(self):
@@ -147,6 +151,8 @@ class Solver:
         """
         if self.engine == "numpy":
             self._blas = ThreadpoolController()
+            if self.hot is not None and _is_full(self.K, self.x):
+                self._points = newton.prepared(self.x, self.hot)
             return self._group_by_group
         # Imported here because Keras and its backend take many seconds to import.
         from .accelerated import Engine
@@ -215,23 +221,45 @@ class Solver:
 
     def _group_by_group(self, weights, C, theta, tolerance, groups):
         """Minimise by the engine ``numpy``; overwrites theta."""
-        if _size(self.K, self.x) is _WIDE:
-            groups = np.zeros_like(groups)
         results = np.zeros((3, len(theta)))
 
-        def solve(group):
-            models = np.flatnonzero(groups == group)
-            problem = self._problem(weights[models], C)
+        def solve(models):
+            alone = len(models) == 1 and self.K * self.x.shape[1] <= LARGEST_ALONE
+            points = None if alone else self._points
+            minimise = self._by_descent if points is None else partial(self._by_newton, points)
             with np.errstate(over="ignore", invalid="ignore"):
-                theta[models], *results[:, models] = _solve(problem, theta[models], tolerance)
+                theta[models], *results[:, models] = minimise(weights[models], C, theta[models], tolerance)
 
         with single_thread.during(self._blas):
             if self.threads == 1:
-                list(map(solve, np.unique(groups)))
+                list(map(solve, self._batches(groups)))
             else:
                 with ThreadPoolExecutor(self.threads) as pool:
-                    list(pool.map(solve, np.unique(groups)))
+                    list(pool.map(solve, self._batches(groups)))
         return theta, results
+
+    def _batches(self, groups):
+        """Models that are solved together: those of a group, of softmax heads not too many."""
+        models = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+        if self._points is None:
+            return models
+        most = max(newton.ELEMENTS // (self.K * self.n), 1)
+        return [part for group in models for part in np.array_split(group, -(-len(group) // most))]
+
+    def _by_descent(self, weights, C, theta, tolerance):
+        return _solve(self._problem(weights, C), theta, tolerance)
+
+    def _by_newton(self, points, weights, C, theta, tolerance):
+        """Models that miss their tolerance continue in float64."""
+        used = np.flatnonzero((weights > 0).any(axis=0))
+        own = np.ascontiguousarray(weights[:, used], dtype=np.float64)
+        theta, J, decrement, steps = newton.solve(points.of(used), own, float(C), theta, tolerance)
+        missed = _short(J, decrement, tolerance)
+        if missed.size:
+            flat = theta[missed].reshape(len(missed), -1)
+            found, J[missed], decrement[missed], more = _descended(self._problem(weights[missed], C), flat, tolerance)
+            theta[missed], steps[missed] = found.reshape(theta[missed].shape), steps[missed] + more
+        return theta, J, decrement, steps
 
     def _check(self, weights, C, start):
         if weights.ndim != 2 or weights.shape[1] != self.n:
@@ -327,6 +355,9 @@ class _Problem:
 
     def collect(self, r: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Sum over a block's rows of r [K, B, m] times x [B, d + 1], as flat parameters."""
+        if len(r) == 1 < r.shape[2]:
+            # Several times as fast for few models as the transpose of it.
+            return (x.T @ r[0]).T
         return (r.transpose(0, 2, 1) @ x).transpose(1, 0, 2).reshape(r.shape[2], -1)
 
     def ridge(self, theta: np.ndarray) -> np.ndarray:
@@ -368,10 +399,10 @@ class _Problem:
     def inverse_hessian(self, theta: np.ndarray) -> _Inverse:
         """Inverse of the models' mean Hessian, for the widest heads of its diagonal blocks, one for each class."""
         K, width = self.K, self.x.shape[1]
-        size = _size(K, self.x)
-        full = size is not _WIDEST
+        full = _is_full(K, self.x)
+        double = not full or K == 1 or K * width <= LARGEST_ALONE
         pairs = [(a, b) for a in range(K) for b in range(a, K) if full or a == b]
-        H = np.zeros((K, width, K, width) if full else (K, width, 1, width), size.inverse)
+        H = np.zeros((K, width, K, width) if full else (K, width, 1, width), np.float64 if double else np.float32)
         for x, hot, weights, eta in self.blocks(theta):
             p, x, weights = _curved(_probabilities(eta, hot), x, weights)
             for a, b in pairs:
@@ -474,19 +505,41 @@ class _Inverse:
 def _solve(problem, start, tolerance):
     """Minimise J for the models of one group, from start [m, K, d + 1]: new theta, J, decrement and steps."""
     theta, fast = start.reshape(len(start), -1).astype(np.float64), problem.astype(np.float32)
-    theta, H0, steps = _descend(fast, theta, tolerance, _size(problem.K, problem.x).descent)
-    objective, decrement = _certify(problem, fast, theta, H0)
-    missed = np.flatnonzero(~(decrement <= _CERTIFIED * tolerance * np.maximum(objective, 1.0)))
+    descent = _WIDEST if not _is_full(problem.K, problem.x) else _ALONE if len(theta) == 1 else _TOGETHER
+    theta, H0, steps = _descend(fast, theta, tolerance, descent)
+    objective, decrement, d = _certify(problem, fast, theta, H0)
+    missed = _short(objective, decrement, tolerance)
+    d = d[missed]
+    for _ in range(descent.refinements):
+        if not missed.size or H0.condition > WORST_CONDITION:
+            break
+        theta[missed] -= d
+        part = problem.of(missed)
+        objective[missed], decrement[missed], d = _certify(part, part.astype(np.float32), theta[missed], H0)
+        steps[missed] += 1
+        short = _short(objective[missed], decrement[missed], tolerance)
+        missed, d = missed[short], d[short]
     if missed.size:
-        part, known = problem.of(missed), H0 if H0.condition <= WORST_CONDITION else None
-        theta[missed], H0, more = _descend(part, theta[missed], tolerance, _EXACT, known)
-        objective[missed], decrement[missed] = _certify(part, part, theta[missed], H0)
+        known = H0 if H0.condition <= WORST_CONDITION else None
+        found = _descended(problem.of(missed), theta[missed], tolerance, known)
+        theta[missed], objective[missed], decrement[missed], more = found
         steps[missed] += more
     return theta.reshape(start.shape), objective, decrement, steps
 
 
+def _descended(problem, theta, tolerance, H0=None):
+    """Minimise J in float64, from flat theta: theta, J, decrement and steps."""
+    theta, H0, steps = _descend(problem, theta, tolerance, _EXACT, H0)
+    return theta, *_certify(problem, problem, theta, H0)[:2], steps
+
+
+def _short(objective, decrement, tolerance):
+    """Models whose decrement is too large for a certificate."""
+    return np.flatnonzero(~(decrement <= _CERTIFIED * tolerance * np.maximum(objective, 1.0)))
+
+
 def _certify(problem, fast, theta, H0):
-    """J of every model and half its squared Newton decrement, infinite if it cannot be computed.
+    """J of every model, half its squared Newton decrement, infinite if it cannot be computed, and Newton's step.
 
     The gradient is formed in float64, the products with each model's own Hessian in float32 if its condition allows.
     """
@@ -497,8 +550,8 @@ def _certify(problem, fast, theta, H0):
     size = np.maximum(np.abs(g).max(axis=1), np.finfo(float).tiny)
     # Near the minimum the gradient is tiny; scaled to 1 its squares do not underflow in float32.
     g = (g / size[:, None]).astype(dtype)
-    _, squared = _conjugate_gradients(fast, theta.astype(dtype), g, H0.astype(dtype), share)
-    return J, 0.5 * size**2 * squared
+    d, squared = _conjugate_gradients(fast, theta.astype(dtype), g, H0.astype(dtype), share)
+    return J, 0.5 * size**2 * squared, size[:, None] * d
 
 
 def _conjugate_gradients(problem, theta, g, H0, share):
@@ -619,30 +672,23 @@ class _Descent:
     refresh : tuple of int
         Steps at which H0 is computed anew, as `engines.REFRESH`.
     most_steps : int
+    refinements : int
+        Newton steps from a gradient in float64, before a model that misses its tolerance descends in float64.
     """
 
     rule: object
     share: float
     refresh: tuple = REFRESH
     most_steps: int = MOST_STEPS
-
-
-@dataclass(frozen=True)
-class _Size:
-    """Settings that depend on the number of a head's parameters: the float32 descent and the inverse's precision."""
-
-    descent: _Descent
-    inverse: type = np.float64
+    refinements: int = 0
 
 
 _EXACT = _Descent(_TruncatedNewton, 0.001)
-_OWN = _Size(_Descent(partial(_LBFGS, memory=10), 0.1))
-_WIDE = _Size(_Descent(partial(_LBFGS, memory=20), 0.01, (10, 30), 150), np.float32)
-_WIDEST = _Size(_Descent(_TruncatedNewton, 0.1))
+_ALONE = _Descent(partial(_LBFGS, memory=10), 0.1)
+_TOGETHER = _Descent(partial(_LBFGS, memory=10), 0.1, (9, 25), refinements=2)
+_WIDEST = _Descent(_TruncatedNewton, 0.1)
 
 
-def _size(K, x):
-    parameters = K * x.shape[1]
-    if K == 1 or (parameters <= LARGEST_OWN and K <= MOST_CLASSES):
-        return _OWN
-    return _WIDE if parameters <= LARGEST_FULL and K <= MOST_CLASSES else _WIDEST
+def _is_full(K, x):
+    """Whether an inverse Hessian is full."""
+    return K == 1 or (K * x.shape[1] <= LARGEST_FULL and K <= MOST_CLASSES)

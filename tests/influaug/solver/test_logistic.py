@@ -20,7 +20,7 @@ from influaug.selection import greedy
 from influaug.selection.candidates import Candidates
 from influaug.selection.policies import SetOptions
 from influaug.selection.scores import ScoreOptions
-from influaug.solver import heads, logistic
+from influaug.solver import heads, logistic, newton
 from problems import problem
 
 
@@ -122,9 +122,10 @@ def test_the_minimum_is_scikit_learns(seed, n_classes, log_C, shape, single):
 
 
 SIZES = {
-    "own inverses": {"LARGEST_OWN": 1200},
-    "one inverse": {"LARGEST_OWN": 0},
-    "blocks": {"LARGEST_OWN": 0, "LARGEST_FULL": 0},
+    "complete": mock.patch.object(newton, "LEADING", 400),
+    "leading": mock.patch.object(newton, "LEADING", 6),
+    "in float64": mock.patch.object(newton, "WORST_CONDITION", 0.0),
+    "blocks": mock.patch.object(logistic, "LARGEST_FULL", 0),
 }
 
 
@@ -136,7 +137,7 @@ def test_the_decrement_is_newtons(size, seed, n_classes, shape):
         shaped(shape, seed, n_classes) if n_classes < 5 else (*problem(seed, n_classes=10), None)
     )
     weights = np.ones(len(labels)) if weights is None else weights
-    with mock.patch.multiple(logistic, **SIZES[size]):
+    with SIZES[size]:
         ours = logistic.fit(features, labels, weights[None], 10.0, tolerance=1e-4)
     x, theta = heads.with_intercept(features), ours.theta[0]
     g = heads.gradient(x, labels, theta, weights, 10.0).ravel()
@@ -148,7 +149,7 @@ def test_the_decrement_is_newtons(size, seed, n_classes, shape):
 def test_several_softmax_heads_reach_scikit_learns_minima(size):
     features, labels = problem(4, n=200, d=12, n_classes=5)
     weights = np.random.default_rng(4).integers(0, 2, (6, 200)) + 0.5
-    with mock.patch.multiple(logistic, **SIZES[size]):
+    with SIZES[size]:
         ours = logistic.fit(features, labels, weights, 3.0, groups=np.arange(6) // 2)
     x = heads.with_intercept(features)
     for J, w in zip(ours.objective, weights, strict=True):
@@ -157,17 +158,24 @@ def test_several_softmax_heads_reach_scikit_learns_minima(size):
         assert pytest.approx(heads.objective(x, labels, theirs, w, 3.0), rel=1e-9) == J
 
 
-def test_wide_softmax_heads_share_an_inverse(monkeypatch):
+def test_softmax_heads_are_solved_in_batches_that_change_no_minimum(monkeypatch):
     features, labels = problem(4, n=200, d=12, n_classes=5)
     weights = np.random.default_rng(4).integers(0, 2, (6, 200)) + 0.5
     solved = []
-    solve = logistic._solve
-    monkeypatch.setattr(logistic, "_solve", lambda p, start, t: solved.append(len(start)) or solve(p, start, t))
-    monkeypatch.setattr(logistic, "LARGEST_OWN", 64)
-    logistic.fit(features, labels, weights, groups=np.arange(6) // 2)
-    monkeypatch.setattr(logistic, "LARGEST_OWN", 65)
-    logistic.fit(features, labels, weights, groups=np.arange(6) // 2)
-    assert solved == [6, 2, 2, 2]
+    solve = newton.solve
+    monkeypatch.setattr(newton, "solve", lambda p, w, *rest: solved.append(len(w)) or solve(p, w, *rest))
+    whole = logistic.fit(features, labels, weights, groups=np.arange(6) // 3)
+    monkeypatch.setattr(newton, "ELEMENTS", 2 * 5 * 200)
+    parts = logistic.fit(features, labels, weights, groups=np.arange(6) // 3)
+    assert solved == [3, 3, 2, 2]  # one alone is small enough for an inverse of its own
+    np.testing.assert_allclose(parts.objective, whole.objective, rtol=1e-9)
+
+
+def test_a_common_shift_of_the_intercepts_does_not_grow():
+    features, labels = problem(4, n=300, d=60, n_classes=5)
+    solver = logistic.Solver(10 * features.astype(np.float32), labels)
+    found = newton.solve(solver._points, np.ones((1, 300)), 100.0, np.zeros((1, 5, 61)), 1e-9)
+    assert abs(found.theta[0, :, -1].mean()) < 1e-3 * np.abs(found.theta).max()
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -182,6 +190,7 @@ def test_rows_in_blocks_give_what_all_rows_at_once_give(monkeypatch):
     weights = np.random.default_rng(5).integers(0, 2, (4, 300)) + 0.25
     whole = logistic.fit(features, labels, weights)
     monkeypatch.setattr(logistic, "ROWS", 7)
+    monkeypatch.setattr(newton, "ROWS", 7)
     np.testing.assert_allclose(logistic.fit(features, labels, weights).objective, whole.objective, rtol=1e-9)
 
 
