@@ -23,7 +23,7 @@ from PIL import Image
 
 import malicious
 from influaug.data.datasets import load
-from influaug.data.sources import CIFAR10_ARCHIVE, NORB_FILES
+from influaug.data.sources import CIFAR10_ARCHIVE, CIFAR100_ARCHIVE, NORB_FILES
 from influaug.errors import InputError
 from influaug.files import sealed
 from studies.commands import run
@@ -40,6 +40,7 @@ EXAMPLES = {
     "arrays": 1200,
     "norb": 1200,
     "cifar10": 600,
+    "cifar100": 300,
     "pictures": 1200,
     "artifacts": 1200,
     "published": 500,
@@ -278,6 +279,31 @@ def test_cifar10(folder, edits, heads, packed):
     (folder / CIFAR10_ARCHIVE).write_bytes(whole)
     with one_sentence(CIFAR10_ARCHIVE):
         check_data(load("cifar10", folder))
+
+
+def cifar100():
+    """A valid archive, uncompressed: every fine class in both parts."""
+    records = b"".join(bytes([k % 20, k]) + bytes(3072) for k in range(100))
+    names = "".join(f"fine_{k}\n" for k in range(100)).encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in (("fine_label_names.txt", names), ("train.bin", records), ("test.bin", records)):
+            member = tarfile.TarInfo(f"cifar-100-binary/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+CIFAR100 = cifar100()
+
+
+@inputs("cifar100", edits=edits, heads=edits, packed=st.booleans())
+def test_cifar100(folder, edits, heads, packed):
+    content = changed(CIFAR100[:3072], heads) + changed(CIFAR100[3072:], edits) if heads else CIFAR100
+    whole = gzip.compress(content, 1) if heads else changed(gzip.compress(content, 1), edits)
+    (folder / CIFAR100_ARCHIVE).write_bytes(whole)
+    with one_sentence(CIFAR100_ARCHIVE):
+        check_data(load("cifar100", folder))
 
 
 def drawn(kind):
