@@ -16,7 +16,9 @@ A, B = RNG.normal(size=(2, 40, 3, 3, 2)).astype(np.float32)
 def test_the_identity_has_one_factor_forward_and_another_backward():
     x, forward, backward = A, RNG.normal(size=(40, 1, 1, 1)), RNG.normal(size=(40, 1, 1, 1))
     forward, backward = forward.astype(np.float32), backward.astype(np.float32)
-    np.testing.assert_allclose(array(scaled_both_ways(x, forward, backward)), forward * x, atol=1e-5)
+    np.testing.assert_allclose(
+        array(scaled_both_ways(*map(ops.convert_to_tensor, (x, forward, backward)))), forward * x, atol=1e-5
+    )
     # Of sum(B * f x) the gradient by x would be f B.
     found = gradient(lambda t: ops.sum(B * scaled_both_ways(t[0], t[1], t[2])), [x, forward, backward])
     np.testing.assert_allclose(array(found[0]), backward * B, atol=1e-5)
