@@ -20,7 +20,7 @@ def test_the_identity_has_one_factor_forward_and_another_backward():
         array(scaled_both_ways(*map(ops.convert_to_tensor, (x, forward, backward)))), forward * x, atol=1e-5
     )
     # Of sum(B * f x) the gradient by x would be f B.
-    found = gradient(lambda t: ops.sum(B * scaled_both_ways(t[0], t[1], t[2])), [x, forward, backward])
+    found = gradient(lambda t: ops.sum(ops.multiply(B, scaled_both_ways(t[0], t[1], t[2]))), [x, forward, backward])
     np.testing.assert_allclose(array(found[0]), backward * B, atol=1e-5)
     assert not array(found[1]).any() and not array(found[2]).any()
 
