@@ -171,7 +171,7 @@ class _Hessian(NamedTuple):
     wp: np.ndarray
     C: float
 
-    def product(self, v):
+    def product(self, v: np.ndarray) -> np.ndarray:
         """Every model's Hessian times its v."""
         s = _times(v, self.x.T)
         s -= np.einsum("kmr,kmr->mr", self.p, s)

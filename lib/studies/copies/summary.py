@@ -175,14 +175,16 @@ def _text(row, digits=2, signed=False):
     return f"+{text}" if signed and row["mean"] >= 0 else text
 
 
-def about(study: SetStudy, table: pd.DataFrame) -> str:
+def about(study: SetStudy) -> str:
     """Title, classes and note of a page's data, as Markdown."""
     base = study.base()
     errors = f", {study.wrong_labels:.0%} of the training labels wrong" if study.wrong_labels else ""
     rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
-    classes = sum(name.removeprefix("accuracy_").isdecimal() for name in table)  # type: ignore[attr-defined]
-    title, note = title_and_note(base.load_data().provenance)
-    return f"**{title}, {classes} classes, {base.transformation_words}, frozen features{errors}{rare}.** {note}"
+    dataset = base.load_data()
+    names = base.split_of(dataset, 0).class_names
+    classes = " against ".join(names) if len(names) == 2 else f"{len(names)} classes"
+    title, note = title_and_note(dataset.provenance)
+    return f"**{title}, {classes}, {base.transformation_words}, frozen features{errors}{rare}.** {note}"
 
 
 def caption(study: SetStudy, table: pd.DataFrame) -> str:

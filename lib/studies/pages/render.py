@@ -27,6 +27,7 @@ from influaug.errors import InputError
 from influaug.files.writing import replacing
 
 from .mathml import mathml
+from .pictures import as_webp
 from .sanitizer import PICTURE, clean, style_rules
 
 if TYPE_CHECKING:
@@ -206,6 +207,6 @@ def _rendered(notebook, path_ipynb, name, title, links, places):
     study = notebook.metadata.get("papermill", {}).get("parameters", {}).get("study")
     resources = {"live": LIVE, "metadata": {"path": str(path_ipynb.parent), "name": path_ipynb.stem}}
     exporter = _Exporter(places)
-    cells = clean(exporter.from_notebook_node(notebook, resources)[0])
+    cells = as_webp(clean(exporter.from_notebook_node(notebook, resources)[0]))
     page = {"title": title, "study": study, "links": list(links), "name": name, "rules": list(exporter.rules)}
     return framed("notebook.html.j2", exporter.sortable, cells=cells, **page)

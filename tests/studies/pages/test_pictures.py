@@ -1,0 +1,47 @@
+"""Pictures of pages: smaller, and the same to the last bit."""
+
+from base64 import b64decode, b64encode
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from studies.pages.pictures import as_webp
+
+
+def uri(picture):
+    file = BytesIO()
+    picture.save(file, "png")
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+
+
+def pixels(data_uri):
+    return np.asarray(Image.open(BytesIO(b64decode(data_uri.partition(",")[2]))).convert("RGBA"))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["L", "RGB", "RGBA", "P"]), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_every_pixel_stays(mode, height, width, seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    picture = Image.fromarray(noise, "RGBA")
+    before = uri(picture.convert("RGB").quantize(256) if mode == "P" else picture.convert(mode))
+    after = as_webp(f'<img src="{before}">').removeprefix('<img src="').removesuffix('">')
+    np.testing.assert_array_equal(pixels(after), pixels(before))
+    assert len(after) <= len(before)
+
+
+def test_a_figure_gets_smaller():
+    plot = np.full((200, 300, 3), 255, np.uint8)
+    plot[100, :], plot[:, 30] = 0, (200, 30, 90)
+    before = uri(Image.fromarray(plot))
+    after = as_webp(f"<p>{before}</p><p>text</p>")
+    assert after.startswith("<p>data:image/webp;base64,") and after.endswith("</p><p>text</p>")
+
+
+@pytest.mark.parametrize("data", ["", "AAAA", "iVBORw0KGgo="])
+def test_what_is_no_picture_stays(data):
+    markup = f'<img src="data:image/png;base64,{data}"> data:image/jpeg;base64,AAAA'
+    assert as_webp(markup) == markup
