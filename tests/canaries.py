@@ -27,6 +27,7 @@ from studies.dear.parameters import DearCopies
 from studies.labels import results as label_study
 from studies.learned import results as comparison
 from studies.learned.parameters import ARMS, OF_NETWORKS, Comparison
+from studies.learned.rivals import LEARNED_OPERATIONS
 from studies.learned.rivals import RIVALS as RIVALS_OF_LEARNING
 from studies.own import cross_validation, material
 from studies.own.parameters import OwnData
@@ -201,11 +202,11 @@ def arms(chosen):
 
 
 def learned_ranges(folder):
-    return arms([arm for arm in ARMS if arm not in (*OF_NETWORKS, *RIVALS_OF_LEARNING)])
+    return arms([arm for arm in ARMS if arm not in (*OF_NETWORKS, *RIVALS_OF_LEARNING, *LEARNED_OPERATIONS)])
 
 
 def learned_rivals(folder):
-    chosen = ["recipe", "trivial", "randaugment", "sigma-0.7"]
+    chosen = ["recipe", "trivial", "randaugment", "sigma-0.7", "learned", "learned-permuted", "strength", "augerino"]
     found = {arm: comparison.result(LEARNED, 0, arm) for arm in chosen}
     return {arm: [each[name] for name in comparison.MEASURES] for arm, each in found.items()}
 

@@ -20,10 +20,10 @@ SIGMA = 0.25
 _BATCH = 1000
 
 
-def small_warps(image_shape: Shape, seed: int = 0) -> GlobalRanges:
+def small_warps(image_shape: Shape, bands: tuple[float, ...] = Family.bands, seed: int = 0) -> GlobalRanges:
     """Warps that hardly change what an image shows: every range `SIGMA`, and no base shifts."""
     sigma = SIGMA * max(image_shape[:2]) / 28
-    return GlobalRanges(image_shape, Family(base_shift=0, start=sigma, cap=max(4.0, 4 * sigma)), seed)
+    return GlobalRanges(image_shape, Family(base_shift=0, bands=bands, start=sigma, cap=max(4.0, 4 * sigma)), seed)
 
 
 def probabilities(
@@ -38,7 +38,7 @@ def probabilities(
     Parameters
     ----------
     model : keras.Model
-        Images -> logits [n, K].
+        Images -> logits, or probabilities [n, K].
     images : array [n, height, width, channels]
         From 0 to 255.
     draws : int
@@ -52,13 +52,13 @@ def probabilities(
     -------
     array of float64 [n, K]
     """
-    found = softmax(_logits(model, images), axis=1)
+    found = _plain(model, images)
     if not check_whole_number("draws", draws, 0):
         return found
     augmentation = small_warps(images.shape[1:]) if augmentation is None else augmentation
     copies = np.zeros_like(found)
     for each in tqdm(list(seeds_from(seed, draws)), "draws", leave=False):
-        copies += softmax(_logits(model, images, augmentation, each), axis=1)
+        copies += _plain(model, images, augmentation, each)
     return (found + copies / draws) / 2
 
 
@@ -75,8 +75,8 @@ def error_and_loss(p: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return 100 * float((p.argmax(axis=1) != labels).mean()), float(loss.mean())
 
 
-def _logits(model, images, augmentation=None, seed=None):
-    """Logits of the images, or of a copy of each: float64 [n, K]."""
+def _plain(model, images, augmentation=None, seed=None):
+    """Probabilities of the images, or of a copy of each: float64 [n, K]."""
     starts = range(0, len(images), _BATCH)
     seeds = [None] * len(starts) if augmentation is None else seeds_from(seed, len(starts))
     parts = []
@@ -84,4 +84,7 @@ def _logits(model, images, augmentation=None, seed=None):
         batch = images[start : start + _BATCH]
         copies = batch if augmentation is None else augmentation(batch.astype("float32"), seed=each)
         parts.append(model.predict_on_batch(keras.ops.convert_to_numpy(copies)))
-    return np.concatenate(parts).astype(np.float64)
+    found = np.concatenate(parts).astype(np.float64)
+    if found.min() >= 0 and np.allclose(found.sum(axis=1), 1, atol=1e-4):
+        return found  # the model ends with a softmax of its own
+    return softmax(found, axis=1)

@@ -63,8 +63,13 @@ class AfterBase(layers.Layer):  # type: ignore[name-defined]
         """(height, width, channels)."""
         return self.base.image_shape
 
-    def call(self, images: Tensor, seed: int | None = None) -> Tensor:
-        """Copies [n, height, width, channels], floating-point; with a seed, always the same ones."""
+    def call(self, images: Tensor, seed: int | None = None, training: bool | None = None) -> Tensor:
+        """Copies [n, height, width, channels], floating-point; with a seed, always the same ones.
+
+        Images pass unchanged with ``training=False``, as in a model's `predict`.
+        """
+        if training is False:
+            return ops.cast(images, self.compute_dtype)
         of_base, of_learned, of_choice = (None,) * 3 if seed is None else _three(seed)
         base = self.base(images, seed=of_base)
         learned = self.learned(base, seed=of_learned)

@@ -160,7 +160,7 @@ class _Augmented(Partial):
         self.trains(classifier)
 
     def call(self, images: Tensor, training: bool | None = None) -> Tensor:
-        copies = images if self.augmentation is None else self.augmentation(images)
+        copies = images if self.augmentation is None else self.augmentation(images, training=True)
         return self.classifier(ops.stop_gradient(copies), training=training)
 
 

@@ -52,7 +52,7 @@ class _Features(keras.Model):
         self.compile(jit_compile=JIT)
 
     def call(self, images: Tensor, training: bool | None = None) -> Tensor:
-        return self.body(self.augmentation(images), training=False)
+        return self.body(self.augmentation(images, training=True), training=False)
 
 
 class Fold:

@@ -24,13 +24,13 @@ from ..networks.checks import check_seed
 from ..networks.featurizer import JIT
 from ..networks.precision import check_finite
 from .chain import AfterBase
-from .classifiers import Schedule, train_classifier
+from .classifiers import Schedule, error_and_loss, train_classifier
 from .folds import Fold, splits
 from .models import check_number, check_whole_number
 from .partial import Partial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .._types import Tensor
@@ -79,6 +79,9 @@ class Learning:
         In nats.
     trained : {'all', 'encoder'}
         'encoder' keeps G, as the ICLR 2019 submission does.
+    keep_best : bool
+        Measure the cross-fitted loss of classifiers trained with the augmentation as it is before the first round and
+        after each, with the same seeds, and end with the augmentation whose loss was lowest.
     """
 
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=800))
@@ -97,6 +100,7 @@ class Learning:
     hinge: float = 0.0
     threshold: float = 0.7
     trained: str = "all"
+    keep_best: bool = False
 
     def __post_init__(self) -> None:
         least = {"folds": 2, "rounds": 1, "steps": 1, "batch_size": 1, "averaged": 1, "draws": 1, "base_draws": 0}
@@ -114,6 +118,7 @@ class Learning:
 
 
 DEFAULTS = {
+    "operations": Learning(keep_best=True),
     "ranges": Learning(),
     "image-ranges": Learning(rate=1e-3, batch_size=600),
     "network": Learning(rate=1e-3, steps=100, batch_size=192, base_draws=1, squash=2.0, hinge=5.0),
@@ -185,10 +190,10 @@ class InfluenceTraining(Partial):
     def copies(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Fresh copies with their labels; of random warps two of each image, with opposite draws."""
         if not hasattr(self.augmentation, "draw"):
-            return self.augmentation(images), labels
+            return self.augmentation(images, training=True), labels
         images, labels = ops.concatenate([images, images]), ops.concatenate([labels, labels])
         uniforms = self.augmentation.draw(ops.shape(images)[0], paired=True)
-        return self.augmentation(images, uniforms=uniforms), labels
+        return self.augmentation(images, uniforms=uniforms, training=True), labels
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Tensor = None, sample_weight: Any = None, training: bool = True
@@ -228,30 +233,134 @@ def learn(
     -------
     list of dict
         Of each step: round, step, influence (mean of the fresh copies, as scaled), validation_loss (mean over the folds
-        of the refitted last layer, nats) and, for global ranges, sigma (a list, px).
+        of the refitted last layer, nats) and, for global ranges, sigma (a list) and total, if it has one. With
+        `keep_best` also crossfitted_loss (of the classifiers that the round began with) and kept (whether learning
+        ended there), and a last row for the augmentation after the last round, without influence and validation_loss.
     """
     settings = settings or Learning()
     of_split, of_order, *of_rounds = np.random.SeedSequence(check_seed(seed)).spawn(2 + settings.rounds)
     parts = splits(labels, settings.folds, _whole(of_split))[: None if settings.all_folds else 1]
-    trajectory, rng = [], np.random.default_rng(of_order)
+    rng, kinds = np.random.default_rng(of_order), [base] * settings.base_draws
+    kinds = kinds + [augmentation] * (settings.draws - settings.base_draws)
+    train = crossfitter(classifier, images, labels, parts, settings)
+    if settings.keep_best:
+        return _keeping_the_best(augmentation, kinds, train, settings, rng, of_rounds[0].spawn(len(parts)))
+    trajectory = []
     for number, of_round in enumerate(of_rounds):
-        train = _trainer(classifier, images, labels, augmentation, settings)
-        kinds = [base] * settings.base_draws + [augmentation] * (settings.draws - settings.base_draws)
-        folds = [
-            Fold(train(training, _whole(each)), images, labels, training, validation, kinds, settings.penalty)
-            for (training, validation), each in zip(parts, of_round.spawn(len(parts)), strict=True)
-        ]
+        folds = _folds(train(augmentation, of_round.spawn(len(parts))), kinds, settings)
         trajectory += learning_round(augmentation, folds, settings, rng, number)
     return trajectory
 
 
-def _trainer(classifier, images, labels, augmentation, settings):
-    """Function (positions of training points, seed) -> F."""
-    if isinstance(classifier, keras.Model):
-        return lambda training, seed: classifier
-    return lambda training, seed: train_classifier(
-        classifier, images[training], labels[training], augmentation, settings.schedule, seed
-    )
+@dataclass(frozen=True)
+class CrossFitted:
+    """A classifier trained without one fold, and the points that it was and was not trained with."""
+
+    model: keras.Model
+    images: np.ndarray
+    labels: np.ndarray
+    training: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy of the validation points, nats."""
+        return error_and_loss(self.model, self.images[self.validation], self.labels[self.validation])[1]
+
+
+def crossfitter(
+    classifier: str | keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    settings: Learning,
+) -> Callable[[keras.layers.Layer, Sequence[np.random.SeedSequence]], list[CrossFitted]]:
+    """Function (augmentation, a seed for each fold) -> the folds' classifiers, trained with that augmentation."""
+
+    def fitted(augmentation, training, seed):
+        if isinstance(classifier, keras.Model):
+            return classifier
+        points = images[training], labels[training]
+        return train_classifier(classifier, *points, augmentation, settings.schedule, _whole(seed))
+
+    def train(augmentation, seeds):
+        return [
+            CrossFitted(fitted(augmentation, training, seed), images, labels, training, validation)
+            for (training, validation), seed in tqdm(
+                list(zip(parts, seeds, strict=True)), "classifiers of folds", leave=False
+            )
+        ]
+
+    return train
+
+
+def best_strength(
+    scaled: Callable[[float], keras.layers.Layer],
+    factors: Sequence[float],
+    images: np.ndarray,
+    labels: np.ndarray,
+    classifier: str = "all-cnn",
+    settings: Learning | None = None,
+    seed: int = 0,
+) -> list[float]:
+    """Cross-fitted losses of an augmentation at several strengths: the grid that learning must beat.
+
+    Folds and seeds are those of `learn` with the same seed.
+
+    Parameters
+    ----------
+    scaled : callable
+        A factor -> the augmentation, every strength multiplied with it.
+    factors : sequence of float
+    images, labels, classifier, settings, seed
+        As of `learn`.
+
+    Returns
+    -------
+    list of float
+        Of each factor, the mean loss of the points that the classifiers were not trained with, nats.
+    """
+    settings = settings or Learning()
+    of_split, _, of_round, *_ = np.random.SeedSequence(check_seed(seed)).spawn(2 + settings.rounds)
+    parts = splits(labels, settings.folds, _whole(of_split))[: None if settings.all_folds else 1]
+    train, seeds = crossfitter(classifier, images, labels, parts, settings), of_round.spawn(len(parts))
+    return [mean_loss(train(scaled(factor), seeds)) for factor in tqdm(list(factors), "strengths", leave=False)]
+
+
+def mean_loss(fitted: Sequence[CrossFitted]) -> float:
+    """Mean over the folds of the loss of their validation points, nats."""
+    return float(np.mean([each.loss for each in fitted]))
+
+
+def _keeping_the_best(augmentation, kinds, train, settings, rng, seeds):
+    """Rounds of learning, and a measurement after the last; the augmentation ends as it was where the loss was lowest.
+
+    All rounds have the same seeds, so that losses differ by the augmentation alone.
+    """
+    trajectory, losses, weights = [], [], []
+    for number in range(settings.rounds + 1):
+        fitted = train(augmentation, seeds)
+        losses, weights = [*losses, mean_loss(fitted)], [*weights, augmentation.get_weights()]
+        about = {"round": number, "step": 0, **_present(augmentation)}
+        rows = [about] if number == settings.rounds else []
+        rows = rows or learning_round(augmentation, _folds(fitted, kinds, settings), settings, rng, number)
+        trajectory += [{**row, "crossfitted_loss": losses[-1]} for row in rows]
+    best = int(np.argmin(losses))
+    augmentation.set_weights(weights[best])
+    return [{**row, "kept": row["round"] == best} for row in trajectory]
+
+
+def _present(augmentation):
+    """The ranges of an augmentation and, if it has one, its total strength, for a row of the trajectory."""
+    total = {"total": augmentation.total()} if hasattr(augmentation, "total") else {}
+    return {"sigma": list(augmentation.ranges().values()), **total}
+
+
+def _folds(fitted, kinds, settings):
+    return [
+        Fold(each.model, each.images, each.labels, each.training, each.validation, kinds, settings.penalty)
+        for each in fitted
+    ]
 
 
 def learning_round(
@@ -274,7 +383,7 @@ def learning_round(
         loss = float(np.mean([fold.validation_loss() for fold in folds]))
         row: dict[str, Any] = {"round": number, "step": step, "influence": float(mean), "validation_loss": loss}
         if hasattr(augmentation, "ranges"):
-            row["sigma"] = list(augmentation.ranges().values())
+            row |= _present(augmentation)
         trajectory.append(row)
         last = [*last, [ops.convert_to_numpy(v) for v in model.trainable_variables]][-settings.averaged :]
     for variable, *values in zip(model.trainable_variables, *last, strict=True):

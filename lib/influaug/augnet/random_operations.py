@@ -63,9 +63,17 @@ class RandomOperations(GlobalRanges):
         """Random numbers that a copy takes: the warps', and four for each operation (which, strength and place)."""
         return self.n_warp_uniforms + 4 * self.count
 
-    def call(self, images: Tensor, uniforms: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Copies of images, 0 to 255, one of each; see `ranges.GlobalRanges`."""
+    def call(
+        self,
+        images: Tensor,
+        uniforms: Tensor | None = None,
+        seed: int | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
+        """Copies of images, 0 to 255, one of each; see `ranges.RandomWarps`."""
         images = ops.cast(images, self.compute_dtype)
+        if training is False:
+            return images
         uniforms = self.draw(ops.shape(images)[0], seed) if uniforms is None else uniforms
         first = self.n_warp_uniforms
         drawn = [uniforms[:, first + 4 * k : first + 4 * k + 4] for k in range(self.count)]

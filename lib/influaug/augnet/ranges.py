@@ -110,8 +110,11 @@ def modes(height: int, width: int, bands: tuple[float, ...]) -> tuple[np.ndarray
     return np.concatenate(fields).astype("float32"), groups
 
 
-class _Ranges(layers.Layer):  # type: ignore[name-defined]
-    """Draws copies; where log sigma comes from is for subclasses to say."""
+class RandomWarps(layers.Layer):  # type: ignore[name-defined]
+    """Draws copies; where log sigma comes from is for subclasses to say.
+
+    Images pass unchanged where it is called with ``training=False``, as in a model's `predict`.
+    """
 
     def __init__(self, image_shape: Shape, family: Family | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -159,8 +162,11 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
         if not paired:
             return keras.random.uniform((n, self.n_uniforms), -1, 1, dtype=self.compute_dtype, seed=seed)
         first = keras.random.uniform((n // 2, self.n_uniforms), -1, 1, dtype=self.compute_dtype, seed=seed)
-        opposite = ops.concatenate([first[:, :_BASE], -first[:, _BASE:]], axis=1)
-        return ops.concatenate([first, opposite], axis=0)
+        return ops.concatenate([first, first * self.opposite()], axis=0)
+
+    def opposite(self) -> np.ndarray:
+        """What the random numbers of a copy are multiplied with in its opposite: float array [n_uniforms]."""
+        return np.where(np.arange(self.n_uniforms) < _BASE, 1, -1).astype(self.compute_dtype)
 
     def displacement(self, sigma: Tensor, uniforms: Tensor) -> Tensor:
         """Displacement fields of copies.
@@ -194,7 +200,13 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
         cap = self.family.cap
         return cap * ops.tanh(ops.exp(self.log_range(images)) / cap)
 
-    def call(self, images: Tensor, uniforms: Tensor | None = None, seed: int | None = None) -> Tensor:
+    def call(
+        self,
+        images: Tensor,
+        uniforms: Tensor | None = None,
+        seed: int | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
         """Copies of images, one of each.
 
         Parameters
@@ -204,12 +216,16 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
         uniforms : float tensor [n, n_uniforms] or None
             The random numbers; None is `draw(n, seed)`.
         seed : int or None
+        training : bool or None
+            False gives the images themselves.
 
         Returns
         -------
         float tensor [n, height, width, channels]
         """
         images = ops.cast(images, self.compute_dtype)
+        if training is False:
+            return images
         uniforms = self.draw(ops.shape(images)[0], seed) if uniforms is None else uniforms
         images = self.flipped(images, uniforms)
         return warp(images, self.displacement(self.sigma(images), uniforms))
@@ -246,7 +262,7 @@ class _Ranges(layers.Layer):  # type: ignore[name-defined]
 
 
 @keras.saving.register_keras_serializable("influaug")
-class GlobalRanges(_Ranges):
+class GlobalRanges(RandomWarps):
     """Random warps whose ranges are learned for all images together.
 
     Parameters
@@ -290,7 +306,7 @@ class GlobalRanges(_Ranges):
 
 
 @keras.saving.register_keras_serializable("influaug")
-class ImageRanges(_Ranges):
+class ImageRanges(RandomWarps):
     """Random warps whose ranges an E predicts for each image.
 
     Log s is linear in E's tau. The last layer starts with small weights of spread `design.last_scale`, and so with

@@ -18,7 +18,7 @@ from influaug.networks.featurizer import without_tracing_warnings
 
 from .ablations import ABLATIONS
 from .guessed import heuristic, ranges_by_hand
-from .rivals import RIVALS
+from .rivals import FORMS_OF_OPERATIONS, RIVALS, STARTS, operations
 
 if TYPE_CHECKING:
     from typing import Any
@@ -95,6 +95,11 @@ def augmentation_of(
         return None
     if arm == "heuristic":
         return heuristic(shape, family, seed)
+    if arm == "learned-untrained":
+        return operations(shape, family, seed)
+    if arm == "learned-permuted":
+        learned_layer = AugmentationNetwork.load(learned).layer_  # type: ignore[arg-type]
+        return learned_layer.permuted(np.random.default_rng(comparison.seed_of(replicate, "permutation")))
     if arm in RIVALS:
         return RIVALS[arm].augmentation(shape, family, seed)
     if arm in ("control", "untrained", "hand"):
@@ -132,7 +137,9 @@ def learn_form(
         raise InputError(f"The arm {form!r} needs colour images, and those of {comparison.dataset} are grey.")
     pool = comparison.load_data().images_train[: comparison.unlabelled]
     given = points.images, points.labels, comparison.classifier, pool
-    options, start = {**_options(comparison, form), "family": family_of(comparison)}, None
+    options, start = {"family": family_of(comparison), **_options(comparison, form)}, None
+    if form in STARTS:
+        start = operations(points.images.shape[1:], family_of(comparison), 0).scaled(STARTS[form])
     if ablation is not None and ablation.anew:
         first = AugmentationNetwork(
             **{**options, "mode": "pretrained"}, seed=_seed(comparison, replicate, "pretrained")
@@ -141,13 +148,22 @@ def learn_form(
     elif start_file is not None:
         start = AugmentationNetwork.load(start_file).layer_.learned
     network = AugmentationNetwork(**options, seed=_seed(comparison, replicate, form)).fit(*given, start)
+    if form in FORMS_OF_OPERATIONS:
+        network.trajectory_ = [_short(row) for row in network.trajectory_]
     network.save(path)
     return network.trajectory_
 
 
+def _short(row):
+    """A row of a trajectory with six significant digits, which is enough for a figure and a third of the bytes."""
+    short = {name: float(f"{value:.6g}") for name, value in row.items() if isinstance(value, float)}
+    return row | short | ({"sigma": [float(f"{value:.6g}") for value in row["sigma"]]} if "sigma" in row else {})
+
+
 def _seed(comparison, replicate, form):
     """Seed of the learning of a form; an ablation has the seed of the form that it is compared with."""
-    return comparison.seed_of(replicate, "network" if form in ABLATIONS else form)
+    of_others = {**dict.fromkeys(ABLATIONS, "network"), **dict.fromkeys([*STARTS, "strength"], "learned")}
+    return comparison.seed_of(replicate, of_others.get(form, form))
 
 
 def _options(c, form):
@@ -156,6 +172,15 @@ def _options(c, form):
         return _changed(_options(c, "network"), ABLATIONS[form])
     schedule = Schedule(c.fold_steps, c.batch_size, c.rate)
     pretraining = Pretraining(steps=c.pretraining_steps)
+    if form == "augerino":
+        learning = replace(DEFAULTS["ranges"], schedule=Schedule(c.steps, c.batch_size, c.rate))
+        return {"form": "ranges", "mode": "training_loss", "learning": learning, "reward": c.reward}
+    if form in (*STARTS, "strength"):
+        steps = {"rounds": c.rounds, "steps": c.learning_steps}
+        learning = replace(DEFAULTS["operations"], schedule=schedule, folds=c.folds, **steps)
+        mode, family = "strength" if form == "strength" else "refreshed", family_of(c)
+        family = replace(family, base_shift=0, flips=family.flips and c.load_data().images_train.shape[-1] != 3)
+        return {"form": "operations", "mode": mode, "learning": learning, "family": family}
     if form in ("ranges", "image-ranges"):
         steps = {"rounds": c.rounds, "steps": c.learning_steps}
         return {"form": form, "learning": replace(DEFAULTS[form], schedule=schedule, folds=c.folds, **steps)}

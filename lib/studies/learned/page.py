@@ -15,10 +15,10 @@ from influaug.backend import keras
 from ..pages.escaping import markdown_text, title_and_note
 from ..points.published import lee_costs, lee_table_1
 from .ablations import ABLATIONS
-from .arms import augmentation_of, family_of, trained_classifier
+from .arms import DRAWS, augmentation_of, family_of, trained_classifier
 from .guessed import ranges_by_hand
 from .parameters import LEARNED
-from .results import file_for, learned_file, summary, trajectory
+from .results import file_for, learned_file, replicates_of, summary, trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +48,9 @@ def about(comparison: Comparison) -> str:
     )
 
 
-def error_table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) -> pd.DataFrame:
+def error_table(
+    means: pd.DataFrame, comparison: Comparison, digits: int = 2, draws: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Table of text with means and half widths of the arms, beside published errors where they exist.
 
     Parameters
@@ -58,12 +60,15 @@ def error_table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) ->
     comparison : parameters.Comparison
     digits : int
         Digits after the decimal point; two for errors in percent, more for losses.
+    draws : DataFrame, optional
+        The same summary with draws at test time, for a column of its own; empty where no draws were made.
     """
     rows = {
         arm: {
             "mean" if digits > 2 else "test error (%)": _interval(row["mean"], row["half_width"], digits),
             "difference from the control": _interval(row["difference"], row["difference_half_width"], digits),
-            "replicates": str(int(row["seeds"])),
+            **_with_draws(draws, arm),
+            "replicates": _numbers(row),
         }
         for arm, row in means.iterrows()
     }
@@ -76,6 +81,32 @@ def error_table(means: pd.DataFrame, comparison: Comparison, digits: int = 2) ->
         made = made.reindex([*rows, *alone]).fillna("")
         made["published (%)"] = [f"{value:.1f}" if value else "" for value in map((beside | alone).get, made.index)]
     return made
+
+
+def _with_draws(draws, arm):
+    """Cells of an arm's errors with draws at test time, or none where no arm has any."""
+    if draws is None or draws["mean"].isna().all():
+        return {}
+    row = draws.loc[arm]
+    return {f"{DRAWS} draws at test time": _interval(row["mean"], row["half_width"])}
+
+
+def _numbers(row):
+    """Replicates and, where they are fewer, those that can be paired."""
+    fewer = 0 < row.get("pairs", row["seeds"]) < row["seeds"]
+    return f"{row['seeds']:.0f}" + (f" ({row['pairs']:.0f} pairs)" if fewer else "")
+
+
+def machines(found: pd.DataFrame) -> str:
+    """On which machines a table from `studies.learned.results` was made, as Markdown."""
+    names = found.groupby("machine", sort=False).size()
+    if len(names) == 1:
+        return f"*All results are of one machine ({markdown_text(str(names.index[0]))}).*"
+    listed = "; ".join(f"{count} on {markdown_text(str(name))}" for name, count in names.items())
+    return (
+        f"*Results are of {len(names)} machines: {listed}. The same seeds give other weights on another machine, so "
+        "differences are formed within a machine.*"
+    )
 
 
 def caption(comparison: Comparison, means: pd.DataFrame) -> str:
@@ -109,7 +140,7 @@ def differences(ax: Axes, means: pd.DataFrame, against: str) -> Axes:
 
 def ranges(axes: Sequence[Axes], comparison: Comparison, form: str = "ranges") -> Sequence[Axes]:
     """Ranges of each group by step (mean over replicates), and the learned ranges beside those guessed by hand."""
-    runs = [trajectory(comparison, replicate, form)[0] for replicate in range(comparison.replicates)]
+    runs = [trajectory(comparison, replicate, form)[0] for replicate in replicates_of(comparison, form)]
     sigma = np.array([run["sigma"].tolist() for run in runs])
     layer = augmentation_of(comparison, 0, form, comparison.split(0).images.shape[1:], file_for(comparison, 0, form))
     groups, x = layer.groups, np.arange(1, sigma.shape[1] + 1)
@@ -126,7 +157,7 @@ def ranges(axes: Sequence[Axes], comparison: Comparison, form: str = "ranges") -
 def _outcomes(ax, comparison, form, groups):
     shape = comparison.split(0).images.shape[1:]
     hand = ranges_by_hand(shape, family_of(comparison), "hand", 0).ranges()
-    for replicate in range(comparison.replicates):
+    for replicate in replicates_of(comparison, form):
         learned = augmentation_of(comparison, replicate, form, shape, file_for(comparison, replicate, form)).ranges()
         ax.plot([learned[g] for g in groups], range(len(groups)), "o", color="#0072B2", alpha=0.6, markersize=4)
     ax.plot([hand[g] for g in groups], range(len(groups)), "x", color="#D55E00", markersize=7)
@@ -146,9 +177,10 @@ def costs(comparison: Comparison, found: pd.DataFrame) -> pd.DataFrame:
     """Mean seconds, over replicates, of learning each form and of training a classifier; the papers' GPU hours."""
     rows = {}
     for form in [arm for arm in LEARNED if arm in comparison.arms]:
-        spent = [trajectory(comparison, replicate, form)[1] for replicate in range(comparison.replicates)]
-        rows[f"learning: {form}"] = f"{np.mean(spent):.0f} s"
-    plain = found[~found["arm"].isin([*LEARNED, "permuted"])]
+        spent = [trajectory(comparison, replicate, form)[1] for replicate in replicates_of(comparison, form)]
+        if spent:
+            rows[f"learning: {form}"] = f"{np.mean(spent):.0f} s"
+    plain = found[~found["arm"].isin([*LEARNED, "permuted", "learned-permuted"])]
     if len(plain):
         rows["training a classifier, an arm that learns nothing"] = f"{plain['seconds'].mean():.0f} s"
     for (dataset, method), hours in lee_costs().items():

@@ -10,7 +10,7 @@ from influaug.data.datasets import Classes, split
 
 from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from .ablations import ABLATIONS
-from .rivals import RIVALS
+from .rivals import FORMS_OF_OPERATIONS, LEARNED_OPERATIONS, RIVALS
 
 if TYPE_CHECKING:
     from influaug.data.datasets import Split
@@ -28,10 +28,11 @@ ARMS = (
     "network",
     "as_published",
     *RIVALS,
+    *LEARNED_OPERATIONS,
     *ABLATIONS,
 )
 OF_NETWORKS = ("pretrained", "network", "as_published", *ABLATIONS)
-LEARNED = ("ranges", "image-ranges", *OF_NETWORKS)
+LEARNED = ("ranges", "image-ranges", *OF_NETWORKS, *FORMS_OF_OPERATIONS)
 
 
 class Comparison(Experiment):
@@ -49,6 +50,8 @@ class Comparison(Experiment):
         "network",
         "as_published",
         "draws",
+        "learned",
+        "augerino",
     )
     """Ablations share the seeds of 'pretrained' and 'network'."""
 
@@ -83,6 +86,7 @@ class Comparison(Experiment):
     pretraining_steps: int = parameter(30, "of G in the game", "networks", ge=1)
     network_steps: int = parameter(6, "of the influence training of E and G", "networks", ge=1)
     start: Number = parameter(0.5, "pixels; every range before it is learned", "arms", gt=0)
+    reward: Number = parameter(0.01, "lambda of the arm 'augerino', for each pixel of range", "rivals", ge=0)
     only_finished: bool = parameter(
         False, "whether the page shows finished results alone, and computes none", NOTHING, later=True
     )
@@ -104,7 +108,7 @@ class Comparison(Experiment):
 
 def learned_for(arm: str) -> str | None:
     """The form (one of `LEARNED`) that an arm needs; None if the arm learns nothing."""
-    return "ranges" if arm == "permuted" else arm if arm in LEARNED else None
+    return {"permuted": "ranges", "learned-permuted": "learned"}.get(arm, arm if arm in LEARNED else None)
 
 
 def start_of(form: str) -> str | None:

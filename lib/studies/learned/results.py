@@ -26,7 +26,7 @@ from ..storage.keys import Stage
 from .ablations import ABLATIONS
 from .arms import accuracy_of, learn_form
 from .parameters import OF_NETWORKS, Comparison, learned_for, start_of
-from .rivals import RIVALS
+from .rivals import LEARNED_OPERATIONS, RIVALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,13 +157,17 @@ def summary(table: pd.DataFrame, against: str = "control", measure: str = "error
     rows = {}
     for arm in wide:
         alone, gap = wide[arm].dropna(), (wide[arm] - wide[against]).dropna()
-        found = (mean_interval(alone), mean_interval(gap) if arm != against else (np.nan, np.nan))
+        found = (_interval(alone), _interval(gap) if arm != against else (np.nan, np.nan))
         rows[arm] = {
             **dict(zip(("mean", "half_width", "difference", "difference_half_width"), chain(*found), strict=True)),
             "seeds": len(alone),
             "pairs": len(gap),
         }
     return pd.DataFrame.from_dict(rows, orient="index").astype({"seeds": int, "pairs": int})
+
+
+def _interval(values):
+    return mean_interval(values) if len(values) else (np.nan, np.nan)
 
 
 def _about(comparison, points):
@@ -178,7 +182,8 @@ def _folder(comparison, replicate):
 def arm_key(comparison: Comparison, replicate: int, arm: str, points: Split) -> str:
     """Key of an arm's result, made from everything that it depends on."""
     changes = {"changes": ABLATIONS[arm].changes} if arm in ABLATIONS else {}
-    stage = NETWORK_ARMS if arm in OF_NETWORKS else RIVAL_ARMS if arm in RIVALS else ARMS_WITHOUT_NETWORKS
+    rival = arm in RIVALS or arm in LEARNED_OPERATIONS
+    stage = NETWORK_ARMS if arm in OF_NETWORKS else RIVAL_ARMS if rival else ARMS_WITHOUT_NETWORKS
     return stage.key(comparison, arm=arm, replicate=replicate, data=points.provenance["sha256"], **changes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from influaug.augnet.learned_operations import LearnedOperations
 from influaug.augnet.on_arrays import OnArrays
 from influaug.augnet.random_operations import RandomOperations
 from influaug.augnet.ranges import GlobalRanges
@@ -77,3 +78,23 @@ RIVALS = {
     **{f"sigma-{sigma}": _even(sigma) for sigma in STRENGTHS},
 }
 """Rivals by the name of their arm."""
+LEARNED_OPERATIONS = {
+    "learned": "strengths and probabilities of warps and operations, learned by influence",
+    "learned-untrained": "those that this learning starts from",
+    "learned-permuted": "the learned ones, exchanged at random among warps and among operations",
+    "learned-weak": "learned from half the strength",
+    "learned-strong": "learned from twice the strength",
+    "strength": "one strength for all, of five, by cross-fitted loss on the folds of learned",
+    "augerino": "random warps with ranges by the training loss and a reward for width",
+}
+"""Arms of the family of operations, and Augerino's, with a line for a table."""
+STARTS = {"learned": 1.0, "learned-weak": 0.5, "learned-strong": 2.0}
+"""Total strength that learning starts from."""
+FORMS_OF_OPERATIONS = (*STARTS, "strength", "augerino")
+"""Those of them that must be learned beforehand."""
+
+
+def operations(shape: Shape, family: Family, seed: int) -> LearnedOperations:
+    """Warps and operations as learning starts; shifts and, in colour images, flips are learned, so no base has them."""
+    flips = family.flips and shape[2] != 3
+    return LearnedOperations(shape, replace(family, base_shift=0, flips=flips), seed)

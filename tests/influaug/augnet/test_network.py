@@ -45,11 +45,21 @@ def ranges():
 
 @pytest.mark.parametrize(
     ("form", "mode"),
-    [("image-ranges", "refreshed"), ("network", "refreshed"), ("network", "as_published"), ("network", "pretrained")],
+    [
+        ("operations", "refreshed"),
+        ("operations", "strength"),
+        ("ranges", "training_loss"),
+        ("image-ranges", "refreshed"),
+        ("network", "refreshed"),
+        ("network", "as_published"),
+        ("network", "pretrained"),
+    ],
 )
-def test_every_form_learns_augments_and_is_saved(tmp_path, form, mode):
+def test_every_form_learns_augments_and_is_saved(tmp_path, form, mode, monkeypatch):
+    monkeypatch.setattr(network_module, "FACTORS", (0.5, 2.0))
     network = fitted(form, mode)
-    assert len(network.trajectory_) == (0 if mode == "pretrained" else 2)
+    expected = {"pretrained": 0, "strength": 2, "training_loss": QUICK.schedule.steps}
+    assert len(network.trajectory_) == expected.get(mode, 2)
     copies = network.augment(IMAGES[:10], seed=3)
     assert copies.dtype == np.uint8 and copies.shape == IMAGES[:10].shape
     network.save(tmp_path / "network.keras")
@@ -81,13 +91,47 @@ def test_the_seed_decides_the_copies(ranges):
 
 def test_it_is_a_layer_of_a_model_and_a_function_for_tf_data(ranges):
     model = keras.Sequential([keras.layers.Input((8, 8, 1)), ranges.layer_, keras.layers.Flatten()])
-    assert model.predict(IMAGES[:5], verbose=0).shape == (5, 64)
+    np.testing.assert_array_equal(model.predict(IMAGES[:5], verbose=0), IMAGES[:5].reshape(5, 64))
+    assert not np.allclose(model(IMAGES[:5], training=True), IMAGES[:5].reshape(5, 64))
     tensorflow = pytest.importorskip("tensorflow")
     if keras.config.backend() == "tensorflow":
         pairs = tensorflow.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(32)
         copies, labels = next(iter(pairs.map(lambda x, y: (ranges.layer_(x), y))))
         assert copies.shape == (32, 8, 8, 1) and np.array_equal(labels, LABELS[:32])
         assert not np.allclose(copies, IMAGES[:32])
+
+
+def test_images_and_labels_are_taken_as_people_have_them(ranges, tmp_path):
+    words = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])[LABELS]
+    given = IMAGES[..., 0].astype("float64") / 255
+    network = AugmentationNetwork(family=FAMILY, learning=QUICK).fit(given, words)
+    assert network.classes_.tolist() == sorted(set(words))
+    copies = network.augment(given[:6], seed=1)
+    assert copies.shape == (6, 8, 8) and copies.dtype == np.float64 and copies.max() <= 1
+    np.testing.assert_allclose(copies, network.layer_(IMAGES[:6], seed=_first(1))[..., 0] / 255, atol=1e-5)
+    network.save(tmp_path / "network.keras")
+    loaded = AugmentationNetwork.load(tmp_path / "network.keras")
+    assert loaded.classes_.tolist() == network.classes_.tolist() and loaded.image_form_ == network.image_form_
+    np.testing.assert_allclose(loaded.augment(given[:6], seed=1), copies, atol=1e-5)
+    with pytest.raises(InputError, match=r"were floats from 0 to 1 before, but now go up to 255"):
+        loaded.augment(given * 255)
+
+
+def _first(seed):
+    return next(network_module.seeds_from(seed, 1))
+
+
+def test_a_classifier_predicts_without_augmentation_unless_draws_are_asked_for(ranges):
+    classifier = all_cnn((8, 8, 1), 10, 0, 4)
+    plain = keras.ops.convert_to_numpy(keras.ops.softmax(classifier(IMAGES[:7].astype("float32"), training=False)))
+    np.testing.assert_allclose(ranges.predict_proba(classifier, IMAGES[:7]), plain, atol=1e-5)
+    drawn = ranges.predict_proba(classifier, IMAGES[:7], draws=8)
+    np.testing.assert_allclose(drawn.sum(axis=1), 1)
+    assert np.abs(drawn - plain).max() > 1e-4
+    with_softmax = keras.Sequential([classifier, keras.layers.Softmax()])
+    np.testing.assert_allclose(ranges.predict_proba(with_softmax, IMAGES[:7], draws=8), drawn, atol=1e-5)
+    with pytest.raises(InputError, match="model is 'all-cnn'; it must be a keras"):
+        ranges.predict_proba("all-cnn", IMAGES[:7])
 
 
 def test_a_trained_classifier_is_taken_as_it_is():
@@ -125,9 +169,11 @@ def test_scikit_learns_conventions():
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"form": "affine"}, "form is 'affine'; it must be one of ranges, image-ranges, network"),
+        ({"form": "affine"}, "form is 'affine'; it must be one of operations, ranges, image-ranges, network"),
         ({"mode": "frozen"}, "mode is 'frozen'"),
         ({"mode": "as_published"}, "mode 'as_published' is of the form 'network' alone"),
+        ({"mode": "strength"}, "mode 'strength' is of the form 'operations' alone"),
+        ({"mode": "training_loss", "reward": -1.0}, "reward is -1.0"),
     ],
 )
 def test_wrong_parameters_are_refused(parameters, sentence):
@@ -136,8 +182,8 @@ def test_wrong_parameters_are_refused(parameters, sentence):
 
 
 def test_what_is_no_augmentation_is_refused(tmp_path, ranges):
-    with pytest.raises(InputError, match=r"images are uint8 of shape \(120, 8, 8\)"):
-        ranges.augment(IMAGES[..., 0])
+    with pytest.raises(InputError, match=r"images are uint8 of shape \(120, 7, 8, 1\)"):
+        ranges.augment(IMAGES[:, :7])
     with pytest.raises(InputError, match=r"ends with \.keras, not to 'network\.h5'"):
         ranges.save(tmp_path / "network.h5")
     (tmp_path / "text.keras").write_text("no zip")

@@ -23,7 +23,8 @@ def found():
     level = rng.normal(3, 0.5, 6)
     errors = {"control": level, "ranges": level - rng.normal(0.5, 0.1, 6), "none": level + rng.normal(7, 0.3, 6)}
     rows = [(r, arm, e, e / 30, 9.0) for arm, values in errors.items() for r, e in enumerate(values)]
-    return pd.DataFrame(rows, columns=["replicate", "arm", "error", "loss", "seconds"])
+    table = pd.DataFrame(rows, columns=["replicate", "arm", "error", "loss", "seconds"])
+    return table.assign(machine="here", error_draws=np.nan)
 
 
 def test_an_arm_is_paired_with_every_other(found):
@@ -44,6 +45,20 @@ def test_published_errors_stand_beside_their_arms_and_the_others_alone(found, mo
     assert table["difference from the control"]["ranges"].startswith("-0.")
     unpublished = shown.error_table(summary(found), Comparison(dataset="mnist", n_train=601 * 7))
     assert set(unpublished["published (%)"]) == {""} and len(unpublished) == 3
+
+
+def test_draws_have_a_column_where_there_are_any_and_machines_are_said(found):
+    comparison = Comparison()
+    plain = shown.error_table(summary(found), comparison, draws=summary(found, measure="error_draws"))
+    assert not any("draws" in column for column in plain)
+    some = found.assign(error_draws=np.where(found["arm"] == "ranges", found["error"] - 1, np.nan))
+    table = shown.error_table(summary(some), comparison, draws=summary(some, measure="error_draws"))
+    column = table["8 draws at test time"]
+    assert column["control"] == "" and column["ranges"].startswith(f"{summary(found).loc['ranges', 'mean'] - 1:.2f} ±")
+    assert shown.machines(found) == "*All results are of one machine (here).*"
+    two = found.assign(machine=np.where((found["replicate"] == 0) & (found["arm"] == "none"), "there", "here"))
+    assert "2 machines: 17 on here; 1 on there" in shown.machines(two)
+    assert shown.error_table(summary(two), comparison)["replicates"]["none"] == "6 (5 pairs)"
 
 
 def test_filled_marks_are_of_intervals_that_exclude_zero(found):

@@ -1,0 +1,179 @@
+"""What a page shows of the family of operations: its claim, the response curve, its starts and its rounds."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from influaug.augnet.operations import FIXED
+from influaug.backend import keras
+
+from .arms import augmentation_of
+from .results import file_for, replicates_of, summary, trajectory
+from .rivals import STARTS, STRENGTHS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .parameters import Comparison
+
+AGAINST = ("learned-permuted", "strength")
+"""What learning must beat before 'learned' is claimed: the same strengths elsewhere, and one strength for all."""
+FEWEST = 5
+"""Pairs from which on a verdict is given."""
+MOST = 10_000
+
+
+def claim(found: pd.DataFrame, arm: str = "learned", against: tuple[str, ...] = AGAINST) -> str:
+    """Whether an arm's intervals allow the word 'learned', in words, as Markdown.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Table from `studies.learned.results.results`.
+    arm : str
+    against : tuple of str
+        Arms that it must be ahead of, each by an interval that excludes zero and has at least `FEWEST` pairs.
+    """
+    if arm not in set(found["arm"]):
+        return f"The arm *{arm}* is not among the finished results."
+    said, ahead = [], []
+    for other in against:
+        row = summary(found, other).loc[arm] if other in set(found["arm"]) else None
+        if row is None or not row["pairs"]:
+            said.append(f"less *{other}*: no pairs yet")
+            ahead.append(False)
+            continue
+        mean, half, n = row["difference"], row["difference_half_width"], int(row["pairs"])
+        enough = n >= FEWEST
+        ahead.append(bool(enough and mean + half < 0))
+        verdict = "" if enough else f"; too few for a verdict, which takes {FEWEST}"
+        said.append(f"less *{other}*: {mean:.2f} ± {half:.2f} (n = {n}){verdict}{_needed(mean, half, n)}")
+    opening = "May be said to have learned" if all(ahead) else "That anything was *learned* is not shown"
+    return f"**{opening}.** *{arm}* {'; '.join(said)}."
+
+
+def _needed(mean, half, n):
+    """How many pairs would tell a difference of this mean and spread from zero, in words; empty if they do."""
+    if not half > 0 or abs(mean) > half:
+        return ""
+    spread = half * math.sqrt(n) / student.ppf(0.975, n - 1)
+    sizes = range(n + 1, MOST)
+    enough = next((m for m in sizes if student.ppf(0.975, m - 1) * spread / math.sqrt(m) < abs(mean)), None)
+    if enough is None:
+        return f"; more than {MOST:,} would be needed to tell so small a difference"
+    return f"; about {enough:,} would tell a difference of this size"
+
+
+def response(ax: Axes, found: pd.DataFrame, comparison: Comparison) -> Axes:
+    """Test error against the range of every group of warps, and every other arm at the range that it amounts to.
+
+    That is the root mean square of an arm's ranges over the groups, 0 for an arm without random warps; 95% intervals
+    where there are several replicates.
+    """
+    means = summary(found, found["arm"].iloc[0])
+    even = [(sigma, means.loc[f"sigma-{sigma}"]) for sigma in STRENGTHS if f"sigma-{sigma}" in means.index]
+    x, rows = [sigma for sigma, _ in even], [row for _, row in even]
+    ax.errorbar(
+        x,
+        [row["mean"] for row in rows],
+        yerr=np.nan_to_num([row["half_width"] for row in rows]),
+        fmt="o-",
+        color="#0072B2",
+        label="one range for all groups",
+    )
+    others = [arm for arm in means.index if not arm.startswith("sigma-") and arm != "none"]
+    for k, arm in enumerate(others):
+        at = range_of(comparison, found, arm)
+        row, colour = means.loc[arm], f"C{k % 10}"
+        marker = "sD^vP*X<>"[k % 9]
+        half = np.nan_to_num(row["half_width"])
+        ax.errorbar(
+            at, row["mean"], yerr=half, fmt=marker, color=colour, alpha=0.85, label=f"{arm} (n = {row['seeds']:.0f})"
+        )
+    ax.set(xlabel="range of every group, root mean square over groups (px in images of 28)", ylabel="test error (%)")
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def range_of(comparison: Comparison, found: pd.DataFrame, arm: str) -> float:
+    """Root mean square over groups of an arm's ranges of warps, mean over replicates, in pixels in images of 28."""
+    shape, values = comparison.split(0).images.shape[1:], []
+    for replicate in found.loc[found["arm"] == arm, "replicate"]:
+        layer = augmentation_of(comparison, replicate, arm, shape, file_for(comparison, replicate, arm))
+        if not hasattr(layer, "sigma") or not hasattr(layer, "ranges"):
+            return 0.0
+        values.append(float(np.sqrt(np.mean(keras.ops.convert_to_numpy(layer.sigma()) ** 2))))
+    return float(np.mean(values)) * 28 / max(shape[:2])
+
+
+def starts(axes: list[Axes], comparison: Comparison) -> list[Axes]:
+    """Total strength by step, and cross-fitted loss by round, of learning from each start: two Axes."""
+    for k, form in enumerate(form for form in STARTS if form in comparison.arms):
+        for number, replicate in enumerate(replicates_of(comparison, form)):
+            run, _ = trajectory(comparison, replicate, form)
+            label = "" if number else f"from {STARTS[form]:g}"
+            axes[0].plot(np.arange(len(run)), run["total"], color=f"C{k}", alpha=0.8, label=label)
+            loss = run.groupby("round")["crossfitted_loss"].first()
+            axes[1].plot(loss.index, loss, "o-", color=f"C{k}", alpha=0.8, label=label)
+    axes[0].set(xlabel="step", ylabel="total strength (references)", ylim=(0, None))
+    axes[1].set(xlabel="rounds of learning", ylabel="cross-fitted loss (nats)")
+    axes[0].legend()
+    return axes
+
+
+def kept(comparison: Comparison, forms: tuple[str, ...] = tuple(STARTS)) -> pd.DataFrame:
+    """After which round learning ended, by the cross-fitted loss, and with what strength: text, a row for each run."""
+    rows = {}
+    for form in [form for form in forms if form in comparison.arms]:
+        for replicate in replicates_of(comparison, form):
+            run, _ = trajectory(comparison, replicate, form)
+            losses = run.groupby("round")["crossfitted_loss"].first()
+            best = int(np.argmin(losses))
+            total = run[run["round"] == best].iloc[0]["total"]
+            refits = run.dropna(subset=["validation_loss"]).groupby("round")["validation_loss"]
+            rows[f"{form}, replicate {replicate}"] = {
+                "cross-fitted loss before, and after each round (nats)": ", ".join(f"{loss:.4f}" for loss in losses),
+                "loss of the refitted layer, first and last step of each round": "; ".join(
+                    f"{first:.4f} to {last:.4f}" for first, last in zip(refits.first(), refits.last(), strict=True)
+                ),
+                "kept after round": str(best),
+                "total strength": f"{total:.2f}",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def outcomes(axes: list[Axes], comparison: Comparison, form: str = "learned") -> list[Axes]:
+    """Learned strengths in units of those at first, and learned probabilities, a dot for each replicate: two Axes."""
+    shape = comparison.split(0).images.shape[1:]
+    for replicate in replicates_of(comparison, form):
+        layer = augmentation_of(comparison, replicate, form, shape, file_for(comparison, replicate, form))
+        smooth = [name for name in layer.names if name not in FIXED]
+        values = {
+            0: ([*layer.groups, *smooth], keras.ops.convert_to_numpy(layer.relative())),
+            1: (layer.names, layer.probabilities()),
+        }
+        for ax, (names, found) in values.items():
+            axes[ax].plot(found, range(len(names)), "o", color="#0072B2", alpha=0.6, markersize=4)
+            axes[ax].set_yticks(range(len(names)), names)
+    for ax, start, label in zip(axes, (1, 0.2), ("strength (references)", "probability"), strict=True):
+        ax.axvline(start, color="0.5", linestyle="--", linewidth=0.8)
+        ax.invert_yaxis()
+        ax.set(xlabel=label, xlim=(0, None))
+    return axes
+
+
+def grid(comparison: Comparison) -> pd.DataFrame:
+    """Cross-fitted losses of the strengths that the arm 'strength' tries, the chosen one marked: a row a replicate."""
+    rows = {}
+    for replicate in replicates_of(comparison, "strength"):
+        run, _ = trajectory(comparison, replicate, "strength")
+        rows[f"replicate {replicate}"] = {
+            f"strength {row['factor']:g}": f"{row['crossfitted_loss']:.4f}" + (" (chosen)" if row["kept"] else "")
+            for _, row in run.iterrows()
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

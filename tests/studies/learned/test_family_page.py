@@ -1,0 +1,88 @@
+"""What the page says of the family of operations, from tables and stored trajectories."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from influaug.augnet.network import AugmentationNetwork
+from studies.learned import family_page as family
+from studies.learned.parameters import Comparison
+from studies.learned.results import learned_file
+from studies.learned.rivals import STRENGTHS
+
+pytestmark = pytest.mark.slow
+
+GAPS = np.array([-0.3, -0.1, -0.2, -0.25, -0.15, -0.2])
+QUICK = {"n_train": 60, "steps": 3, "fold_steps": 2, "folds": 2, "learning_steps": 2, "rounds": 1}
+
+
+def table(**errors):
+    """A table of results: arm -> errors by replicate."""
+    rows = [(r, arm, e, "here") for arm, values in errors.items() for r, e in enumerate(values)]
+    return pd.DataFrame(rows, columns=["replicate", "arm", "error", "machine"])
+
+
+def test_learned_is_claimed_if_both_intervals_are_below_zero():
+    found = table(learned=2 + GAPS, permuted=np.full(6, 2.0), strength=np.full(6, 1.99))
+    found["arm"] = found["arm"].replace("permuted", "learned-permuted")
+    said = family.claim(found)
+    half = stats.sem(GAPS) * stats.t.ppf(0.975, 5)
+    assert said.startswith("**May be said to have learned.**")
+    assert f"less *learned-permuted*: -0.20 ± {half:.2f} (n = 6)" in said and "would tell" not in said
+
+
+def test_otherwise_it_is_not_and_the_replicates_that_would_tell_are_named():
+    errors = {"learned": 2 + GAPS, "learned-permuted": np.full(6, 2.0), "strength": 2 + GAPS + 0.02 * np.arange(-1, 5)}
+    said = family.claim(table(**errors))
+    assert said.startswith("**That anything was *learned* is not shown.**")
+    gaps = -0.02 * np.arange(-1, 5)
+    n = int(said.split("about ")[1].split()[0])
+    halves = [stats.t.ppf(0.975, m - 1) * gaps.std(ddof=1) / np.sqrt(m) for m in (n - 1, n)]
+    assert halves[0] >= abs(gaps.mean()) > halves[1]
+
+
+def test_four_pairs_are_too_few_and_missing_arms_are_said():
+    said = family.claim(table(learned=2 + GAPS[:4], strength=np.full(4, 2.5)))
+    assert "not shown" in said and "too few for a verdict, which takes 5" in said
+    assert "less *learned-permuted*: no pairs yet" in said
+    assert "not among the finished" in family.claim(table(hand=[1.0]))
+
+
+def test_the_response_curve_has_every_arm_at_the_range_of_its_warps():
+    comparison = Comparison(dataset="digits")
+    arms = {f"sigma-{sigma}": [3 + sigma, 3.1 + sigma] for sigma in STRENGTHS[:3]}
+    found = table(**arms, control=[4.0, 4.2], recipe=[2.0, 2.1], trivial=[2.2, 2.4])
+    fig, ax = plt.subplots()
+    family.response(ax, found, comparison)
+    lines = {container.get_label(): container[0] for container in ax.containers}
+    even = lines["one range for all groups"]
+    assert even.get_xdata().tolist() == list(STRENGTHS[:3])
+    np.testing.assert_allclose(even.get_ydata(), [3.05 + sigma for sigma in STRENGTHS[:3]])
+    assert lines["recipe (n = 2)"].get_xdata()[0] == pytest.approx(0.7, rel=1e-3)
+    assert lines["control (n = 2)"].get_xdata()[0] == pytest.approx(0, abs=1e-6)
+    assert lines["trivial (n = 2)"].get_xdata()[0] == 0
+    plt.close(fig)
+
+
+def test_starts_outcomes_and_the_grid_are_those_of_the_runs(outputs):
+    comparison = Comparison(**QUICK, arms=["learned", "learned-weak", "strength"], replicates=2)
+    for form in comparison.arms:
+        learned_file(comparison, 0, form)
+    only = comparison.model_copy(update={"only_finished": True})
+    fig, axes = plt.subplots(1, 2)
+    family.starts(axes, only)
+    weak, normal = sorted(line.get_ydata()[0] for line in axes[0].lines)
+    assert 1.7 < normal / weak < 2.3 and len(axes[1].lines) == 2
+    kept = family.kept(only)
+    assert list(kept.index) == ["learned, replicate 0", "learned-weak, replicate 0"]
+    losses = [float(loss) for loss in kept.iloc[0, 0].split(", ")]
+    assert kept["kept after round"].iloc[0] == str(int(np.argmin(losses)))
+    family.outcomes(axes, only)
+    layer = AugmentationNetwork.load(learned_file(only, 0, "learned")).layer_
+    drawn = [line.get_xdata() for line in axes[1].lines if len(line.get_xdata()) == len(layer.names)]
+    np.testing.assert_allclose(drawn[-1], layer.probabilities(), rtol=1e-5)
+    grid = family.grid(only)
+    assert grid.shape == (1, 5) and sum("chosen" in cell for cell in grid.iloc[0]) == 1
+    plt.close(fig)
