@@ -113,7 +113,7 @@ def test_images_and_labels_are_taken_as_people_have_them(ranges, tmp_path):
     loaded = AugmentationNetwork.load(tmp_path / "network.keras")
     assert loaded.classes_.tolist() == network.classes_.tolist() and loaded.image_form_ == network.image_form_
     np.testing.assert_allclose(loaded.augment(given[:6], seed=1), copies, atol=1e-5)
-    with pytest.raises(InputError, match=r"were floats from 0 to 1 before, but now go up to 255"):
+    with pytest.raises(InputError, match=r"were floats from 0 to 1 before, but now go up to 254"):
         loaded.augment(given * 255)
 
 
