@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from influaug.augnet import learning
+from influaug.augnet.classifiers import all_cnn
 from influaug.augnet.network import AugmentationNetwork
 from studies.learned import family_page as family
 from studies.learned.parameters import Comparison
@@ -66,11 +68,12 @@ def test_the_response_curve_has_every_arm_at_the_range_of_its_warps():
     plt.close(fig)
 
 
-def test_starts_outcomes_and_the_grid_are_those_of_the_runs(outputs):
-    comparison = Comparison(**QUICK, arms=["learned", "learned-weak", "strength"], replicates=2)
-    for form in comparison.arms:
-        learned_file(comparison, 0, form)
-    only = comparison.model_copy(update={"only_finished": True})
+def test_starts_outcomes_and_the_grid_are_those_of_the_runs(outputs, monkeypatch):
+    built = all_cnn((28, 28, 1), 10, 0, 4)
+    monkeypatch.setattr(learning, "train_classifier", lambda *given: built)
+    only = Comparison(**QUICK, arms=["learned", "learned-weak", "strength"], replicates=2, only_finished=True)
+    for form in only.arms:
+        learned_file(only, 0, form)
     fig, axes = plt.subplots(1, 2)
     family.starts(axes, only)
     weak, normal = sorted(line.get_ydata()[0] for line in axes[0].lines)
