@@ -140,8 +140,8 @@ class AugmentationSelector(Intake, Delivery, Resampling, ClassifierMixin, BaseEs
     The defaults follow from measured tables of accuracy on MNIST, with LeNet features and 16 paired replicates; after
     +- stand 95% intervals, in percentage points.
 
-    * policy: at 1 to 3% of the copies greedy influence is ahead of GradMatch, CRAIG and BADGE for 3 against 8 and, where
-      nothing was developed, for 4 against 9, 7 against 9 and 5 against 8 (translate; ``outputs/sets/*-rivals``).
+    * policy: at 1 to 3% of the copies greedy influence is ahead of GradMatch, CRAIG and BADGE for 3 against 8 and,
+      where nothing was developed, for 4 against 9, 7 against 9 and 5 against 8 (translate; ``outputs/sets/*-rivals``).
     * budget: at 5% it is .05 +- .03 to .05 +- .04 short of all copies in these four problems. With ten classes it is
       3.2 +- .3 short: take more there.
     * C: at 5%, 3 against 8, it is .28 +- .10 short with C = 1, .05 +- .03 with 10, and .02 +- .04 with 100. So 10 and
