@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy.stats import t as student
 
 from influaug.augnet.operations import FIXED
 from influaug.backend import keras
 
 from .arms import augmentation_of
+from .page import FEWEST
 from .results import file_for, replicates_of, summary, trajectory
 from .rivals import STARTS, STRENGTHS
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 AGAINST = ("learned-permuted", "strength")
 """What learning must beat before 'learned' is claimed: the same strengths elsewhere, and one strength for all."""
-FEWEST = 5
-"""Pairs from which on a verdict is given."""
 MOST = 10_000
 
 
@@ -96,6 +96,10 @@ def response(ax: Axes, found: pd.DataFrame, comparison: Comparison) -> Axes:
             at, row["mean"], yerr=half, fmt=marker, color=colour, alpha=0.85, label=f"{arm} (n = {row['seeds']:.0f})"
         )
     ax.set(xlabel="range of every group, root mean square over groups (px in images of 28)", ylabel="test error (%)")
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 2.5, 3, 4, 5, 7)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_locator(NullLocator())
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     PUBLISHED: dict[Any, str]
 
 COLOURS = {"better": "#009E73", "open": "#777777", "worse": "#D55E00"}
+FEWEST, TOO_FEW = 5, "too few"
+"""Pairs from which on a verdict is given, and what is said of fewer."""
 PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
 """Published row to show beside an arm."""
 
@@ -125,8 +127,11 @@ def differences(ax: Axes, means: pd.DataFrame, against: str) -> Axes:
     A line separates the ablations of the arm 'network' below it.
     """
     rows = means.drop(index=against).iloc[::-1]
-    for y, (mean, half) in enumerate(rows[["difference", "difference_half_width"]].to_numpy()):
-        verdict = _verdict(mean, half)
+    for y, (mean, half, n) in enumerate(rows[["difference", "difference_half_width", "pairs"]].to_numpy()):
+        if not n:
+            continue
+        verdict = "open" if _verdict(mean, half, n) == TOO_FEW else _verdict(mean, half, n)
+        half = np.nan_to_num(half)
         face = "white" if verdict == "open" else COLOURS[verdict]
         ax.errorbar(mean, y, xerr=half, fmt="o", color=COLOURS[verdict], markerfacecolor=face, markersize=6)
     ax.axvline(0, color="0.35", linestyle="--", linewidth=1.2)
@@ -305,8 +310,8 @@ def against_others(found: pd.DataFrame, arm: str = "ranges") -> pd.DataFrame:
     rows = {}
     for other in others:
         row = summary(found, other).loc[arm]
-        mean, half = row["difference"], row["difference_half_width"]
-        rows[other] = {f"{arm}, less it": _interval(mean, half), "": _verdict(mean, half)}
+        mean, half, n = row["difference"], row["difference_half_width"], row["pairs"]
+        rows[other] = {f"{arm}, less it": _interval(mean, half), "pairs": f"{n:.0f}", "": _verdict(mean, half, n)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -326,16 +331,21 @@ def ablations(found: pd.DataFrame) -> pd.DataFrame:
     arms = [arm for arm in ABLATIONS if arm in set(found["arm"])]
     rows = {arm: {"what is changed": ABLATIONS[arm].meaning} for arm in arms}
     if "network" in set(found["arm"]):
-        differences = summary(found, "network")[["difference", "difference_half_width"]]
+        differences = summary(found, "network")[["difference", "difference_half_width", "pairs"]]
         for arm in arms:
-            mean, half = differences.loc[arm]
-            rows[arm] |= {"difference from network": _interval(mean, half), "": _verdict(mean, half)}
+            mean, half, n = differences.loc[arm]
+            rows[arm] |= {"difference from network": _interval(mean, half), "": _verdict(mean, half, n)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _interval(mean, half, digits=2):
-    return "" if np.isnan(mean) else f"{mean:.{digits}f} ± {half:.{digits}f}"
+    if np.isnan(mean):
+        return ""
+    return f"{mean:.{digits}f}" + ("" if np.isnan(half) else f" ± {half:.{digits}f}")
 
 
-def _verdict(mean, half):
+def _verdict(mean, half, n):
+    """What an interval says; of a few pairs it says nothing."""
+    if n < FEWEST:
+        return TOO_FEW
     return "open" if abs(mean) <= half else ("better" if mean < 0 else "worse")

@@ -86,7 +86,9 @@ class Comparison(Experiment):
     pretraining_steps: int = parameter(30, "of G in the game", "networks", ge=1)
     network_steps: int = parameter(6, "of the influence training of E and G", "networks", ge=1)
     start: Number = parameter(0.5, "pixels; every range before it is learned", "arms", gt=0)
-    reward: Number = parameter(0.01, "lambda of the arm 'augerino', for each pixel of range", "rivals", ge=0)
+    reward: Number = parameter(
+        0.01, "lambda of the arm 'augerino', for each pixel of range", "rivals", later=True, ge=0
+    )
     only_finished: bool = parameter(
         False, "whether the page shows finished results alone, and computes none", NOTHING, later=True
     )
