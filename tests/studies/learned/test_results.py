@@ -43,6 +43,8 @@ SEEDS = {
     "network": 128582404,
     "as_published": 229099039,
     "draws": 925652693,
+    "learned": 253865117,
+    "augerino": 707646595,
 }
 FILES = sorted((paths.PARAMS / "learned").glob("*.yaml"))
 

@@ -122,7 +122,7 @@ def about_set_shown(path):
 
 def about_sets(path, monkeypatch):
     monkeypatch.setattr(SetStudy, "base", lambda _: study_of(path))
-    return set_summary.about(SetStudy(), pd.DataFrame(columns=["accuracy_0", "accuracy_1"]))
+    return set_summary.about(SetStudy())
 
 
 def about_sweeps(path, monkeypatch, tmp_path):

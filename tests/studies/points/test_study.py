@@ -161,7 +161,7 @@ def test_a_wrong_value_is_one_sentence_that_says_what_is_right(parameters, right
 @pytest.mark.parametrize(
     ("parameters", "right"),
     [
-        ({"dataset": "nosuch"}, "give digits, mnist, cifar10, small-norb"),
+        ({"dataset": "nosuch"}, "give digits, mnist, cifar10, cifar100, small-norb"),
         ({"classes": [3, 12]}, "no class 12"),
         ({"classes": [3]}, "at least two"),
         ({"classes": [[3, 8], 8]}, "each class once"),
