@@ -182,7 +182,7 @@ def about(study: SetStudy) -> str:
     rare = "" if study.rare_class is None else f", class {study.rare_class} with {study.rare_share:.0%} of its points"
     dataset = base.load_data()
     names = base.split_of(dataset, 0).class_names
-    classes = " against ".join(names) if len(names) == 2 else f"{len(names)} classes"
+    classes = markdown_text(" against ".join(names)) if len(names) == 2 else f"{len(names)} classes"
     title, note = title_and_note(dataset.provenance)
     return f"**{title}, {classes}, {base.transformation_words}, frozen features{errors}{rare}.** {note}"
 

@@ -24,5 +24,4 @@ def _smaller(uri, encoded):
         picture.convert("RGB" if opaque else "RGBA").save(webp, "webp", lossless=True, exact=True, method=4)
     except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError):
         return uri
-    small = webp.getvalue()
-    return f"data:image/webp;base64,{b64encode(small).decode()}" if len(small) < len(png) else uri
+    return min(uri, f"data:image/webp;base64,{b64encode(webp.getvalue()).decode()}", key=len)
