@@ -25,6 +25,24 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]
     return values.mean(), half
 
 
+class Gap(NamedTuple):
+    """Mean of a paired difference, its half width, and the number of pairs; as text '-0.16 ± 0.07'."""
+
+    mean: float
+    half_width: float
+    n: int
+
+    def __str__(self) -> str:
+        # A rounded zero has no sign of its own.
+        return f"{round(self.mean, 2) + 0.0:+.2f} ± {self.half_width:.2f}"
+
+
+def paired(one: pd.Series, other: pd.Series) -> Gap:
+    """One series less another where both have a value, paired by their index; NaN without a pair."""
+    found = (one - other).dropna()
+    return Gap(*mean_interval(found), len(found)) if len(found) else Gap(np.nan, np.nan, 0)
+
+
 def by_share(table: pd.DataFrame, value: str = "accuracy", keys: Sequence[str] = ("policy", "share")) -> pd.DataFrame:
     """Mean of a column over replicates: DataFrame of mean, half_width, seeds, indexed by keys in the table's order."""
     groups = table.groupby(list(keys), sort=False)[value]
@@ -56,7 +74,7 @@ REACHED, NOT_REACHED, OPEN = "enough", "not enough", "open"
 NO_NEED, HARM, TOO_FEW = "no augmentation is enough", "augmentation harms here", "too few replicates"
 WORDS = (REACHED, NOT_REACHED, OPEN, NO_NEED, HARM, TOO_FEW)
 FEWEST = 5
-"""Replicates below which there is no verdict."""
+"""Replicates, or other paired differences, below which there is no verdict."""
 
 
 def enough(gaps: pd.DataFrame, gain: tuple[float, float, int], margin: float) -> Enough:

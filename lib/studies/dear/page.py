@@ -10,7 +10,7 @@ import pandas as pd
 from influaug.data.lazy_copies import ChosenCopies
 from influaug.selection.policies import policy_of
 
-from ..intervals import mean_interval
+from ..intervals import FEWEST, mean_interval
 from ..pages import looks
 from ..pages.escaping import title_and_note
 from .learners import LEARNERS
@@ -32,8 +32,6 @@ ASKED = {
 }
 """Policies that the page's answer speaks of."""
 IN_THE_FIGURE = ("random_copies", "influence", "margin_rescored", "badge", OURS)
-FEWEST = 5
-"""Replicates below which nothing is concluded."""
 NAMES = {"probe": "linear probe", "svm": "RBF SVM", "trees": "boosted trees", "svm_pixels": "RBF SVM on pixels"}
 
 

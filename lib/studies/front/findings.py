@@ -12,14 +12,12 @@ import pandas as pd
 
 from influaug.files.sealed import read_json
 
-from ..intervals import mean_interval
+from ..intervals import FEWEST, Gap, mean_interval, paired
 from ..storage import artifacts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FEWEST = 5
-"""Replicates below which nothing is found."""
 SHARE = 0.05
 """Share of the copies that the sentences speak of."""
 
@@ -42,18 +40,6 @@ class Finding(NamedTuple):
     text: str
     data: str
     href: str
-
-
-class Gap(NamedTuple):
-    """Mean of a paired difference, its half width, and the number of pairs; as text '-0.16 ± 0.07'."""
-
-    mean: float
-    half_width: float
-    n: int
-
-    def __str__(self) -> str:
-        # A rounded zero has no sign of its own.
-        return f"{round(self.mean, 2) + 0.0:+.2f} ± {self.half_width:.2f}"
 
 
 def findings(outputs: Path) -> list[Finding]:
@@ -178,8 +164,8 @@ def gap(
     table: pd.DataFrame, one: tuple[str, float | None], other: tuple[str, float | None], value: str = "accuracy"
 ) -> Gap | None:
     """One arm less another, paired by replicate; None with fewer than `FEWEST` pairs."""
-    found = (_values(table, *one, value) - _values(table, *other, value)).dropna()
-    return Gap(*mean_interval(found), len(found)) if len(found) >= FEWEST else None
+    found = paired(_values(table, *one, value), _values(table, *other, value))
+    return found if found.n >= FEWEST else None
 
 
 def _values(table, arm, share, value):
@@ -203,8 +189,7 @@ def _of_policies(table, one, other, share=SHARE):
     """One policy's accuracy at a share less another's, or less that of all copies."""
     rows = table[(table["share"] == share) | (table["policy"] == "full")]
     wide = rows.pivot_table(index="replicate", columns="policy", values="accuracy")
-    found = (wide[one] - wide[other]).dropna()
-    return Gap(*mean_interval(found), len(found))
+    return paired(wide[one], wide[other])
 
 
 def _arms(folder):

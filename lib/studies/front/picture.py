@@ -14,13 +14,15 @@ from ..copies.summary import IN_THE_FIGURE
 from ..pages.looks import STYLE
 from ..retrained_sets.looks import COLOURS, name
 from ..storage import artifacts
-from .findings import RETRAINED, Gap, gap, retrained_table
+from .findings import RETRAINED, gap, retrained_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from ..intervals import Gap
 
 FILE = "front.png"
 

@@ -13,8 +13,8 @@ from scipy.stats import t as student
 from influaug.augnet.operations import FIXED
 from influaug.backend import keras
 
+from ..intervals import FEWEST
 from .arms import augmentation_of
-from .page import FEWEST
 from .results import file_for, replicates_of, summary, trajectory
 from .rivals import STARTS, STRENGTHS
 

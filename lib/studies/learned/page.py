@@ -12,6 +12,7 @@ from influaug.augnet.network import AugmentationNetwork
 from influaug.augnet.pretraining import diversity
 from influaug.backend import keras
 
+from ..intervals import FEWEST
 from ..pages.escaping import markdown_text, title_and_note
 from ..points.published import lee_costs, lee_table_1
 from .ablations import ABLATIONS
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     PUBLISHED: dict[Any, str]
 
 COLOURS = {"better": "#009E73", "open": "#777777", "worse": "#D55E00"}
-FEWEST, TOO_FEW = 5, "too few"
-"""Pairs from which on a verdict is given, and what is said of fewer."""
+TOO_FEW = "too few"
+"""What is said of fewer than `FEWEST` pairs."""
 PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
 """Published row to show beside an arm."""
 

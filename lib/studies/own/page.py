@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ..intervals import FEWEST
 from ..pages.escaping import markdown_text, title_and_note
 from ..storage import paths
 from . import verdicts
 from .material import TRIVIAL
 from .parameters import TOGETHER
 from .split import NO_COPIES
-from .verdicts import ALL, CANNOT_TELL, ENOUGH, FEWEST, NO, NONE, POWER, YES, Design, Verdict
+from .verdicts import ALL, CANNOT_TELL, ENOUGH, NO, NONE, POWER, YES, Design, Verdict
 
 if TYPE_CHECKING:
     from influaug._types import PathLike

@@ -33,14 +33,14 @@ import pandas as pd
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from ..intervals import FEWEST
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 YES, NO, CANNOT_TELL = "yes", "no", "cannot tell"
 ENOUGH, ALL, NONE = "enough", "all", "none"
 RULE_OF_THREE = 3
-FEWEST = 5
-"""Differences below which nothing is said."""
 POWER = 0.8
 """Chance that the numbers of points and of repeats that are named would tell."""
 MOST_REPEATS = 20

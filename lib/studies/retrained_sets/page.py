@@ -9,10 +9,11 @@ import pandas as pd
 
 from influaug.selection.policies import policy_of
 
+from ..intervals import FEWEST
 from ..pages.escaping import title_and_note
 from .looks import COLOURS, OTHER, REFERENCE, name
 from .parameters import IN_ROUNDS, WHOLE
-from .results import FEWEST, difference, summary, verdict
+from .results import difference, summary, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

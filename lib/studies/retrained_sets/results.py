@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from influaug.errors import InputError
 from influaug.files import sealed
 
-from ..intervals import mean_interval
+from ..intervals import FEWEST, mean_interval, paired
 from ..storage import artifacts
 from ..storage.keys import Stage
 from .arms import Replicate, chosen, whole
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 MEASURED = ("added", "updates", "passes", "accuracy", "accuracy_original", "cpu_seconds")
-FEWEST = 5
-"""Fewest replicates of which a difference gets a verdict."""
 
 
 def result(r: Replicate, arm: str, share: float | None) -> dict[str, Any]:
@@ -110,11 +108,8 @@ def difference(table: pd.DataFrame, one: tuple[str, float | None], other: tuple[
     dict
         mean and half_width (95%, Student's t), in percentage points, and the number of replicates that have both.
     """
-    gap = (_accuracies(table, *one) - _accuracies(table, *other)).dropna()
-    if gap.empty:
-        return {"mean": np.nan, "half_width": np.nan, "replicates": 0}
-    mean, half = mean_interval(gap)
-    return {"mean": mean, "half_width": half, "replicates": len(gap)}
+    found = paired(_accuracies(table, *one), _accuracies(table, *other))
+    return {"mean": found.mean, "half_width": found.half_width, "replicates": found.n}
 
 
 def verdict(found: dict[str, float]) -> str:

@@ -7,6 +7,7 @@ from scipy import stats
 
 from influaug.files import sealed
 from studies.front import findings, picture
+from studies.intervals import FEWEST, Gap
 from studies.storage import artifacts
 
 N = 6
@@ -74,7 +75,7 @@ def test_numbers_of_networks_trained_anew(tmp_path):
 
 
 def test_few_replicates_say_nothing(tmp_path):
-    retrained(tmp_path, n=findings.FEWEST - 1)
+    retrained(tmp_path, n=FEWEST - 1)
     assert findings.findings(tmp_path) == []
 
 
@@ -91,7 +92,7 @@ def test_arms_are_paired_within_a_machine(tmp_path):
 
 
 def test_a_rounded_zero_has_no_minus():
-    assert str(findings.Gap(-0.001, 0.08, 16)) == "+0.00 ± 0.08"
+    assert str(Gap(-0.001, 0.08, 16)) == "+0.00 ± 0.08"
 
 
 def test_the_picture_says_what_it_shows(tmp_path):
