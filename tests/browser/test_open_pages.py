@@ -153,8 +153,10 @@ def test_the_index_shows_every_studys_headline_figure(page, screenshot):
 
 def test_a_reader_comes_from_the_index_to_a_study_and_back(page, screenshot):
     page.goto(INDEX.as_uri())
-    study = page.locator(f"#{SCORES.parents[1].name}")
-    study.locator("summary").click()
+    name = SCORES.parents[1].name
+    study = page.locator(f"#{name}")
+    assert not study.is_visible()
+    page.locator(f'a[href="#{name}"]').click()
     study.get_by_role("link", name="Scores").first.click()
     page.wait_for_url(SCORES.as_uri())
     assert page.get_by_role("heading", level=1).inner_text().startswith("Scores")

@@ -70,7 +70,7 @@ def listed(part, label):
 
 def test_index_shows_a_study(tmp_path):
     lay_out(tmp_path)
-    section = index(tmp_path).find("section", id="mnist-translate")
+    section = index(tmp_path).select_one("section.study:has(#mnist-translate)")
     assert section.h2.text == "MNIST, 3 against 8, translate"
     facts = " ".join(fact.text for fact in section.select(".facts"))
     assert "MNIST (original). 1000 training points." in facts
@@ -139,7 +139,7 @@ def test_study_without_summary_is_listed_as_incomplete(tmp_path):
         (tmp_path / "a" / half_done).write_text("")
     complete, incomplete = index(tmp_path).select("section.study")
     assert complete.select(".notice") == []
-    assert (incomplete["id"], incomplete.img) == ("a", None)
+    assert (incomplete.div["id"], incomplete.img) == ("a", None)
     assert incomplete.select_one(".notice").text.startswith("Incomplete")
     notebooks = listed(incomplete, "Executed notebooks")
     assert list(notebooks.values()) == ["a/notebooks/01_featurize.ipynb", "a/notebooks/02_score.ipynb"]
@@ -255,11 +255,8 @@ def test_a_run_is_called_by_the_first_sentence_of_its_file(tmp_path, monkeypatch
 def test_mnist_comes_first(tmp_path):
     for name in ("cifar10-crop", "digits", "mnist-rotate"):
         lay_out(tmp_path, name)
-    assert [part["id"] for part in index(tmp_path).select("section.study")] == [
-        "mnist-rotate",
-        "cifar10-crop",
-        "digits",
-    ]
+    found = [part.div["id"] for part in index(tmp_path).select("section.study")]
+    assert found == ["mnist-rotate", "cifar10-crop", "digits"]
 
 
 @pytest.mark.slow
