@@ -114,8 +114,10 @@ def machines(found: pd.DataFrame) -> str:
 
 def caption(comparison: Comparison, means: pd.DataFrame) -> str:
     """Caption of the table of errors, as Markdown."""
+    least, most = int(means["seeds"].min()), int(means["seeds"].max())
+    have = f"{most}" if least == most else f"{least} to {most}"
     return (
-        f"*Test errors in percent, means over {int(means['seeds'].max())} replicates with 95% intervals; differences "
+        f"*Test errors in percent, means over {have} replicates with 95% intervals; differences "
         f"are paired. Classifier {markdown_text(comparison.classifier)}, {comparison.steps} steps of "
         f"{comparison.batch_size} images. Published: Lee et al. (2020), table 1; their labelled images, sizes of "
         "network and schedule are not public.*"
