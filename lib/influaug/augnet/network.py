@@ -229,8 +229,10 @@ class AugmentationNetwork(BaseEstimator):
         images : array [n, height, width] or [n, height, width, channels]
             Of the scale of those that it was fitted to.
         draws : int
-            Copies of each image at test time, which count as much together as the image; 0 is no augmentation. Eight
-            lowered the error of every arm in the experiments. The warps are small, `at_test.SIGMA`, not those learned.
+            Copies of each image at test time, which count as much together as the image; 0 is no augmentation. On
+            MNIST eight lowered the error of classifiers trained with warps, by .23 +- .09 points for ranges guessed by
+            hand; trained with shifts alone by .04 +- .05, which is open (six replicates). The warps are small,
+            `at_test.SIGMA`, not those learned.
         seed : int
 
         Returns
