@@ -15,10 +15,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..backend import keras
-from ..networks.checks import check_seed
 from ..networks.featurizer import JIT
 from ..networks.precision import check_finite
-from .classifiers import CLASSIFIERS, batches
+from .classifiers import batches, new_classifier, optimizer_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -80,12 +79,10 @@ def learn_by_training_loss(
     list of dict
         Of about `LOOKS` steps: round (0), step, loss (with the reward), sigma (a list).
     """
-    of_weights, of_order = np.random.SeedSequence(check_seed(seed)).spawn(2)
-    weights = int(of_weights.generate_state(1)[0] >> 1)
-    model = _Together(CLASSIFIERS[classifier](images.shape[1:], int(labels.max()) + 1, weights), augmentation, reward)
-    rates = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
-    model.compile(keras.optimizers.Adam(rates), jit_compile=JIT)
-    order = batches(len(images), schedule.steps, schedule.batch_size, np.random.default_rng(of_order))
+    network, rng = new_classifier(classifier, images.shape[1:], int(labels.max()) + 1, seed)
+    model = _Together(network, augmentation, reward)
+    model.compile(optimizer_of(schedule), jit_compile=JIT)
+    order = batches(len(images), schedule.steps, schedule.batch_size, rng)
     trajectory, apart = [], max(1, schedule.steps // LOOKS)
     for step, points in enumerate(tqdm(order, "ranges by training loss", schedule.steps, leave=False)):
         loss = float(model.train_on_batch(images[points].astype("float32"), labels[points]))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from ..backend import keras
 from ..errors import InputError
@@ -22,7 +23,7 @@ from .on_arrays import OnArrays
 from .partial import Partial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from .._types import Shape, Tensor
@@ -128,9 +129,16 @@ CLASSIFIERS = {
 """Classifiers by name: functions (input_shape, n_classes, seed) -> keras.Model with a layer 'features'."""
 
 
+OPTIMIZERS = ("adam", "sgd")
+SILENT = 20
+"""Seconds that a training takes before its progress is shown."""
+MOMENTUM, LONGEST = 0.9, 5.0
+"""Nesterov momentum of 'sgd', and the global norm to which it clips gradients."""
+
+
 @dataclass(frozen=True)
 class Schedule:
-    """How a classifier is trained: Adam, its rate falling to zero on a cosine.
+    """How a classifier is trained: the step size falls to zero on a cosine.
 
     Attributes
     ----------
@@ -138,23 +146,29 @@ class Schedule:
     batch_size : int
         Points a step, drawn in shuffled rounds; each with a copy of its own.
     rate : float
-        Adam's first step size.
+        The first step size.
+    optimizer : {'adam', 'sgd'}
+        'sgd' has Nesterov momentum .9 and clips gradients, those of weight decay included, at a global norm of 5, as
+        the code that was released with AutoAugment (Cubuk et al., 2019).
     """
 
     steps: int = 2400
     batch_size: int = 64
     rate: float = 2e-3
+    optimizer: str = "adam"
 
     def __post_init__(self) -> None:
         check_whole_number("steps", self.steps, 1)
         check_whole_number("batch_size", self.batch_size, 1)
         check_number("rate", self.rate, strictly=True)
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"optimizer is {self.optimizer!r}; it must be one of {', '.join(OPTIMIZERS)}.")
 
 
 class _Augmented(Partial):
     """A classifier behind an augmentation; only the classifier is trained."""
 
-    def __init__(self, classifier: keras.Model, augmentation: keras.layers.Layer, **kwargs: Any) -> None:
+    def __init__(self, classifier: keras.Model, augmentation: keras.layers.Layer | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.classifier, self.augmentation = classifier, augmentation
         self.trains(classifier)
@@ -197,22 +211,55 @@ def train_classifier(
     InputError
         An unknown network, or unfit images or labels.
     """
-    if not isinstance(network, str) or network not in CLASSIFIERS:
-        raise InputError(f"classifier is {network!r}; it must be one of {', '.join(CLASSIFIERS)}.")
+    check_classifier(network)
     schedule, images = schedule or Schedule(), checked_images(images)
     labels = checked_labels(labels, len(images))
-    of_weights, of_order = np.random.SeedSequence(check_seed(seed)).spawn(2)
-    model = CLASSIFIERS[network](images.shape[1:], int(labels.max()) + 1, int(of_weights.generate_state(1)[0] >> 1))
+    model, rng = new_classifier(network, images.shape[1:], int(labels.max()) + 1, seed)
     on_arrays = augmentation if isinstance(augmentation, OnArrays) else None
     trainer = _Augmented(model, None if on_arrays else augmentation)
-    rates = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    trainer.compile(keras.optimizers.Adam(rates), loss, jit_compile=JIT)
-    for points in batches(len(images), schedule.steps, schedule.batch_size, np.random.default_rng(of_order)):
-        batch = on_arrays(images[points]) if on_arrays else images[points]
-        loss = trainer.train_on_batch(batch.astype("float32"), labels[points])
-    check_finite(loss, f"of the classifier after {schedule.steps} steps")
+    drawn = batches(len(images), schedule.steps, schedule.batch_size, rng)
+    given = ((on_arrays(images[points]) if on_arrays else images[points], labels[points]) for points in drawn)
+    train_on_batches(trainer, given, schedule)
     return model
+
+
+def check_classifier(network: Any) -> None:
+    """Refuse what is none of `CLASSIFIERS`."""
+    if not isinstance(network, str) or network not in CLASSIFIERS:
+        raise InputError(f"classifier is {network!r}; it must be one of {', '.join(CLASSIFIERS)}.")
+
+
+def new_classifier(
+    network: str, image_shape: Shape, n_classes: int, seed: int
+) -> tuple[keras.Model, np.random.Generator]:
+    """One of `CLASSIFIERS` with its initial weights, and the generator of the order of its points."""
+    of_weights, of_order = np.random.SeedSequence(check_seed(seed)).spawn(2)
+    model = CLASSIFIERS[network](image_shape, n_classes, int(of_weights.generate_state(1)[0] >> 1))
+    return model, np.random.default_rng(of_order)
+
+
+def optimizer_of(schedule: Schedule) -> keras.optimizers.Optimizer:
+    """The optimizer of a schedule, new."""
+    rates = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
+    if schedule.optimizer == "adam":
+        return keras.optimizers.Adam(rates)
+    return keras.optimizers.SGD(rates, momentum=MOMENTUM, nesterov=True, global_clipnorm=LONGEST)
+
+
+def train_on_batches(trainer: keras.Model, given: Iterable[tuple[np.ndarray, np.ndarray]], schedule: Schedule) -> None:
+    """Train a model in place by cross-entropy, a step for each batch of images and labels.
+
+    Raises
+    ------
+    InputError
+        The training diverges.
+    """
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trainer.compile(optimizer_of(schedule), loss, jit_compile=JIT)
+    reached: Any = 0.0
+    for images, labels in tqdm(given, "training", schedule.steps, unit="step", leave=False, delay=SILENT):
+        reached = trainer.train_on_batch(images.astype("float32"), labels)
+    check_finite(float(reached), f"of the classifier after {schedule.steps} steps")
 
 
 def batches(n: int, steps: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..backend import keras
-from ..errors import InputError
-from ..networks.checks import check_seed
-from ..networks.featurizer import JIT
-from ..networks.precision import check_finite
-from .classifiers import CLASSIFIERS, Schedule, batches
+from .classifiers import Schedule, batches, check_classifier, new_classifier, train_on_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,21 +50,12 @@ def train_on_stream(
     InputError
         An unknown network, a picture that cannot be read, or a training that diverges.
     """
-    if not isinstance(network, str) or network not in CLASSIFIERS:
-        raise InputError(f"classifier is {network!r}; it must be one of {', '.join(CLASSIFIERS)}.")
+    check_classifier(network)
     schedule = schedule or Schedule()
-    of_weights, of_order = np.random.SeedSequence(check_seed(seed)).spawn(2)
-    first = int(of_weights.generate_state(1)[0] >> 1)
-    model = CLASSIFIERS[network](pictures.shape[1:], len(pictures.class_names), first)
-    rates = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rates), loss, jit_compile=JIT)
-    drawn = batches(len(pictures), schedule.steps, schedule.batch_size, np.random.default_rng(of_order))
-    reached = 0.0
-    for images, labels in tqdm(pictures.batches(drawn), total=schedule.steps, desc="training", unit="step", delay=5):
-        copies = images if augmentation is None else augmentation(images.astype("float32"))
-        reached = model.train_on_batch(keras.ops.convert_to_numpy(copies).astype("float32"), labels)
-    check_finite(float(reached), f"of the classifier after {schedule.steps} steps")
+    model, rng = new_classifier(network, pictures.shape[1:], len(pictures.class_names), seed)
+    drawn = pictures.batches(batches(len(pictures), schedule.steps, schedule.batch_size, rng))
+    given = ((_copies(augmentation, images), labels) for images, labels in drawn)
+    train_on_batches(model, given, schedule)
     return model
 
 
@@ -86,3 +72,10 @@ def stream_features(featurizer: KerasFeaturizer, pictures: PictureStream, batch_
     starts = range(0, len(pictures), batch_size)
     places = (np.arange(start, min(start + batch_size, len(pictures))) for start in starts)
     return np.concatenate([featurizer.transform(images) for images, _ in pictures.batches(places)])
+
+
+def _copies(augmentation, images):
+    """Copies of a batch as an array, or the images themselves."""
+    if augmentation is None:
+        return images
+    return keras.ops.convert_to_numpy(augmentation(images.astype("float32")))

@@ -81,7 +81,7 @@ def trained_classifier(
         File of the augmentation that was learned for the arm, see `parameters.learned_for`.
     """
     layer = augmentation_of(comparison, replicate, arm, points.images.shape[1:], learned)
-    schedule = Schedule(comparison.steps, comparison.batch_size, comparison.rate)
+    schedule = schedule_of(comparison, comparison.steps)
     seed = comparison.seed_of(replicate, "classifier")
     return train_classifier(comparison.classifier, points.images, points.labels, layer, schedule, seed)
 
@@ -170,10 +170,10 @@ def _options(c, form):
     """Parameters of `AugmentationNetwork` for one form of a comparison."""
     if form in ABLATIONS:
         return _changed(_options(c, "network"), ABLATIONS[form])
-    schedule = Schedule(c.fold_steps, c.batch_size, c.rate)
+    schedule = schedule_of(c, c.fold_steps)
     pretraining = Pretraining(steps=c.pretraining_steps)
     if form == "augerino":
-        learning = replace(DEFAULTS["ranges"], schedule=Schedule(c.steps, c.batch_size, c.rate))
+        learning = replace(DEFAULTS["ranges"], schedule=schedule_of(c, c.steps))
         return {"form": "ranges", "mode": "training_loss", "learning": learning, "reward": c.reward}
     if form in (*STARTS, "strength"):
         steps = {"rounds": c.rounds, "steps": c.learning_steps}
@@ -194,6 +194,11 @@ def _changed(options, ablation):
     """Options of the arm 'network' with the changes of an ablation."""
     changed = {name: replace(options[name], **getattr(ablation, name)) for name in ("learning", "pretraining")}
     return {**options, **changed, "design": replace(SAFE, **ablation.design), "series": ablation.series}
+
+
+def schedule_of(comparison: Comparison, steps: int) -> Schedule:
+    """Schedule of so many steps for a classifier."""
+    return Schedule(steps, comparison.batch_size, comparison.rate, comparison.optimizer)
 
 
 def family_of(comparison: Comparison) -> Family:

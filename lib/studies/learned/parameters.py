@@ -79,7 +79,10 @@ class Comparison(Experiment):
     steps: int = parameter(150, "of the classifier's training", "arms", ge=1)
     fold_steps: int = parameter(60, "of the training of each fold's classifier", "arms", ge=1)
     batch_size: int = parameter(64, "points a step of a classifier's training", "arms", ge=1)
-    rate: Number = parameter(0.002, "Adam's first step size, for classifiers", "arms", gt=0)
+    rate: Number = parameter(0.002, "first step size of classifiers, which falls to zero on a cosine", "arms", gt=0)
+    optimizer: Literal["adam", "sgd"] = parameter(
+        "adam", "of classifiers; sgd: Nesterov momentum .9, gradients clipped at a norm of 5", "arms", later=True
+    )
     folds: int = parameter(3, "of the cross-fitting", "arms", ge=2)
     rounds: int = parameter(1, "outer rounds of the learning of ranges, each with new classifiers", "arms", ge=1)
     learning_steps: int = parameter(6, "of each round", "arms", ge=1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -13,6 +14,7 @@ from influaug.augnet.classifiers import (
     batches,
     error_and_loss,
     train_classifier,
+    train_on_batches,
     wide_resnet,
 )
 from influaug.backend import keras
@@ -94,6 +96,55 @@ def test_the_same_seed_gives_the_same_classifier_and_another_does_not():
 def test_an_unknown_classifier_is_refused():
     with pytest.raises(InputError, match="classifier is 'vgg'; it must be one of all-cnn"):
         train_classifier("vgg", IMAGES, LABELS)
+
+
+def tiny():
+    """A linear model with a bias, and its inputs and labels."""
+    rng = np.random.default_rng(0)
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    model.set_weights([rng.normal(size=(3, 2)), rng.normal(size=2)])
+    return model, rng.normal(size=(6, 3)).astype("float32"), np.array([0, 1, 1, 0, 1, 0])
+
+
+def slopes(weights, x, labels):
+    """Gradients of the mean cross-entropy by the weights of `tiny`."""
+    rest = softmax(x @ weights[0] + weights[1], axis=1) - np.eye(2)[labels]
+    return [x.T @ rest / len(x), rest.mean(axis=0)]
+
+
+@pytest.mark.parametrize("size", [1.0, 300.0])
+def test_sgd_is_nesterovs_with_a_cosine_and_gradients_clipped_at_5(size):
+    steps, rate = 6, 0.05
+    model, x, labels = tiny()
+    x = x * size
+    weights, norms = model.get_weights(), []
+    velocity = [np.zeros_like(w) for w in weights]
+    train_on_batches(model, ((x, labels) for _ in range(steps)), Schedule(steps, 6, rate, "sgd"))
+    for step in range(steps):
+        found = slopes(weights, x, labels)
+        norms.append(np.sqrt(sum(np.sum(g**2) for g in found)))
+        found = [g * min(1, 5 / norms[-1]) for g in found]
+        now = rate * (1 + np.cos(np.pi * step / steps)) / 2
+        velocity = [0.9 * v - now * g for v, g in zip(velocity, found, strict=True)]
+        weights = [w + 0.9 * v - now * g for w, v, g in zip(weights, velocity, found, strict=True)]
+    assert (max(norms) > 5) == (size > 1)
+    for mine, theirs in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_optimizer_that_is_asked_for_trains_the_classifier():
+    first, other = (
+        train_classifier("all-cnn", IMAGES[:200], LABELS[:200], None, Schedule(3, 64, 1e-2, name)).get_weights()
+        for name in ("adam", "sgd")
+    )
+    assert not np.allclose(first[0], other[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("wrong", ["rmsprop", "SGD", None, 3])
+def test_an_unknown_optimizer_is_refused_in_one_sentence(wrong):
+    with pytest.raises(InputError, match=r"^optimizer is .*; it must be one of adam, sgd\.$"):
+        Schedule(optimizer=wrong)
 
 
 @pytest.mark.parametrize(("wrong", "name"), [({"steps": 0}, "steps"), ({"rate": -1.0}, "rate")])

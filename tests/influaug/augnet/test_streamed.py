@@ -1,5 +1,7 @@
 """Training on a stream against training on the same pictures in memory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,10 +28,12 @@ def pictures(tmp_path_factory):
     return open_pictures(root, 24)
 
 
-def test_the_classifier_is_that_of_the_same_pictures_in_memory(pictures):
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_classifier_is_that_of_the_same_pictures_in_memory(pictures, optimizer):
     train, test = pictures
-    streamed = train_on_stream("all-cnn", train, None, QUICK, seed=3)
-    whole = train_classifier("all-cnn", train[:], train.labels, None, QUICK, seed=3)
+    schedule = replace(QUICK, optimizer=optimizer)
+    streamed = train_on_stream("all-cnn", train, None, schedule, seed=3)
+    whole = train_classifier("all-cnn", train[:], train.labels, None, schedule, seed=3)
     for mine, theirs in zip(streamed.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
     found = error_and_loss(streamed, test, test.labels, batch_size=4)

@@ -7,6 +7,7 @@ import yaml
 
 from image_files import pictures, write_image, write_npz
 from influaug.networks.featurizer import NETWORKS
+from studies.learned import arms
 from studies.learned.parameters import Comparison
 from studies.learned.results import result
 from studies.storage import paths
@@ -53,6 +54,22 @@ def test_a_setting_runs_with_its_own_network(tmp_path):
     setting = Comparison(**{**given, **FEW, **tiny_data(tmp_path, given)})
     found = result(setting, 0, "autoaugment")
     assert setting.classifier == "wrn-28-10" and np.isfinite(found["loss"])
+
+
+def test_classifiers_are_trained_as_in_the_code_that_the_paper_follows():
+    rates = {
+        "wrn": 0.1,
+        "shake-shake": 0.01,
+        "pyramidnet": 0.05,
+        "resnet50": 1.6 * 64 / 4096,
+        "resnet200": 1.6 * 64 / 4096,
+    }
+    for path in FILES:
+        setting = Comparison.read(path)
+        assert setting.optimizer == "sgd" and setting.rate == rates["-".join(path.stem.split("-")[3:])], path.stem
+        for steps in (setting.steps, setting.fold_steps):
+            assert arms.schedule_of(setting, steps).optimizer == "sgd"
+        assert arms._options(setting, "network")["learning"].schedule.optimizer == "sgd"
 
 
 def test_the_settings_are_the_papers_rows_and_say_that_they_were_not_run():
