@@ -108,7 +108,7 @@ for overview in OVERVIEWS:
             overview
         input:
             expand([stamp("03_policy_sweep"), stamp("05_vsv")], study=STUDIES),
-            code("studies.points.published", "studies.points.figures", "studies.points.claims"),
+            code("studies.points.table_one", "studies.points.figures", "studies.points.claims"),
             notebook=f"{paths.NOTEBOOKS}/{overview}.ipynb",
             params=f"{paths.PARAMS}/{STUDIES[0]}.yaml",
         output:

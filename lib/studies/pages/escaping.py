@@ -48,13 +48,13 @@ def title_and_note(provenance: dict[str, Any]) -> tuple[str, str]:
     return markdown_text(provenance["title"]), markdown_text(provenance["note"])
 
 
-def styled(table: pd.DataFrame, formats: dict[str, Any] | None = None) -> Styler:
+def styled(table: pd.DataFrame, formats: dict[Any, Any] | None = None) -> Styler:
     """Escape the cells and labels of a table for a page, because pandas does not.
 
     Parameters
     ----------
     table : DataFrame
-    formats : dict of str to str, optional
+    formats : dict of column to str, optional
         Formats by column; missing values are shown as empty cells.
 
     Returns

@@ -1,7 +1,8 @@
 """Tests of the claims of Kuchnik & Smith (2019) on the sweep of one study.
 
 A claim says that the mean over seeds of a paired difference lies within bounds. It *holds* if the whole 95% interval
-lies within them, *fails* if no part of the interval does, and is *open* otherwise.
+lies within them, *fails* if no part of the interval does, and is *open* otherwise; fewer than `intervals.FEWEST` seeds
+get no verdict.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..intervals import mean_interval
+from ..intervals import FEWEST, TOO_FEW, mean_interval
 from ..pages.escaping import styled
 from .summary import area_under_curve, by_seed
 
@@ -59,7 +60,7 @@ def evaluate(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row for each claim and score: claim, score, mean and half_width (of the 95% interval) in percentage points,
-        seeds, low and high (the claim's bounds), verdict ('holds', 'open', 'fails').
+        seeds, low and high (the claim's bounds), verdict (one of `MARKS`).
     """
     rows = []
     for claim in CLAIMS:
@@ -69,11 +70,17 @@ def evaluate(table: pd.DataFrame) -> pd.DataFrame:
                 mean, half_width = mean_interval(difference)
                 rows.append((claim.name, score, mean, half_width, len(difference), *claim.bounds))
     found = pd.DataFrame(rows, columns=["claim", "score", "mean", "half_width", "seeds", "low", "high"])
-    return found.assign(verdict=[verdict(*row) for row in found[["mean", "half_width", "low", "high"]].to_numpy()])
+    judged = ["mean", "half_width", "low", "high", "seeds"]
+    return found.assign(verdict=[verdict(*row) for row in found[judged].to_numpy()])
 
 
-def verdict(mean: float, half_width: float, low: float, high: float) -> str:
-    """Compare an interval with bounds: 'holds' if it lies within them, 'fails' if it lies outside, else 'open'."""
+def verdict(mean: float, half_width: float, low: float, high: float, seeds: float) -> str:
+    """Compare an interval with bounds: 'holds' if it lies within them, 'fails' if it lies outside, else 'open'.
+
+    Of too few seeds it is `intervals.TOO_FEW`, whatever the interval.
+    """
+    if seeds < FEWEST:
+        return TOO_FEW
     left, right = mean - half_width, mean + half_width
     if low < left and right < high:
         return "holds"
@@ -87,9 +94,26 @@ def _over_the_curve(table, score, curve, than):
     return _difference(areas.assign(value=100 * areas["auc"] / n), (score, *curve), (score, *than))
 
 
-def _at(table, score, curve, than, share):
-    """Accuracy of one curve minus that of another, at a share of the points."""
-    rows = table[(table["budget"] == share * table["budget"].max()) | (table["policy"] == "full")]
+def at_share(
+    table: pd.DataFrame, score: str, curve: tuple[str, bool, bool], than: tuple[str, bool, bool], share: float
+) -> pd.Series | None:
+    """Accuracy of one curve less that of another, at a share of the points, by seed, in percentage points.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One study's sweep table.
+    score : str
+    curve, than : tuple
+        Policy, update, downweight, such as `PROPORTIONAL`, `FULL` and `NONE`.
+    share : float
+
+    Returns
+    -------
+    Series or None
+        None if the table lacks one of the curves.
+    """
+    rows = table[(table["budget"] == share * table["budget"].max()) | table["policy"].isin([FULL[0], NONE[0]])]
     return _difference(rows.assign(value=100 * rows["accuracy"]), (score, *curve), (score, *than))
 
 
@@ -111,7 +135,7 @@ def _difference(rows, curve, than):
 def _of(rows, score, policy, update, downweight):
     """The value of one curve for each seed; None if the table lacks the curve."""
     wanted = {"policy": policy, "update": update, "downweight": downweight}
-    if policy != "full":
+    if policy not in (FULL[0], NONE[0]):
         wanted["score"] = score
     rows = rows[reduce(operator.and_, (rows[name] == value for name, value in wanted.items()))]
     return None if rows.empty else by_seed(rows, "value", [])
@@ -120,7 +144,7 @@ def _of(rows, score, policy, update, downweight):
 PROPORTIONAL = ("random_proportional", False, False)
 RANDOM = ("baseline", False, False)
 INVERSE = ("random_inverse_proportional", False, False)
-FULL = ("full", False, False)
+FULL, NONE = ("full", False, False), ("none", False, False)
 UPDATED = ("random_proportional", True, False)
 DOWNWEIGHTED = ("random_proportional", False, True)
 
@@ -134,7 +158,7 @@ CLAIMS = (
     Claim(
         "ahead at 5%",
         "So they do where a twentieth of the points is augmented.",
-        partial(_at, curve=PROPORTIONAL, than=RANDOM, share=0.05),
+        partial(at_share, curve=PROPORTIONAL, than=RANDOM, share=0.05),
         (0, np.inf),
     ),
     Claim(
@@ -153,7 +177,7 @@ CLAIMS = (
     Claim(
         "a tenth is enough",
         f"At a tenth of the points accuracy is at most {MARGIN} points below full augmentation's.",
-        partial(_at, curve=PROPORTIONAL, than=FULL, share=0.1),
+        partial(at_share, curve=PROPORTIONAL, than=FULL, share=0.1),
         (-MARGIN, np.inf),
     ),
     Claim(
@@ -171,15 +195,20 @@ CLAIMS = (
 )
 
 
-def shown(found: pd.DataFrame) -> Styler:
-    """Table of verdicts for a page: one row for each study and score, one column for each claim."""
-    cells = found.assign(
-        cell=[
-            f"{verdict}: {mean:+.2f}" + ("" if np.isnan(half) else f" ± {half:.2f}")
-            for verdict, mean, half in found[["verdict", "mean", "half_width"]].itertuples(index=False)
-        ]
-    )
-    table = cells.pivot(index=["study", "score"], columns="claim", values="cell").fillna("")
-    order = [claim.name for claim in CLAIMS if claim.name in table.columns]
-    colours = {"holds": "#d7efe3", "open": "#f3f3f3", "fails": "#f7dcd0"}
-    return styled(table[order]).map(lambda cell: f"background: {colours.get(cell.partition(':')[0], 'none')}")
+MARKS = {"holds": "✓", "open": "?", "fails": "✗", TOO_FEW: "–"}
+"""Signs of the verdicts in a table."""
+COLOURS = {"✓": "#d7efe3", "?": "#f3f3f3", "✗": "#f7dcd0"}
+HEAD = "difference in percentage points: ✓ holds, ✗ fails, ? open, – too few seeds"
+
+
+def shown(found: pd.DataFrame, score: str) -> Styler:
+    """Table of verdicts under one score for a page: one row for each study, one column for each claim."""
+    rows = found[found["score"] == score]
+    cells = [
+        f"{MARKS[verdict]} {mean:+.2f}" + ("" if np.isnan(half) else f" ± {half:.2f}")
+        for verdict, mean, half in rows[["verdict", "mean", "half_width"]].itertuples(index=False)
+    ]
+    table = rows.assign(cell=cells).pivot(index="study", columns="claim", values="cell").fillna("")
+    table = table[[claim.name for claim in CLAIMS if claim.name in table.columns]]
+    table.columns = pd.MultiIndex.from_product([[HEAD], table.columns])
+    return styled(table).map(lambda cell: f"background: {COLOURS.get(cell[:1], 'none')}")

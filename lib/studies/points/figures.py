@@ -141,13 +141,15 @@ def curve_label(policy: str, update: bool, downweight: bool) -> str:
 
 def claim(ax: Axes, found: pd.DataFrame, studies: list[str], low: float, high: float) -> Axes:
     """Differences of one claim with 95% intervals, one row for each study, one marker for each score; bounds shaded."""
-    colours = {"holds": "#009E73", "open": "#777777", "fails": "#D55E00"}
+    colours = {"holds": "#009E73", "fails": "#D55E00"}
     looks = {"influence": ("o", 0.17), "loss": ("s", -0.17)}
     for row in found.itertuples():
         marker, shift = looks.get(row.score, ("^", 0))
         y = len(studies) - 1 - studies.index(row.study) + shift
         error = None if np.isnan(row.half_width) else row.half_width
-        ax.errorbar(row.mean, y, xerr=error, fmt=marker, markersize=4, color=colours[row.verdict], elinewidth=1.2)
+        ax.errorbar(
+            row.mean, y, xerr=error, fmt=marker, markersize=4, color=colours.get(row.verdict, "#777777"), elinewidth=1.2
+        )
     ax.set_yticks(range(len(studies)), studies[::-1])
     left, right = ax.get_xlim()
     ax.axvspan(max(low, left), min(high, right), color="#009E73", alpha=0.08, linewidth=0)

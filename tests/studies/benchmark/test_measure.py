@@ -106,7 +106,13 @@ def test_the_page_says_what_was_measured(sweep):
     results = benchmark.solver_results(study, [sweeps.Case("lenet", 6, 2, sweep.features)])
     assert set(results["case"]) == {"2 classes, 6 columns"} and set(results["C"]) == {10.0, 1.0}
     assert set(results["threads"]) == {1, benchmark.CORES}
-    assert "154" in page.shown(results).to_html()
+    table = page.shown(results)
+    assert len(table.data) == 4 and table.data.columns.nlevels == 2 and "154" not in table.to_html()
+    one = results[(results["C"] == 1) & (results["threads"] == 1)].set_index("competitor")
+    at = table.data.loc[("2 classes, 6 columns", "1", 1)]
+    assert at[page.TIMES, "lbfgs"] == one.loc["scikit-learn lbfgs", "ratio"]
+    assert at[page.SECONDS, "newton-cholesky"] == one.loc["scikit-learn newton-cholesky, warm", "theirs"]
+    assert at["", "worst gap"] == one["worst_gap"].max()
     caption = page.caption(study, results)
     assert "digits" in caption and f"{len(results)} of the {len(results)} rows extrapolate" in caption
     assert "GFLOP/s" in page.roofline(sweep) and "cores" in page.machine()

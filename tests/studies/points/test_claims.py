@@ -8,37 +8,12 @@ from hypothesis import strategies as st
 
 from studies.intervals import mean_interval
 from studies.points import claims
-from studies.points.summary import CURVE
-
-POLICIES = {
-    ("baseline", False, False): 0.80,
-    ("random_proportional", False, False): 0.85,
-    ("random_inverse_proportional", False, False): 0.75,
-    ("random_proportional", True, False): 0.851,
-    ("random_proportional", False, True): 0.83,
-}
-
-
-def sweep(replicates=4, rounds=2, noise=0.001, seed=0):
-    """A sweep of flat curves at known heights, of which every replicate has its own level, plus noise."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for r in range(replicates):
-        level = 0.1 * rng.random()
-        rows.append((r, "", "none", False, False, 0, 0, level + 0.8))
-        rows.append((r, "", "full", False, False, 0, 200, level + 0.8495))
-        for score in ("loss", "influence"):
-            for (policy, update, downweight), height in POLICIES.items():
-                for i in range(rounds):
-                    for budget in (10, 20, 200):
-                        accuracy = level + height + noise * rng.normal()
-                        rows.append((r, score, policy, update, downweight, i, budget, accuracy))
-    return pd.DataFrame(rows, columns=["replicate", *CURVE, "round", "budget", "accuracy"])
+from sweep_tables import flat_sweep as sweep
 
 
 def test_verdicts_are_those_of_the_heights():
     found = claims.evaluate(sweep(noise=0.0002)).set_index(["claim", "score"])
-    assert (found["seeds"] == 4).all()
+    assert (found["seeds"] == 5).all()
     holding = ["ahead of random", "ahead at 5%", "inverse behind", "a tenth is enough", "downweighting does not pay"]
     assert (found.loc[holding, "verdict"] == "holds").all()
     assert found.loc[("loss as good", "loss"), "mean"] == pytest.approx(0, abs=0.1)
@@ -83,19 +58,29 @@ def test_what_a_study_does_not_have_is_left_out():
 
 @given(st.floats(-5, 5), st.floats(0, 3), st.floats(-1, 0), st.floats(0, 1))
 def test_a_verdict_holds_inside_and_fails_outside(mean, half, low, high):
-    found = claims.verdict(mean, half, low, high)
+    found = claims.verdict(mean, half, low, high, 5)
     inside = low < mean - half and mean + half < high
     outside = mean + half < low or mean - half > high
     assert found == ("holds" if inside else "fails" if outside else "open")
 
 
-def test_one_seed_decides_nothing():
-    assert claims.verdict(3.0, np.nan, 0, np.inf) == "open"
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_few_seeds_decide_nothing(seeds):
+    assert claims.verdict(3.0, np.nan if seeds == 1 else 0.1, 0, np.inf, seeds) == claims.TOO_FEW
 
 
-def test_the_shown_table_has_a_column_a_claim():
+@pytest.mark.parametrize("score", ["influence", "loss"])
+def test_the_shown_table_has_a_row_a_study_and_a_column_a_claim(score):
     found = claims.evaluate(sweep())
-    table = claims.shown(pd.concat([found.assign(study="a"), found.assign(study="b")])).data
-    assert list(table.columns) == [claim.name for claim in claims.CLAIMS]
-    assert list(table.index) == [(study, score) for study in "ab" for score in ("influence", "loss")]
-    assert table.iloc[0, 0].startswith("holds: +") and table.loc[("a", "influence"), "loss as good"] == ""
+    few = claims.evaluate(sweep(replicates=2))
+    table = claims.shown(pd.concat([found.assign(study="a"), few.assign(study="b")]), score).data
+    assert table.columns.get_level_values(0).unique().tolist() == [claims.HEAD]
+    expected = [claim.name for claim in claims.CLAIMS if score in claim.scores]
+    assert table.columns.get_level_values(1).tolist() == expected
+    assert list(table.index) == ["a", "b"]
+    assert table.iloc[0, 0].startswith("✓ +") and table.iloc[1, 0].startswith("– +")
+
+
+def test_a_score_that_no_study_has_makes_an_empty_table():
+    table = claims.shown(claims.evaluate(sweep()).assign(study="a"), "margin")
+    assert table.data.empty and "<table" in table.to_html()
