@@ -224,7 +224,12 @@ class Experiment(BaseModel):
         names = set().union(*cells) & set(cls.model_fields) | set().union(*cells[last:])
         if not names:  # a kernel that keeps no history, as under nbval
             names = set(cls.model_fields)
-        return cls.of({name: namespace[name] for name in sorted(names) if name in namespace})
+        return cls.of_cells({name: namespace[name] for name in sorted(names) if name in namespace})
+
+    @classmethod
+    def of_cells(cls, parameters: dict[str, Any]) -> Self:
+        """Validate parameters of notebook cells, which write out defaults too: as `of`, unless a kind differs."""
+        return cls.of(parameters)
 
 
 def _later(field):

@@ -76,8 +76,9 @@ def _chosen(r, policy, share):
 def _trained(r, copies):
     labels = np.append(r.features.labels[: r.features.n], r.candidates.labels[r.candidates.source[copies]])
     images = np.concatenate([r.sample.images, picks.images(r, copies)]) if len(copies) else r.sample.images
-    network = stages.new_featurizer(r.study.base(), r.number)
-    tested = retrained.train_and_test(network, images, labels, r.sample, r.transformation, r.study.C)
+    trained = stages.new_featurizer(r.study.base(), r.number).fit(images, labels)
+    network = stages.as_fed(r.study.base(), trained, r.sample.images)
+    tested = retrained.head_tested(network, images, labels, r.sample, r.transformation, r.study.C)
     return {"added": len(copies), **tested}
 
 

@@ -165,7 +165,9 @@ def _network(base, replicate):
     from influaug.networks.featurizer import KerasFeaturizer
 
     own = base.folder / base.feature_files[0 if base.trained_network else replicate]
-    return KerasFeaturizer.load(base.trained_network or own.with_suffix(".keras"))
+    network = KerasFeaturizer.load(base.trained_network or own.with_suffix(".keras"))
+    images = base.load_data().images_train if base.trained_network else base.split(replicate).images
+    return stages.as_fed(base, network, images)
 
 
 DEAR = Stage("dear", 1, ("choice", "learners"), (_computed, DearCopies.options, DearCopies.seed_of, DearCopies.rng))

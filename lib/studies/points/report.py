@@ -14,7 +14,7 @@ from ..pages import looks
 from ..pages.escaping import markdown_text
 from ..pages.words import percent, signed
 from ..storage import artifacts, provenance
-from . import figures
+from . import figures, presets
 from .study import NOTEBOOKS
 from .summary import CURVE, enough_points, paired_gain, with_intervals
 
@@ -39,14 +39,17 @@ def about(study: Study) -> str:
     """Title of a study and a note on its data, as Markdown, for the beginning of a page."""
     dataset = study.load_data()
     name = title(study, dataset.provenance["title"], study.split_of(dataset, 0).class_names)
-    return f"**{markdown_text(name)}.** {markdown_text(dataset.provenance['note'])}"
+    more = presets.in_words(study.preset, study.dataset)
+    note = f"{dataset.provenance['note']} The {more}" if more else dataset.provenance["note"]
+    return f"**{markdown_text(name)}.** {markdown_text(note)}"
 
 
 def settings(study: Study) -> str:
     """The most important parameters of a study, in one line."""
     seeds = f"{study.replicates} replicates x {study.rounds} rounds"
     network = study.trained_network.stem if study.trained_network else study.network
-    return f"{network} features, {study.featurizer}; C = {study.C:g}; {seeds}"
+    fed = "" if study.preprocessing == "right" else ", of uncentred pixels"
+    return f"{network} features, {study.featurizer}{fed}; C = {study.C:g}; {seeds}"
 
 
 def main_score(study: Study) -> str:

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from .sweep import SweepSettings
 
 
+def as_trained(network: KerasFeaturizer) -> KerasFeaturizer:
+    """The featurizer itself, fed as it was trained."""
+    return network
+
+
 @dataclass(frozen=True)
 class Problem:
     """Data, network and folder of one replicate of a retrained sweep.
@@ -47,6 +52,8 @@ class Problem:
         Makes an unfitted `influaug.networks.featurizer.KerasFeaturizer`, always with the same seed.
     folder : Path
         Folder of the models' results.
+    fed : callable
+        Makes the fitted featurizer that is used of the one that was trained; see `stages.as_fed`.
     """
 
     sample: Split
@@ -54,6 +61,7 @@ class Problem:
     initial: FeatureSet
     new_featurizer: Callable
     folder: Path
+    fed: Callable = as_trained
 
 
 def sweep_retrained(problem: Problem, settings: SweepSettings, seed: np.random.SeedSequence, key: str) -> pd.DataFrame:
@@ -117,7 +125,8 @@ def _train_and_test(problem, points, C):
     sample, transformation = problem.sample, problem.transformation
     copies = expand(sample.images[points], sample.labels[points], transformation)
     images, labels = np.concatenate([sample.images, copies.images]), np.append(sample.labels, copies.labels)
-    return train_and_test(problem.new_featurizer(), images, labels, sample, transformation, C)
+    network = problem.fed(problem.new_featurizer().fit(images, labels))
+    return head_tested(network, images, labels, sample, transformation, C)
 
 
 def train_and_test(
@@ -147,7 +156,18 @@ def train_and_test(
     dict
         accuracy (on all test rows) and accuracy_original.
     """
-    network = featurizer.fit(images, labels)
+    return head_tested(featurizer.fit(images, labels), images, labels, sample, transformation, C)
+
+
+def head_tested(
+    network: KerasFeaturizer,
+    images: np.ndarray,
+    labels: np.ndarray,
+    sample: Split,
+    transformation: Transformation,
+    C: float,
+) -> dict[str, float]:
+    """Train a head on the features of a fitted featurizer, and test it; parameters and result as `train_and_test`."""
     theta = logistic.fit(network.transform(images), labels, np.ones((1, len(labels))), C).theta
     tests = [sample.images_test, *transformation(sample.images_test)]
     hits = [_hits(network, theta, each, sample.labels_test) for each in tests]

@@ -91,6 +91,24 @@ def new_featurizer(study: Study, replicate: int) -> KerasFeaturizer:
     return KerasFeaturizer(study.network, study.epochs, study.batch_size, study.learning_rate, seed)
 
 
+def as_fed(study: Study, network: KerasFeaturizer, images: np.ndarray) -> KerasFeaturizer:
+    """A fitted featurizer whose network is fed as the study's ``preprocessing`` says.
+
+    Parameters
+    ----------
+    study : Study
+    network : influaug.networks.featurizer.KerasFeaturizer
+    images : uint8 [n, height, width, channels]
+        Their mean is the mean image: the data set's training part, or the sample that the network was trained on.
+    """
+    if study.preprocessing == "right":
+        return network
+    # It comes with Keras.
+    from influaug.networks.uncentred import mean_image, uncentred_featurizer
+
+    return uncentred_featurizer(network, mean_image(images))
+
+
 def features(study: Study) -> list[Features]:
     """Features of every replicate: list of `Features`; ``features.json`` marks them as complete.
 
@@ -174,7 +192,8 @@ def _featurize(study, dataset, replicate, path):
     study.augmentation().check(sample.images)
     network = new_featurizer(study, replicate).fit(sample.images, sample.labels)
     network.save(path.with_suffix(".keras"))
-    return _arrays(study, network, sample, network.score(sample.images_test, sample.labels_test))
+    accuracy = network.score(sample.images_test, sample.labels_test)
+    return _arrays(study, as_fed(study, network, sample.images), sample, accuracy)
 
 
 def _featurize_shared(study, dataset, path):
@@ -189,7 +208,8 @@ def _featurize_shared(study, dataset, path):
     from influaug.networks.compact import read_record
 
     record = read_record(study.trained_network) or {}
-    return _arrays(study, new_featurizer(study, 0), points, record.get("test_accuracy", np.nan))
+    network = as_fed(study, new_featurizer(study, 0), dataset.images_train)
+    return _arrays(study, network, points, record.get("test_accuracy", np.nan))
 
 
 def _arrays(study, network, sample, accuracy):
@@ -228,8 +248,10 @@ def originals_and_copies(network: KerasFeaturizer, images: np.ndarray, transform
 
 
 _SAMPLED = (originals_and_copies, feature_set, Study.split_of, Study.augmentation)
-FEATURES = Stage("features", 1, ("sample", "copies", "network"), (_featurize, _arrays, *_SAMPLED))
-SHARED_FEATURES = Stage("shared features", 1, ("sample", "copies"), (_featurize_shared, _arrays, _of_points, *_SAMPLED))
+FEATURES = Stage("features", 1, ("sample", "copies", "network", "preprocessing"), (_featurize, _arrays, *_SAMPLED))
+SHARED_FEATURES = Stage(
+    "shared features", 1, ("sample", "copies", "preprocessing"), (_featurize_shared, _arrays, _of_points, *_SAMPLED)
+)
 
 
 def scores(study: Study) -> pd.DataFrame:
@@ -320,8 +342,8 @@ def _retrained(study, dataset):
 
 
 def _retrained_sweep(study, sample, features, replicate, key):
-    network = partial(new_featurizer, study, replicate)
-    problem = retrained.Problem(sample, study.augmentation(), features, network, study.folder / "retrained")
+    network, fed = partial(new_featurizer, study, replicate), partial(as_fed, study, images=sample.images)
+    problem = retrained.Problem(sample, study.augmentation(), features, network, study.folder / "retrained", fed)
     settings = study.sweep_settings(features.n)
     table = retrained.sweep_retrained(problem, settings, study.seed_sequence(replicate, "policies"), key)
     table.insert(0, "replicate", replicate)
@@ -332,7 +354,9 @@ _SETTINGS = (Study.sweep_settings, Study.seed_sequence)
 SCORES = Stage("scores", 1, ("head", "scores"), (_scores,))
 SWEEP = Stage("sweep", 1, ("head", "scores", "sweep"), (_swept, *_SETTINGS))
 RETRAINED_SWEEP = Stage("retrained sweep", 1, ("head", "scores", "sweep"), (_retrained_sweep, *_SETTINGS))
-RETRAINED_SET = Stage("retrained set", 1, ("head",), (new_featurizer, retrained.train_and_test, Study.augmentation))
+RETRAINED_SET = Stage(
+    "retrained set", 1, ("head",), (new_featurizer, as_fed, retrained.train_and_test, Study.augmentation)
+)
 
 
 def virtual_support_vectors(study: Study) -> pd.DataFrame:

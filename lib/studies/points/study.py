@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from influaug.data.datasets import Classes, Split, split
 from influaug.data.transformations import APPENDIX_B, BUILDERS, COMPOSITIONS, named, strengths_of, words
@@ -14,10 +14,12 @@ from influaug.selection.scores import SCORES, ScoreOptions
 
 from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from ..storage import paths
+from .presets import PRESETS, giving_way, with_preset
 from .sweep import REFINEMENTS, SweepSettings, scaled_budgets
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     from influaug.data.datasets import Dataset
     from influaug.data.transformations import Transformation
@@ -65,6 +67,12 @@ class Study(Experiment):
     magnitudes: list[Number] | None = parameter(None, "strengths; null: the paper's, or the defaults", "copies")
     directions: Literal["cardinal", "diagonal"] = parameter("cardinal", "of translations", "copies")
     network: str = parameter("lenet", f"{', '.join(NETWORKS)}, or the path of a trained network (.keras)", "network")
+    preprocessing: Literal["right", "uncentred"] = parameter(
+        "right",
+        "uncentred: networks are fed pixels without the centring they trained with",
+        "preprocessing",
+        later=True,
+    )
     featurizer: Literal["frozen", "retrained"] = parameter("frozen", "retrained: anew at each budget", "sweep")
     epochs: int = parameter(45, "epochs that the network trains", "network", ge=1)
     batch_size: int = parameter(512, "minibatch of the network's training", "network", ge=1)
@@ -102,6 +110,14 @@ class Study(Experiment):
         min_length=1,
     )
     seed: int = parameter(0, "the one seed that all others come from", "sample", ge=0)
+    preset: Literal[PRESETS] | None = parameter(  # type: ignore[valid-type]
+        None, "released: what the paper's released code did, see studies.points.presets", NOTHING, later=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given):
+        return with_preset(given, cls.model_fields["dataset"].default) if isinstance(given, dict) else given
 
     @field_validator("scores", "policies", "refinements")
     @classmethod
@@ -166,6 +182,18 @@ class Study(Experiment):
         if budgets is not None and n is not None and budgets[-1] > n:
             raise ValueError(f"{budgets[-1]} is more than the {n} training points")
         return budgets
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Self:
+        """Validate the parameters in a mapping, in which none may contradict the preset; see `Experiment.of`."""
+        # Here too, because what the validator says would name no parameter.
+        return super().of(with_preset(parameters, cls.model_fields["dataset"].default))
+
+    @classmethod
+    def of_cells(cls, parameters: dict[str, Any]) -> Self:
+        """Validate the parameters of a notebook's cells, in which defaults give way to the preset."""
+        defaults = {name: field.default for name, field in cls.model_fields.items()}
+        return cls.of(giving_way(parameters, defaults["dataset"], defaults))
 
     @property
     def transformation_words(self) -> str:

@@ -13,6 +13,7 @@ from influaug.data.datasets import load, split
 from influaug.errors import InputError
 from influaug.files import sealed
 from influaug.networks.featurizer import KerasFeaturizer
+from influaug.networks.uncentred import uncentred_featurizer
 from influaug.selection.scores import ScoreOptions, compute
 from influaug.solver import heads, logistic
 from influaug.solver.heads import Head
@@ -471,3 +472,38 @@ def test_an_unknown_engine_is_refused_before_a_network_is_trained(stage, monkeyp
     with pytest.raises(InputError, match="INFLUAUG_ENGINE is 'gpu'"):
         stage(Study())
     assert not outputs.exists()
+
+
+def test_uncentred_features_are_those_of_the_same_network_fed_with_the_mean_image(tiny, outputs):
+    """Own networks subtract the sample's mean image; the stored network is the right one."""
+    (right,) = stages.features(tiny())
+    right_key = stages.features_key(tiny(), tiny().load_data(), 0)
+    study = tiny(preprocessing="uncentred")
+    (found,) = stages.features(study)
+    sample = study.split(0)
+    network = KerasFeaturizer.load(folder() / "features" / "replicate-00.keras")
+    expected = uncentred_featurizer(network, sample.images.astype(float).mean(axis=0)).transform(sample.images)
+    np.testing.assert_allclose(found.set.train[:30], expected, atol=1e-5)
+    np.testing.assert_allclose(right.set.train[:30], network.transform(sample.images), atol=1e-5)
+    assert not np.allclose(found.set.train[:30], right.set.train[:30], atol=1e-2)
+    assert found.accuracy == right.accuracy and np.array_equal(found.set.labels, right.set.labels)
+    assert stages.features_key(study, study.load_data(), 0) != right_key
+
+
+def test_a_trained_network_is_fed_with_the_mean_of_the_whole_training_part(tiny, data, tmp_path):
+    study = tiny(network=trained_network(tmp_path / "net.keras", data), preprocessing="uncentred")
+    (found,) = stages.features(study)
+    network, sample = KerasFeaturizer.load(tmp_path / "net.keras"), study.split(0)
+    mean = load(data).images_train.astype(float).mean(axis=0)
+    expected = stages.feature_set(uncentred_featurizer(network, mean), sample, study.augmentation())
+    np.testing.assert_allclose(found.set.train, expected.train, atol=1e-5)
+    np.testing.assert_allclose(found.set.test, expected.test, atol=1e-5)
+
+
+def test_networks_trained_anew_are_fed_uncentred_images_too(tiny, monkeypatch):
+    fed = []
+    monkeypatch.setattr(stages, "as_fed", lambda study, network, images: fed.append(images) or network)
+    study = tiny(featurizer="retrained", refinements=["plain"], preprocessing="uncentred", budgets=[2], rounds=1)
+    table = stages.sweep(study)
+    sample = study.split(0)
+    assert len(fed) >= 1 + len(table["budget"].unique()) and all(np.array_equal(each, sample.images) for each in fed)
