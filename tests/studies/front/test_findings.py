@@ -26,13 +26,13 @@ def sets_table(outputs, name, policies, seed=0):
     return 100 * table.pivot(index="replicate", columns=["policy", "share"], values="accuracy")
 
 
-def retrained(outputs, n=N):
+def retrained(outputs, n=N, study="mnist-translate", arms=findings.RETRAINED):
     rng, accuracies = np.random.default_rng(1), {}
-    for arm, share in (*findings.RETRAINED, ("all", None)):
+    for arm, share in (*arms, ("all", None)):
         accuracies[arm] = rng.uniform(98, 99, n)
         for replicate, accuracy in enumerate(accuracies[arm]):
             name = arm if share is None else f"{arm}-{share:g}"
-            path = outputs / "retrained_sets" / "mnist-translate" / f"replicate-{replicate:02d}" / f"{name}.json"
+            path = outputs / "retrained_sets" / study / f"replicate-{replicate:02d}" / f"{name}.json"
             sealed.write_json(path, {"accuracy": accuracy})
     return accuracies
 
@@ -56,6 +56,27 @@ def test_numbers_of_sets_are_paired_by_replicate(tmp_path):
     for policy in ("gradmatch", "craig", "badge"):
         assert words(found["greedy_influence", 0.01] - found[policy, 0.01]) in finding.text
     assert f"{N} replicates" in finding.data
+
+
+def test_what_was_found_is_confirmed_on_pairs_that_chose_nothing(tmp_path):
+    policies = ("greedy_influence", "influence", "gradmatch", "craig", "badge")
+    sets_table(tmp_path, "mnist-translate-rivals", policies)
+    assert "chose nothing" not in findings.frozen(tmp_path).text
+    found = sets_table(tmp_path, "mnist-79-translate-rivals", policies, seed=4)
+    less = words(found["greedy_influence", 0.05] - found["full", 1.0])
+    lead = words(found["greedy_influence", 0.01] - found["craig", 0.01])
+    assert f"are {less} and {lead} (7 against 9)." in findings.frozen(tmp_path).text
+
+
+def test_colour_stands_beside_grey_digits(tmp_path):
+    retrained(tmp_path)
+    arms = (("rounds", 0.1), ("random_copies", 0.1), ("on_the_fly", None))
+    found = retrained(tmp_path, study="cifar10-mixed", arms=arms)
+    text = findings.retrained(tmp_path).text.partition(" In colour")[2]
+    for arm, _ in arms:
+        assert words(found[arm] - found["all"]) in text
+    gain = stats.ttest_1samp(found["rounds"] - found["random_copies"], 0).confidence_interval(0.95)
+    assert ("is not shown to help" in text) == (gain[0] <= 0)
 
 
 def test_the_other_studies_of_sets_are_read_too(tmp_path):
