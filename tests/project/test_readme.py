@@ -39,7 +39,18 @@ def brought(kind):
         frame = frame[["age", "city"]].fillna({"city": "none"})
         return {"frame": frame, "target": pd.Series(y), "older": own_data.older, "moved": swapped, **OF_SKLEARN}
     rng = np.random.default_rng(0)
-    return {"images": rng.random((40, 12, 12)), "labels": np.arange(40) % 2}
+    images, labels = rng.random((40, 12, 12)), np.arange(40) % 2
+    return {"images": images, "labels": labels} | ({"network": network()} if kind == "Networks" else {})
+
+
+def network():
+    from influaug.backend import keras
+
+    flat = keras.layers.Flatten()
+    hidden = keras.layers.Dense(8, activation="relu", name="features")
+    model = keras.Sequential([keras.layers.Input((12, 12, 1)), flat, hidden, keras.layers.Dense(2)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
 
 
 def swapped(frame):
@@ -47,10 +58,13 @@ def swapped(frame):
 
 
 def test_every_kind_of_data_has_its_lines():
-    assert set(PIECES) == {"Embeddings", "Text", "Tables", "Images"}
+    assert set(PIECES) == {"Embeddings", "Text", "Tables", "Images", "Networks"}
 
 
-@pytest.mark.parametrize("kind", ["Embeddings", "Text", "Tables", pytest.param("Images", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind",
+    ["Embeddings", "Text", "Tables", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("Images", "Networks"))],
+)
 def test_the_lines_for_a_persons_own_data_run(kind):
     names = {"AugmentationSelector": AugmentationSelector, **brought(kind)}
     exec(textwrap.dedent(PIECES[kind]), names)  # noqa: S102
@@ -62,6 +76,6 @@ def test_the_lines_for_a_persons_own_data_run(kind):
         order = np.argsort(names["source"], kind="stable")
         np.testing.assert_array_equal(own, names["embedded_copies"][order][places])
     else:
-        made = names[{"Text": "texts_plus", "Tables": "frame_plus", "Images": "images_plus"}[kind]]
+        made = names[{"Text": "texts_plus", "Tables": "frame_plus"}.get(kind, "images_plus")]
         labels = names["target_plus" if kind == "Tables" else "labels_plus"]
         assert len(made) == len(labels) == n + chosen > n
