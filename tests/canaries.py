@@ -207,6 +207,7 @@ def learned_ranges(folder):
 
 def learned_rivals(folder):
     chosen = ["recipe", "trivial", "randaugment", "sigma-0.7", "learned", "learned-permuted", "strength", "augerino"]
+    chosen += ["learned-per-class", "learned-per-image"]
     found = {arm: comparison.result(LEARNED, 0, arm) for arm in chosen}
     return {arm: [each[name] for name in comparison.MEASURES] for arm, each in found.items()}
 

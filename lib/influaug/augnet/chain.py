@@ -32,6 +32,17 @@ def base_augmentation(image_shape: Shape, family: Family | None = None, seed: in
     return base
 
 
+def needs_labels(augmentation: Any) -> bool:
+    """Whether an augmentation must be told the labels of the images that it is called with."""
+    return getattr(augmentation, "needs_labels", False)
+
+
+def copies_of(augmentation: keras.layers.Layer, images: Tensor, labels: Tensor | None = None, **options: Any) -> Tensor:
+    """Copies of images by an augmentation, which is told the labels [n] if it needs them."""
+    told = {"labels": labels} if needs_labels(augmentation) else {}
+    return augmentation(images, **told, **options)
+
+
 @keras.saving.register_keras_serializable("influaug")
 class AfterBase(layers.Layer):  # type: ignore[name-defined]
     """Copies by a base augmentation and, of a share of them, a learned transformation of those.

@@ -18,6 +18,7 @@ from ..networks.checks import check_seed, checked_images, checked_labels
 from ..networks.featurizer import JIT, NETWORKS, layer_seeds
 from ..networks.precision import check_finite
 from ..networks.residual import LayerMaker, check_residual
+from .chain import copies_of, needs_labels
 from .models import check_number, check_whole_number
 from .on_arrays import OnArrays
 from .partial import Partial
@@ -173,8 +174,12 @@ class _Augmented(Partial):
         self.classifier, self.augmentation = classifier, augmentation
         self.trains(classifier)
 
-    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
-        copies = images if self.augmentation is None else self.augmentation(images, training=True)
+    def call(self, x: Tensor | dict[str, Tensor], training: bool | None = None) -> Tensor:
+        """Logits of copies of images x, or of x['images'] with x['labels'] for an augmentation that needs labels."""
+        images, labels = (x["images"], x["labels"]) if isinstance(x, dict) else (x, None)
+        copies = images
+        if self.augmentation is not None:
+            copies = copies_of(self.augmentation, images, labels, training=True)
         return self.classifier(ops.stop_gradient(copies), training=training)
 
 
@@ -196,7 +201,8 @@ def train_classifier(
     labels : array of int [n]
         Every class 0..K-1 present, K at least 2.
     augmentation : keras.layers.Layer, on_arrays.OnArrays or None
-        Images -> copies of the same shape; None trains on the images themselves.
+        Images -> copies of the same shape; None trains on the images themselves. A layer with `needs_labels` is called
+        with ``labels=``, as `conditional_operations.ClassOperations` is.
     schedule : Schedule
     seed : int
         Of the initial weights and the order of the points; an augmentation draws from a seed of its own.
@@ -219,8 +225,14 @@ def train_classifier(
     trainer = _Augmented(model, None if on_arrays else augmentation)
     drawn = batches(len(images), schedule.steps, schedule.batch_size, rng)
     given = ((on_arrays(images[points]) if on_arrays else images[points], labels[points]) for points in drawn)
-    train_on_batches(trainer, given, schedule)
+    train_on_batches(trainer, _told(given) if needs_labels(augmentation) else given, schedule)
     return model
+
+
+def _told(given):
+    """Batches whose images come with their labels."""
+    for images, labels in given:
+        yield {"images": images.astype("float32"), "labels": labels}, labels
 
 
 def check_classifier(network: Any) -> None:
@@ -258,7 +270,8 @@ def train_on_batches(trainer: keras.Model, given: Iterable[tuple[np.ndarray, np.
     trainer.compile(optimizer_of(schedule), loss, jit_compile=JIT)
     reached: Any = 0.0
     for images, labels in tqdm(given, "training", schedule.steps, unit="step", leave=False, delay=SILENT):
-        reached = trainer.train_on_batch(images.astype("float32"), labels)
+        x = images if isinstance(images, dict) else images.astype("float32")
+        reached = trainer.train_on_batch(x, labels)
     check_finite(float(reached), f"of the classifier after {schedule.steps} steps")
 
 

@@ -18,6 +18,7 @@ from ..influence.head_hessian import HeadHessian
 from ..influence.validation import validation_influence
 from ..networks.featurizer import JIT
 from ..solver import heads, logistic
+from .chain import copies_of, needs_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,15 +45,16 @@ def splits(labels: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, 
 
 
 class _Features(keras.Model):
-    """Images -> features of copies."""
+    """Images, or a dict of them and their labels, -> features of copies."""
 
     def __init__(self, augmentation: keras.layers.Layer, body: keras.Model, **kwargs: Any) -> None:
         super().__init__(name="features", **kwargs)
         self.augmentation, self.body = augmentation, body
         self.compile(jit_compile=JIT)
 
-    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
-        return self.body(self.augmentation(images, training=True), training=False)
+    def call(self, x: Tensor | dict[str, Tensor], training: bool | None = None) -> Tensor:
+        images, labels = (x["images"], x["labels"]) if isinstance(x, dict) else (x, None)
+        return self.body(copies_of(self.augmentation, images, labels, training=True), training=False)
 
 
 class Fold:
@@ -126,7 +128,9 @@ class Fold:
         return float(heads.losses(self.x_validation, self.validation_labels, self.theta).mean())
 
     def _draw(self, features):
-        return features.predict_on_batch(self.images).astype(np.float32)
+        told = {"images": self.images, "labels": self.labels.astype("int32")}
+        x = told if needs_labels(features.augmentation) else self.images
+        return features.predict_on_batch(x).astype(np.float32)
 
     def _labels(self):
         return np.tile(self.labels, len(self._draws))

@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..networks.checks import check_seed
 from ..networks.featurizer import JIT
 from ..networks.precision import check_finite
-from .chain import AfterBase
+from .chain import AfterBase, copies_of
 from .classifiers import Schedule, error_and_loss, train_classifier
 from .folds import Fold, splits
 from .models import check_number, check_whole_number
@@ -81,7 +81,8 @@ class Learning:
         'encoder' keeps G, as the ICLR 2019 submission does.
     keep_best : bool
         Measure the cross-fitted loss of classifiers trained with the augmentation as it is before the first round and
-        after each, with the same seeds, and end with the augmentation whose loss was lowest.
+        after each, with the same seeds, and end with the augmentation whose loss was lowest. Not for a trained network,
+        whose loss says nothing of what it would have learned from copies.
     """
 
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=800))
@@ -119,6 +120,8 @@ class Learning:
 
 DEFAULTS = {
     "operations": Learning(keep_best=True),
+    "class-operations": Learning(keep_best=True),
+    "image-operations": Learning(rate=1e-3, batch_size=600, keep_best=True),
     "ranges": Learning(),
     "image-ranges": Learning(rate=1e-3, batch_size=600),
     "network": Learning(rate=1e-3, steps=100, batch_size=192, base_draws=1, squash=2.0, hinge=5.0),
@@ -193,7 +196,7 @@ class InfluenceTraining(Partial):
             return self.augmentation(images, training=True), labels
         images, labels = ops.concatenate([images, images]), ops.concatenate([labels, labels])
         uniforms = self.augmentation.draw(ops.shape(images)[0], paired=True)
-        return self.augmentation(images, uniforms=uniforms, training=True), labels
+        return copies_of(self.augmentation, images, labels, uniforms=uniforms, training=True), labels
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Tensor = None, sample_weight: Any = None, training: bool = True
@@ -243,7 +246,7 @@ def learn(
     rng, kinds = np.random.default_rng(of_order), [base] * settings.base_draws
     kinds = kinds + [augmentation] * (settings.draws - settings.base_draws)
     train = crossfitter(classifier, images, labels, parts, settings)
-    if settings.keep_best:
+    if settings.keep_best and not isinstance(classifier, keras.Model):
         return _keeping_the_best(augmentation, kinds, train, settings, rng, of_rounds[0].spawn(len(parts)))
     trajectory = []
     for number, of_round in enumerate(of_rounds):
@@ -351,9 +354,10 @@ def _keeping_the_best(augmentation, kinds, train, settings, rng, seeds):
 
 
 def _present(augmentation):
-    """The ranges of an augmentation and, if it has one, its total strength, for a row of the trajectory."""
+    """The ranges and the total strength of an augmentation, if it has any, for a row of the trajectory."""
     total = {"total": augmentation.total()} if hasattr(augmentation, "total") else {}
-    return {"sigma": list(augmentation.ranges().values()), **total}
+    ranges = {"sigma": list(augmentation.ranges().values())} if hasattr(augmentation, "ranges") else {}
+    return ranges | total
 
 
 def _folds(fitted, kinds, settings):
@@ -381,10 +385,8 @@ def learning_round(
         mean = model.train_on_batch(_batch(folds, states, scale, settings, rng))
         check_finite(mean, f"of the augmentation in step {step + 1}")
         loss = float(np.mean([fold.validation_loss() for fold in folds]))
-        row: dict[str, Any] = {"round": number, "step": step, "influence": float(mean), "validation_loss": loss}
-        if hasattr(augmentation, "ranges"):
-            row |= _present(augmentation)
-        trajectory.append(row)
+        measured = {"influence": float(mean), "validation_loss": loss}
+        trajectory.append({"round": number, "step": step, **measured, **_present(augmentation)})
         last = [*last, [ops.convert_to_numpy(v) for v in model.trainable_variables]][-settings.averaged :]
     for variable, *values in zip(model.trainable_variables, *last, strict=True):
         variable.assign(np.mean(values, axis=0))

@@ -193,7 +193,7 @@ class RandomWarps(layers.Layer):  # type: ignore[name-defined]
 
     def learned_displacement(self, images: Tensor, seed: int | None = None) -> Tensor:
         """Displacement of one copy of each image, without its base shift: float tensor [n, height, width, 2], in px."""
-        return self._learned(self.sigma(images), self.draw(len(images), seed))
+        return self._learned(self.sigma(images), self.draw(len(images), seed)[:, : self.n_warp_uniforms])
 
     def sigma(self, images: Tensor | None = None) -> Tensor:
         """The ranges in pixels, float tensor [n or 1, groups]: below the cap, softly."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import keras
+from .chain import copies_of
 from .classifiers import Schedule, batches, check_classifier, new_classifier, train_on_batches
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def train_on_stream(
     schedule = schedule or Schedule()
     model, rng = new_classifier(network, pictures.shape[1:], len(pictures.class_names), seed)
     drawn = pictures.batches(batches(len(pictures), schedule.steps, schedule.batch_size, rng))
-    given = ((_copies(augmentation, images), labels) for images, labels in drawn)
+    given = ((_copies(augmentation, images, labels), labels) for images, labels in drawn)
     train_on_batches(model, given, schedule)
     return model
 
@@ -74,8 +75,8 @@ def stream_features(featurizer: KerasFeaturizer, pictures: PictureStream, batch_
     return np.concatenate([featurizer.transform(images) for images, _ in pictures.batches(places)])
 
 
-def _copies(augmentation, images):
+def _copies(augmentation, images, labels):
     """Copies of a batch as an array, or the images themselves."""
     if augmentation is None:
         return images
-    return keras.ops.convert_to_numpy(augmentation(images.astype("float32")))
+    return keras.ops.convert_to_numpy(copies_of(augmentation, images.astype("float32"), labels))

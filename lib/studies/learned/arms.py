@@ -18,7 +18,7 @@ from influaug.networks.featurizer import without_tracing_warnings
 
 from .ablations import ABLATIONS
 from .guessed import heuristic, ranges_by_hand
-from .rivals import FORMS_OF_OPERATIONS, RIVALS, STARTS, operations
+from .rivals import FORMS_OF_OPERATIONS, RIVALS, STARTS, VARIANTS, operations
 
 if TYPE_CHECKING:
     from typing import Any
@@ -146,7 +146,8 @@ def learn_form(
         )
         start = first.fit(*given).layer_.learned
     elif start_file is not None:
-        start = AugmentationNetwork.load(start_file).layer_.learned
+        before = AugmentationNetwork.load(start_file).layer_
+        start = before if form in VARIANTS else before.learned
     network = AugmentationNetwork(**options, seed=_seed(comparison, replicate, form)).fit(*given, start)
     if form in FORMS_OF_OPERATIONS:
         network.trajectory_ = [_short(row) for row in network.trajectory_]
@@ -162,7 +163,7 @@ def _short(row):
 
 def _seed(comparison, replicate, form):
     """Seed of the learning of a form; an ablation has the seed of the form that it is compared with."""
-    of_others = {**dict.fromkeys(ABLATIONS, "network"), **dict.fromkeys([*STARTS, "strength"], "learned")}
+    of_others = {**dict.fromkeys(ABLATIONS, "network"), **dict.fromkeys([*STARTS, *VARIANTS, "strength"], "learned")}
     return comparison.seed_of(replicate, of_others.get(form, form))
 
 
@@ -175,12 +176,12 @@ def _options(c, form):
     if form == "augerino":
         learning = replace(DEFAULTS["ranges"], schedule=schedule_of(c, c.steps))
         return {"form": "ranges", "mode": "training_loss", "learning": learning, "reward": c.reward}
-    if form in (*STARTS, "strength"):
-        steps = {"rounds": c.rounds, "steps": c.learning_steps}
-        learning = replace(DEFAULTS["operations"], schedule=schedule, folds=c.folds, **steps)
+    if form in (*STARTS, *VARIANTS, "strength"):
+        steps, kind = {"rounds": c.rounds, "steps": c.learning_steps}, VARIANTS.get(form, "operations")
+        learning = replace(DEFAULTS[kind], schedule=schedule, folds=c.folds, **steps)
         mode, family = "strength" if form == "strength" else "refreshed", family_of(c)
         family = replace(family, base_shift=0, flips=family.flips and c.load_data().images_train.shape[-1] != 3)
-        return {"form": "operations", "mode": mode, "learning": learning, "family": family}
+        return {"form": kind, "mode": mode, "learning": learning, "family": family}
     if form in ("ranges", "image-ranges"):
         steps = {"rounds": c.rounds, "steps": c.learning_steps}
         return {"form": form, "learning": replace(DEFAULTS[form], schedule=schedule, folds=c.folds, **steps)}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 AGAINST = ("learned-permuted", "strength")
 """What learning must beat before 'learned' is claimed: the same strengths elsewhere, and one strength for all."""
 MOST = 10_000
+SEEN = 200
+"""Images over which ranges that differ from image to image are averaged."""
 
 
 def claim(found: pd.DataFrame, arm: str = "learned", against: tuple[str, ...] = AGAINST) -> str:
@@ -105,13 +107,17 @@ def response(ax: Axes, found: pd.DataFrame, comparison: Comparison) -> Axes:
 
 
 def range_of(comparison: Comparison, found: pd.DataFrame, arm: str) -> float:
-    """Root mean square over groups of an arm's ranges of warps, mean over replicates, in pixels in images of 28."""
-    shape, values = comparison.split(0).images.shape[1:], []
+    """Root mean square over groups of an arm's ranges of warps, mean over replicates, in pixels in images of 28.
+
+    Ranges that differ by class or image are averaged over the classes, or over `SEEN` images.
+    """
+    images, values = comparison.split(0).images[:SEEN].astype("float32"), []
+    shape = images.shape[1:]
     for replicate in found.loc[found["arm"] == arm, "replicate"]:
         layer = augmentation_of(comparison, replicate, arm, shape, file_for(comparison, replicate, arm))
-        if not hasattr(layer, "sigma") or not hasattr(layer, "ranges"):
+        if not hasattr(layer, "sigma"):
             return 0.0
-        values.append(float(np.sqrt(np.mean(keras.ops.convert_to_numpy(layer.sigma()) ** 2))))
+        values.append(float(np.sqrt(np.mean(keras.ops.convert_to_numpy(layer.sigma(images)) ** 2))))
     return float(np.mean(values)) * 28 / max(shape[:2])
 
 

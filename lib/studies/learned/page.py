@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import hsv_to_rgb
 
+from influaug.augnet.chain import copies_of
 from influaug.augnet.network import AugmentationNetwork
 from influaug.augnet.pretraining import diversity
 from influaug.backend import keras
@@ -174,11 +175,13 @@ def _outcomes(ax, comparison, form, groups):
     ax.set(xlabel="range (px)", xlim=(0, None))
 
 
-def copies(comparison: Comparison, replicate: int, arm: str, images: np.ndarray) -> np.ndarray:
-    """One copy of each image by an arm's augmentation: array of uint8."""
+def copies(
+    comparison: Comparison, replicate: int, arm: str, images: np.ndarray, labels: np.ndarray | None = None
+) -> np.ndarray:
+    """One copy of each image, which has a label for arms that differ by class, by an arm's augmentation: uint8."""
     layer = augmentation_of(comparison, replicate, arm, images.shape[1:], file_for(comparison, replicate, arm))
-    made = layer(images.astype("float32"), **({"training": True} if arm == "heuristic" else {"seed": 0}))
-    return _as_pixels(made)
+    options = {"training": True} if arm == "heuristic" else {"seed": 0}
+    return _as_pixels(copies_of(layer, images.astype("float32"), labels, **options))
 
 
 def costs(comparison: Comparison, found: pd.DataFrame) -> pd.DataFrame:
@@ -296,6 +299,22 @@ def promise(axes: Sequence[Axes], trajectory: list[dict[str, Any]], label: str) 
     axes[0].set(xlabel="step", ylabel="objective")
     axes[1].set(xlabel="step", ylabel="validation loss (nats)")
     return axes
+
+
+def came_true(trajectories: dict[str, list[dict[str, Any]]]) -> str:
+    """How objective and validation loss went in an influence training of each form, first to last step, as Markdown."""
+    lines = []
+    for form, rows in trajectories.items():
+        found = pd.DataFrame(rows)
+        (promised, at_last), (first, last) = (
+            (found[name].iloc[0], found[name].iloc[-1]) for name in ("influence", "validation_loss")
+        )
+        fell = "fell" if last < first else "did not fall"
+        lines.append(
+            f"* *{form}*: the objective went from {promised:.2f} to {at_last:.2f}, "
+            f"the validation loss from {first:.4f} to {last:.4f} nats: it {fell}."
+        )
+    return "In this replicate, from the first step to the last:\n\n" + "\n".join(lines)
 
 
 def sides(arm: str, labels: np.ndarray, before: np.ndarray, lost: int) -> str:

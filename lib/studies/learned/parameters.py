@@ -10,7 +10,7 @@ from influaug.data.datasets import Classes, split
 
 from ..parameters import NOTHING, Experiment, Number, Sides, name_parameter, parameter
 from .ablations import ABLATIONS
-from .rivals import FORMS_OF_OPERATIONS, LEARNED_OPERATIONS, RIVALS
+from .rivals import FORMS_OF_OPERATIONS, LEARNED_OPERATIONS, RIVALS, VARIANTS
 
 if TYPE_CHECKING:
     from influaug.data.datasets import Split
@@ -118,6 +118,8 @@ def learned_for(arm: str) -> str | None:
 
 def start_of(form: str) -> str | None:
     """The form (one of `LEARNED`) from which learning another form starts; None if it starts from scratch."""
+    if form in VARIANTS:
+        return "learned"
     ablation = ABLATIONS.get(form)
     goes_on = form == "network" if ablation is None else not ablation.anew
     return "pretrained" if goes_on else None

@@ -84,13 +84,17 @@ LEARNED_OPERATIONS = {
     "learned-permuted": "the learned ones, exchanged at random among warps and among operations",
     "learned-weak": "learned from half the strength",
     "learned-strong": "learned from twice the strength",
+    "learned-per-class": "strengths and probabilities for each class, learned on from those of learned",
+    "learned-per-image": "strengths and probabilities for each image, by an encoder, learned on from those of learned",
     "strength": "one strength for all, of five, by cross-fitted loss on the folds of learned",
     "augerino": "random warps with ranges by the training loss and a reward for width",
 }
 """Arms of the family of operations, and Augerino's, with a line for a table."""
 STARTS = {"learned": 1.0, "learned-weak": 0.5, "learned-strong": 2.0}
 """Total strength that learning starts from."""
-FORMS_OF_OPERATIONS = (*STARTS, "strength", "augerino")
+VARIANTS = {"learned-per-class": "class-operations", "learned-per-image": "image-operations"}
+"""Forms of `AugmentationNetwork` that go on from what 'learned' ended with, to measure what is gained over it."""
+FORMS_OF_OPERATIONS = (*STARTS, *VARIANTS, "strength", "augerino")
 """Those of them that must be learned beforehand."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..intervals import mean_interval
+from ..intervals import FEWEST, mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +80,27 @@ def shown(means: pd.DataFrame) -> pd.DataFrame:
         for name in names
     }
     return pd.DataFrame(text, index=means.index)
+
+
+def said(means: pd.DataFrame, seeds: int) -> str:
+    """What the gains in accuracy of F trained anew say, from a table of `summary`: a Markdown list.
+
+    A gain is 'open' where its interval contains zero, and none is judged from fewer than `FEWEST` seeds.
+    """
+    lines = []
+    for index, row in zip(means.index, means.to_dict("records"), strict=True):
+        scenario, arm = index
+        mean, half = row["accuracy gain", "mean"], row["accuracy gain", "half_width"]
+        if arm.startswith("none"):
+            continue
+        word = "too few seeds for a verdict" if seeds < FEWEST else "open" if abs(mean) <= half else None
+        than = "each point twice" if arm == "beside" else "the points alone"
+        lines.append(
+            f"* *{scenario}, {arm}*: {mean:+.1f} ± {half:.1f} points of accuracy over {than} (n = {seeds}), "
+            f"{word or ('better' if mean > 0 else 'worse')}; mean translation {row['dx', 'mean']:+.2f} across and "
+            f"{row['dy', 'mean']:+.2f} up."
+        )
+    return "\n".join(lines)
 
 
 def at_mistakes(each: Run) -> tuple[float, ...]:

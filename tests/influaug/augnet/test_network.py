@@ -1,6 +1,7 @@
 """The front door: fitting, augmenting, saving, and use inside Keras and tf.data."""
 
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 import malicious
 from influaug.augnet import as_published
 from influaug.augnet import network as network_module
-from influaug.augnet.classifiers import Schedule, all_cnn
+from influaug.augnet.classifiers import Schedule, all_cnn, train_classifier
 from influaug.augnet.folds import Fold
 from influaug.augnet.learning import Learning
 from influaug.augnet.models import Design
@@ -48,6 +49,8 @@ def ranges():
     [
         ("operations", "refreshed"),
         ("operations", "strength"),
+        ("class-operations", "refreshed"),
+        ("image-operations", "refreshed"),
         ("ranges", "training_loss"),
         ("image-ranges", "refreshed"),
         ("network", "refreshed"),
@@ -60,12 +63,12 @@ def test_every_form_learns_augments_and_is_saved(tmp_path, form, mode, monkeypat
     network = fitted(form, mode)
     expected = {"pretrained": 0, "strength": 2, "training_loss": QUICK.schedule.steps}
     assert len(network.trajectory_) == expected.get(mode, 2)
-    copies = network.augment(IMAGES[:10], seed=3)
+    copies = network.augment(IMAGES[:10], LABELS[:10], seed=3)
     assert copies.dtype == np.uint8 and copies.shape == IMAGES[:10].shape
     network.save(tmp_path / "network.keras")
     loaded = AugmentationNetwork.load(tmp_path / "network.keras")
     assert (loaded.form, loaded.mode, loaded.trajectory_) == (form, mode, network.trajectory_)
-    np.testing.assert_allclose(loaded.augment(IMAGES[:10], seed=3).astype(int), copies.astype(int), atol=1)
+    np.testing.assert_allclose(loaded.augment(IMAGES[:10], LABELS[:10], seed=3).astype(int), copies.astype(int), atol=1)
     base = loaded.base_(IMAGES[:2].astype("float32"), seed=1)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(base), network.base_(IMAGES[:2], seed=1), atol=1e-4)
 
@@ -81,11 +84,11 @@ def test_as_published_the_classifier_sees_base_augmented_images_alone_and_nothin
 
 
 def test_the_seed_decides_the_copies(ranges):
-    first, again, other = (ranges.augment(IMAGES, seed) for seed in (1, 1, 2))
+    first, again, other = (ranges.augment(IMAGES, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.mean(first != other) > 0.1
     assert len(ranges.augment(IMAGES[:0])) == 0
-    floating = ranges.augment(IMAGES.astype("float64"), 1)
+    floating = ranges.augment(IMAGES.astype("float64"), seed=1)
     assert floating.dtype == np.float64 and np.abs(floating - first).max() <= 0.5 + 1e-3
 
 
@@ -159,6 +162,79 @@ def test_a_pretrained_model_can_be_the_start():
         np.testing.assert_array_equal(mine, theirs)
 
 
+WORDS = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])[LABELS]
+
+
+@pytest.fixture(scope="module")
+def by_class():
+    """Strengths of each class, that differ, of floats from 0 to 1 with text for labels."""
+    network = AugmentationNetwork("class-operations", family=FAMILY, learning=QUICK).fit(IMAGES / 255, WORDS)
+    rng = np.random.default_rng(0)
+    network.layer_.set_weights([w + rng.normal(0, 0.5, w.shape) for w in network.layer_.get_weights()])
+    return network
+
+
+def test_labels_of_the_fitted_types_decide_the_copies(by_class, tmp_path):
+    given = IMAGES[:20, ..., 0].astype("float32") / 255
+    found = by_class.augment(given, WORDS[:20], seed=1)
+    assert found.dtype == np.float32 and found.shape == given.shape and found.min() >= 0 and found.max() <= 1
+    expected = by_class.layer_(IMAGES[:20], seed=_first(1), labels=np.searchsorted(by_class.classes_, WORDS[:20]))
+    np.testing.assert_allclose(found * 255, keras.ops.convert_to_numpy(expected)[..., 0], atol=1e-2)
+    assert not np.allclose(found, by_class.augment(given, WORDS[1:21], seed=1), atol=1e-2)
+    by_class.save(tmp_path / "network.keras")
+    loaded = AugmentationNetwork.load(tmp_path / "network.keras")
+    np.testing.assert_allclose(loaded.augment(given, WORDS[:20].tolist(), seed=1), found, atol=1e-4)
+
+
+def test_missing_and_unknown_labels_are_one_sentence(by_class, ranges):
+    with pytest.raises(InputError, match="labels are missing; the form 'class-operations' needs that of each image"):
+        by_class.augment(IMAGES[:3] / 255)
+    for wrong in (["ten"] * 3, [3, 4, 5], [1.5, 2.5, 0.0], [None] * 3):
+        with pytest.raises(InputError, match=r"labels have .*, which is none of the classes"):
+            by_class.augment(IMAGES[:3] / 255, wrong)
+    for network in (by_class, ranges):
+        with pytest.raises(InputError, match=r"labels have shape \(\); 3 images need shape \(3,\)"):
+            network.augment(IMAGES[:3] / 255, 7)
+
+
+def test_classifiers_learn_from_copies_that_their_labels_decide(by_class):
+    blank = LearnsNothing(8)
+    by_label = train_classifier("all-cnn", IMAGES[:60], LABELS[:60], blank, Schedule(3))
+    assert np.isfinite(by_label.get_weights()[0]).all() and set(blank.seen) == {"labels"}
+    trained = train_classifier("all-cnn", IMAGES, LABELS, by_class.layer_, Schedule(3))
+    assert np.isfinite(trained.predict(IMAGES[:5], verbose=0)).all()
+
+
+class LearnsNothing(keras.layers.Layer):
+    """Images as they are, and whether labels came with them."""
+
+    needs_labels = True
+
+    def __init__(self, n):
+        super().__init__()
+        self.seen = []
+
+    def call(self, images, labels=None, training=None):
+        self.seen.append("labels" if labels is not None else "none")
+        return images
+
+
+def test_what_was_learned_for_all_images_is_the_start_of_each_class_and_image():
+    first = AugmentationNetwork("operations", family=FAMILY, learning=QUICK).fit(IMAGES, LABELS)
+    rng = np.random.default_rng(0)
+    first.layer_.set_weights([w + rng.normal(0, 0.5, w.shape) for w in first.layer_.get_weights()])
+    still = replace(QUICK, rate=1e-9)
+    for form in ("operations", "class-operations"):
+        again = AugmentationNetwork(form, family=FAMILY, learning=still).fit(IMAGES, LABELS, start=first.layer_)
+        assert again.layer_.ranges() == pytest.approx(first.layer_.ranges(), rel=1e-4)
+    with pytest.raises(InputError, match="start has the family"):
+        AugmentationNetwork("class-operations", learning=still).fit(IMAGES, LABELS, start=first.layer_)
+    with pytest.raises(InputError, match="for the form 'image-operations' it must be LearnedOperations or ImageOper"):
+        AugmentationNetwork("image-operations").fit(IMAGES, LABELS, start=ranges)
+    with pytest.raises(InputError, match="for the form 'ranges' it must be None"):
+        AugmentationNetwork().fit(IMAGES, LABELS, start=first.layer_)
+
+
 def test_scikit_learns_conventions():
     network = AugmentationNetwork("network", share=0.3, seed=4)
     assert clone(network).get_params() == network.get_params()
@@ -169,7 +245,10 @@ def test_scikit_learns_conventions():
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"form": "affine"}, "form is 'affine'; it must be one of operations, ranges, image-ranges, network"),
+        (
+            {"form": "affine"},
+            "form is 'affine'; it must be one of operations, class-operations, ",
+        ),
         ({"mode": "frozen"}, "mode is 'frozen'"),
         ({"mode": "as_published"}, "mode 'as_published' is of the form 'network' alone"),
         ({"mode": "strength"}, "mode 'strength' is of the form 'operations' alone"),

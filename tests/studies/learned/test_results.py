@@ -15,9 +15,9 @@ from influaug.files import sealed
 from studies.learned import arms, guessed
 from studies.learned import results as comparison
 from studies.learned.ablations import ABLATIONS
-from studies.learned.parameters import ARMS, Comparison
+from studies.learned.parameters import ARMS, Comparison, learned_for, start_of
 from studies.learned.results import main, result, results, summary, trajectory
-from studies.learned.rivals import RIVALS
+from studies.learned.rivals import RIVALS, VARIANTS
 from studies.storage import keys, paths, provenance
 
 pytestmark = pytest.mark.slow
@@ -151,6 +151,37 @@ def test_the_table_has_a_row_an_arm_and_replicate(quick):
     assert list(table.columns) == ["replicate", *comparison.COLUMNS] and table.notna().all(axis=None)
     assert set(table["machine"]) == {provenance.machine()}
     assert len(table) == 4 and sealed.read_json(chosen.folder / "replicate-01" / "control.json")
+
+
+def test_strengths_of_classes_and_images_are_learned_on_from_those_of_all(quick, fits):
+    for form, kind in VARIANTS.items():
+        assert start_of(form) == "learned" and learned_for(form) == form
+        arms.learn_form(quick, 0, form, quick.split(0), "path", "learned.keras")
+        options, start = fits.pop()
+        assert options["form"] == kind and start.path == "learned.keras"
+        assert options["seed"] == quick.seed_of(0, "learned") and options["learning"].keep_best
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """What augmentation networks are fitted with, none of which is learned."""
+    found = []
+
+    class Recorded:
+        def __init__(self, path=None, **options):
+            self.options, self.path, self.layer_, self.trajectory_ = options, path, self, []
+
+        def fit(self, *given):
+            found.append((self.options, given[4]))
+            return self
+
+        def save(self, path):
+            pass
+
+        load = classmethod(lambda cls, path: cls(path))
+
+    monkeypatch.setattr(arms, "AugmentationNetwork", Recorded)
+    return found
 
 
 def test_differences_are_paired():

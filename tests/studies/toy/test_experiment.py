@@ -197,6 +197,18 @@ def test_the_table_is_of_the_test_points_and_gains_are_paired(found):
     assert text.loc[("moved", "none"), "head gain"] == "0.0 ± 0.0" and list(text.index) == list(means.index)
 
 
+def test_what_is_said_of_gains_follows_from_their_intervals(found):
+    means = tables.summary(tables.table(found))
+    few, said = tables.said(means, 4), tables.said(means, 5)
+    assert few.count("too few seeds") == 6 and "too few" not in said
+    for (scenario, arm), row in means.iterrows():
+        mean, half = row["accuracy gain", "mean"], row["accuracy gain", "half_width"]
+        (line,) = [line for line in said.splitlines() if line.startswith(f"* *{scenario}, {arm}*:")] or [""]
+        assert (line == "") == arm.startswith("none")
+        word = "open" if abs(mean) <= half else "better" if mean > 0 else "worse"
+        assert line == "" or (f"{mean:+.1f} ± {half:.1f} points" in line and f"(n = 5), {word};" in line)
+
+
 def test_the_same_seeds_give_the_same_numbers():
     first, again = (tables.table(toy.runs(SMALL)) for _ in range(2))
     assert first.equals(again)

@@ -1,0 +1,113 @@
+"""What a page says that a comparison taught, against intervals by SciPy."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from influaug.augnet.conditional_operations import ClassOperations, ImageOperations
+from influaug.augnet.learned_operations import LearnedOperations
+from influaug.augnet.ranges import Family
+from influaug.backend import keras
+from studies.intervals import Gap
+from studies.learned import family_page, learnt
+from studies.learned import page as shown
+from studies.learned.parameters import Comparison
+
+pytestmark = pytest.mark.slow
+
+GAPS = np.array([-0.3, -0.1, -0.2, -0.25, -0.15, -0.2])
+
+
+def table(draws=0.0, **errors):
+    """A table of results: arm -> errors by replicate; with draws all are lower by so much, give or take."""
+    rows = [(r, arm, e, e - draws - 0.02 * r, "here") for arm, values in errors.items() for r, e in enumerate(values)]
+    return pd.DataFrame(rows, columns=["replicate", "arm", "error", "error_draws", "machine"])
+
+
+def half(gaps):
+    return stats.sem(gaps) * stats.t.ppf(0.975, len(gaps) - 1)
+
+
+def test_every_claim_has_its_interval_and_its_pairs():
+    said = learnt.said(table(recipe=2 + GAPS, hand=np.full(6, 2.0), trivial=2 + GAPS + [0.1, -0.1] * 3))
+    assert f"*recipe* less *hand*: -0.20 ± {half(GAPS):.2f} (n = 6), better" in said
+    assert "*recipe* less *trivial*: +0.00 ± 0.11 (n = 6), open" in said
+    gain = Gap(-0.02 * np.arange(6).mean(), half(0.02 * np.arange(6)), 6)
+    assert f"*hand* with draws at test time, less without: {gain} (n = 6), better" in said
+    assert "learned" not in said
+
+
+def test_fewer_than_five_pairs_are_no_verdict():
+    said = learnt.said(table(recipe=2 + GAPS[:4], hand=np.full(4, 2.0)))
+    assert "(n = 4), too few for a verdict" in said and "better" not in said
+
+
+def test_that_ranges_have_the_right_groups_is_not_said_of_a_tie():
+    ranges = {"ranges": 2 + GAPS, "permuted": 2 + GAPS + [0.1, -0.1] * 3}
+    assert "which group has which range is not shown to matter" in learnt.said(table(**ranges))
+    assert "is shown to matter" in learnt.said(table(ranges=2 + GAPS, permuted=np.full(6, 2.0)))
+
+
+def test_classes_and_images_are_compared_with_what_they_went_on_from():
+    found = table(**{"learned": np.full(6, 2.0), "learned-per-class": 2 - GAPS, "learned-per-image": 2 + GAPS})
+    said = learnt.said(found)
+    assert "*learned-per-class* less *learned*: +0.20" in said and "worse" in said
+    assert "*learned-per-image* less *learned*: -0.20" in said
+    assert "That anything was *learned* is not shown." in said
+
+
+def test_where_starts_led_to_is_compared(monkeypatch):
+    runs = {"learned": [1.0, 1.4, 1.5], "learned-weak": [0.5, 0.9, 1.45], "learned-strong": [2.0, 1.8, 1.52]}
+    frames = {form: pd.DataFrame({"total": totals, "kept": [False, True, False]}) for form, totals in runs.items()}
+    monkeypatch.setattr(learnt, "trajectory", lambda c, replicate, form: (frames[form], 1.0))
+    monkeypatch.setattr(learnt, "replicates_of", lambda c, form: [0] if form != "learned" else [0, 1])
+    found = learnt.ends(Comparison(arms=list(runs)))
+    (row,) = found.to_dict("records")
+    assert row["led to"] == "1.50, 1.45, 1.52" and row["ended with"] == "1.40, 0.90, 1.80"
+    assert row["starts"] == "1, 0.5, 2" and row["largest over smallest at first"] == "4.0" and row[""] == "one place"
+    frames["learned-strong"].loc[2, "total"] = 1.7
+    assert learnt.ends(Comparison(arms=list(runs)))[""].tolist() == ["not one place"]
+    assert len(learnt.ends(Comparison(arms=["learned"]))) == 0
+
+
+def test_strengths_of_classes_and_images_are_in_units_of_what_they_began_with(monkeypatch):
+    family, shape = Family(base_shift=0), Comparison().split(0).images.shape[1:]
+    before, classes = LearnedOperations(shape, family).scaled(2.0), ClassOperations(shape, family, n_classes=10)
+    classes.begin_with(before)
+    classes.log_total.assign(np.log(2.0 * np.linspace(0.5, 1.4, 10))[:, None])
+    images = ImageOperations(shape, family)
+    images.begin_with(before)
+    layers = {"learned": before, "learned-per-class": classes, "learned-per-image": images}
+    monkeypatch.setattr(learnt, "learned_file", lambda c, replicate, form: form)
+    monkeypatch.setattr(learnt, "replicates_of", lambda c, form: [0])
+    monkeypatch.setattr(learnt.AugmentationNetwork, "load", lambda form: Fitted(layers[form]))
+    found = learnt.strengths_apart(Comparison(arms=list(layers)))
+    assert found["total strength"].tolist()[:10] == [f"{ratio:.2f}" for ratio in np.linspace(0.5, 1.4, 10)]
+    low, high = map(float, found.loc["learned-per-image", "total strength"].split(" to "))
+    assert 0.95 < low < high < 1.05
+
+
+class Fitted:
+    def __init__(self, layer):
+        self.layer_ = layer
+
+
+def test_whether_a_promise_came_true_is_read_from_the_trajectory():
+    rows = [{"influence": -0.1, "validation_loss": 0.5}, {"influence": -9.0, "validation_loss": 0.7}]
+    said = shown.came_true({"as_published": rows, "network": rows[::-1]})
+    assert "*as_published*: the objective went from -0.10 to -9.00, the validation loss from 0.5000 to 0.7000" in said
+    assert said.count("it did not fall") == 1 and said.endswith("it fell.")
+
+
+def test_ranges_of_classes_and_images_have_their_place_on_the_curve(monkeypatch):
+    comparison = Comparison()
+    shape, family = comparison.split(0).images.shape[1:], Family(base_shift=0, start=0.5)
+    found = table(**{"learned-per-class": [2.0], "trivial": [2.0]})
+    for layer in (ClassOperations(shape, family, n_classes=10), ImageOperations(shape, family)):
+        monkeypatch.setattr(family_page, "augmentation_of", lambda *_, layer=layer: layer)
+        monkeypatch.setattr(family_page, "file_for", lambda *_: None)
+        at = family_page.range_of(comparison, found, "learned-per-class") * max(shape[:2]) / 28
+        assert at == pytest.approx(0.5, rel=0.1)
+    monkeypatch.setattr(family_page, "augmentation_of", lambda *_: keras.layers.Identity())
+    assert family_page.range_of(comparison, found, "trivial") == 0
