@@ -22,6 +22,7 @@ from .chain import AfterBase, base_augmentation, copies_of, needs_labels
 from .class_labels import encoded_labels, labels_of, numbers_of
 from .classifiers import CLASSIFIERS, train_classifier
 from .conditional_operations import ClassOperations, ImageOperations
+from .given_networks import check_predicts, check_trained
 from .learned_operations import LearnedOperations
 from .learning import DEFAULTS, Learning, best_strength, learn
 from .models import Design, TransformationModel, check_number, seeds_from
@@ -192,6 +193,8 @@ class AugmentationNetwork(BaseEstimator):
         self.image_form_: ImageForm | None = ImageForm.of(as_array("images", images))
         images = self.image_form_.standard(images)
         self.classes_, labels = encoded_labels(labels, len(images))
+        pool = images if unlabelled is None else self._standard(unlabelled)
+        self._check_fits(classifier, pool, images)
         of_base, of_layer, of_chain, of_pretraining, of_learning = seeds_from(self.seed, 5)
         shape, own = images.shape[1:], self.form in OF_OPERATIONS
         family = self.family or Family(base_shift=0 if own else Family.base_shift)
@@ -201,7 +204,6 @@ class AugmentationNetwork(BaseEstimator):
             if start is not None:
                 learned.set_weights(start.get_weights())
             elif self.pretraining is not None:
-                pool = images if unlabelled is None else self._standard(unlabelled)
                 given = images, labels, classifier, base, learning, of_pretraining
                 F = self._pretraining_classifier(*given) if self.pretraining.game == "ragan" else None
                 self.game_ = pretrain(learned, base, pool, F, self.pretraining, of_pretraining)
@@ -267,12 +269,20 @@ class AugmentationNetwork(BaseEstimator):
         -------
         array of float64 [n, K]
             Columns as `classes_`, for a model that was trained with these numbers of classes.
+
+        Raises
+        ------
+        InputError
+            A model of other images or classes; one with a single output for two classes is refused too.
         """
         check_is_fitted(self, "layer_")
         if not isinstance(model, keras.Model):
             raise InputError(f"model is {model!r}; it must be a keras.Model that takes images and gives logits.")
         images, scale = self._on_255(images)
+        check_predicts(model, self.layer_.image_shape, None if self.classes_ is None else len(self.classes_))
         levels = _levels(images, scale).reshape(-1, *self.layer_.image_shape)
+        if not len(levels):
+            return np.empty((0, model.output_shape[1]))
         return probabilities(model, levels, draws, small_warps(levels.shape[1:], self.base_.family.bands), seed)
 
     def _told(self, labels, n):
@@ -378,6 +388,14 @@ class AugmentationNetwork(BaseEstimator):
         if start is not None and not isinstance(start, wanted):
             names = " or ".join(kind.__name__ for kind in wanted) or "None"
             raise InputError(f"start is {start!r}; for the form {self.form!r} it must be {names}.")
+
+    @staticmethod
+    def _check_fits(classifier, pool, images):
+        """Refuse a trained network of other images, and other unlabelled images."""
+        if isinstance(classifier, keras.Model):
+            check_trained(classifier, images.shape[1:])
+        if pool.shape[1:] != images.shape[1:]:
+            raise InputError(f"unlabelled images have shape {pool.shape}; they must be [m, *{images.shape[1:]}].")
 
     def _check_types(self):
         types = {"family": Family, "design": Design, "learning": Learning, "pretraining": Pretraining}

@@ -23,11 +23,15 @@ _ABOUT = "influaug-augmentation.json"
 
 
 def write(path: Path, layer: keras.layers.Layer, about: dict[str, Any]) -> None:
-    """Write a layer and a description, ready for JSON, to a file, whole or not at all."""
+    """Write a layer and a description to a file, whole or not at all; raises InputError for what JSON cannot hold."""
+    try:
+        text = json.dumps(about)
+    except TypeError as error:
+        raise InputError("labels of this type cannot be saved; they must be text, numbers or booleans.") from error
     with replacing(path) as temporary:
         _model_of(layer).save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(_ABOUT, json.dumps(about), zipfile.ZIP_DEFLATED)
+            archive.writestr(_ABOUT, text, zipfile.ZIP_DEFLATED)
 
 
 def read(path: Path, around: Callable[[keras.layers.Layer, dict[str, Any]], Found]) -> Found:

@@ -309,7 +309,9 @@ def came_true(trajectories: dict[str, list[dict[str, Any]]]) -> str:
         (promised, at_last), (first, last) = (
             (found[name].iloc[0], found[name].iloc[-1]) for name in ("influence", "validation_loss")
         )
-        fell = "fell" if last < first else "did not fall"
+        fell = (
+            "fell" if last < first else "did not fall" if last > first else "is of a last layer that was not refitted"
+        )
         lines.append(
             f"* *{form}*: the objective went from {promised:.2f} to {at_last:.2f}, "
             f"the validation loss from {first:.4f} to {last:.4f} nats: it {fell}."

@@ -293,6 +293,79 @@ def test_a_malicious_file_is_refused_in_one_sentence(tmp_path, attack, said):
         AugmentationNetwork.load(*attack(tmp_path))
 
 
+def model_of(shape, *parts):
+    return keras.Sequential([keras.layers.Input(shape), *parts])
+
+
+def flat():
+    return keras.layers.Flatten(name="features")
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (((12, 12, 1), flat(), keras.layers.Dense(10)), r"takes images of shape \(12, 12, 1\); .* \(8, 8, 1\)"),
+        (((8, 8, 3), flat(), keras.layers.Dense(10)), r"takes images of shape \(8, 8, 3\)"),
+        (((8, 8, 1), keras.layers.Flatten(), keras.layers.Dense(10)), "has no layer 'features'"),
+        (((8, 8, 1), keras.layers.Conv2D(2, 3, name="features"), keras.layers.Flatten()), "'features' gives"),
+    ],
+    ids=["side", "channels", "no features", "maps"],
+)
+def test_a_trained_network_that_does_not_fit_is_one_sentence_before_anything_is_trained(parts, said, monkeypatch):
+    monkeypatch.setattr(network_module, "learn", lambda *_: pytest.fail("learning began"))
+    with pytest.raises(InputError, match=said):
+        AugmentationNetwork(family=FAMILY, learning=QUICK).fit(IMAGES, LABELS, model_of(*parts))
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (((12, 12, 1), flat(), keras.layers.Dense(10)), r"takes images of shape \(12, 12, 1\)"),
+        (((8, 8, 1), flat(), keras.layers.Dense(1, activation="sigmoid")), r"model gives \(None, 1\); .* 10 classes"),
+        (((8, 8, 1), flat(), keras.layers.Dense(7)), r"model gives \(None, 7\); .* with 10 classes"),
+        (((8, 8, 1), keras.layers.Conv2D(10, 3)), r"model gives \(None, 6, 6, 10\)"),
+    ],
+    ids=["side", "one output", "classes", "maps"],
+)
+def test_a_model_whose_outputs_are_no_probabilities_of_the_classes_is_refused(ranges, parts, said):
+    with pytest.raises(InputError, match=said):
+        ranges.predict_proba(model_of(*parts), IMAGES[:3], draws=8)
+
+
+def test_no_images_have_no_probabilities(ranges):
+    assert ranges.predict_proba(all_cnn((8, 8, 1), 10, 0, 4), IMAGES[:0], draws=8).shape == (0, 10)
+
+
+def test_labels_that_a_file_cannot_hold_are_refused_when_it_is_saved(ranges, tmp_path, monkeypatch):
+    monkeypatch.setattr(ranges, "classes_", np.array(["2020-01-01", "2021-01-01"], "M8[D]"))
+    with pytest.raises(InputError, match="labels of this type cannot be saved; they must be text, numbers or booleans"):
+        ranges.save(tmp_path / "network.keras")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("given", [np.nan, np.inf, -200.0])
+def test_grey_values_that_are_none_are_one_sentence(ranges, given):
+    wrong = IMAGES.astype(float)
+    wrong[0, 0, 0] = given
+    for attempt in (lambda: AugmentationNetwork().fit(wrong, LABELS), lambda: ranges.augment(wrong)):
+        with pytest.raises(InputError, match="grey values must be 0 to 255"):
+            attempt()
+
+
+@pytest.mark.parametrize("mode", ["strength", "training_loss"])
+def test_a_trained_network_says_nothing_of_strengths(mode):
+    form = network_module.MODES[mode][0]
+    with pytest.raises(InputError, match=f"in the mode '{mode}' it must be one of all-cnn"):
+        AugmentationNetwork(form, mode).fit(IMAGES, LABELS, all_cnn((8, 8, 1), 10, 0, 4))
+
+
+def test_with_a_trained_network_learning_ends_with_the_last_round():
+    keeping = replace(QUICK, keep_best=True)
+    network = AugmentationNetwork("operations", family=FAMILY, learning=keeping)
+    network.fit(IMAGES, LABELS, all_cnn((8, 8, 1), 10, 0, 4))
+    assert all("kept" not in row for row in network.trajectory_) and network.layer_.total() != 1
+
+
 PARITY = np.arange(12) % 2
 NOISE = np.random.default_rng(0).integers(0, 256, (12, 12, 12, 1)).astype(np.uint8)
 

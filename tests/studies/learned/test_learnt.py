@@ -98,6 +98,7 @@ def test_whether_a_promise_came_true_is_read_from_the_trajectory():
     said = shown.came_true({"as_published": rows, "network": rows[::-1]})
     assert "*as_published*: the objective went from -0.10 to -9.00, the validation loss from 0.5000 to 0.7000" in said
     assert said.count("it did not fall") == 1 and said.endswith("it fell.")
+    assert "a last layer that was not refitted" in shown.came_true({"as_published": [rows[0], {**rows[0]}]})
 
 
 def test_ranges_of_classes_and_images_have_their_place_on_the_curve(monkeypatch):
