@@ -30,17 +30,25 @@ def colour(tmp_path):
     return write_npz(tmp_path / "few.npz", x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
 
 
-@pytest.mark.parametrize(("name", "classifier"), [("cifar10-1pct-rivals", "all-cnn"), ("cifar10-10pct", "resnet20")])
-def test_every_arm_runs_on_colour_images(name, classifier, colour, outputs):
-    setting = given(name)
-    assert setting["classifier"] == classifier
-    c = Comparison(**(setting | TINY | {"dataset": str(colour)}))
+def tiny(name, colour, **more):
+    return Comparison(**(given(name) | TINY | {"dataset": str(colour)} | more))
+
+
+def test_every_arm_runs_on_colour_images(colour, outputs):
+    c = tiny("cifar10-1pct-rivals", colour)
+    assert c.classifier == "all-cnn"
     for arm in c.arms:
         found = result(c, 0, arm)
         assert 0 <= found["error"] <= 100 and np.isfinite(found["loss_draws"]), arm
         assert finished(c, 0, arm)["key"] == found["key"]
     layer = arms.augmentation_of(c, 0, "learned", (16, 16, 3), file_for(c, 0, "learned"))
     assert set(COLOUR) <= set(layer.names) and layer.family.base_shift == 0 and not layer.family.flips
+
+
+def test_the_residual_network_of_the_larger_comparison_learns(colour, outputs):
+    c = tiny("cifar10-10pct", colour)
+    assert c.classifier == "resnet20" and set(c.arms) <= DECIDING
+    assert np.isfinite(result(c, 0, "recipe")["loss_draws"])
 
 
 @pytest.mark.parametrize("name", SIZED)
