@@ -19,13 +19,14 @@ RECIPES := $(basename $(notdir $(wildcard params/featurizers/*.yaml)))
 RETRAINED := $(basename $(notdir $(wildcard params/retrained_sets/*.yaml)))
 SETS := $(basename $(notdir $(wildcard params/sets/*.yaml)))
 DEAR := $(basename $(notdir $(wildcard params/dear/*.yaml)))
+FACTORIALS := $(basename $(notdir $(wildcard params/factorial/*.yaml)))
 COMPARISONS := $(basename $(notdir $(wildcard params/learned/*.yaml)))
 ALL := $(filter-out benchmark selection-at-size,$(basename $(notdir $(wildcard params/*.yaml))))
 # Words as the shell is to take them: names of files can be commands too.
 quoted = $(foreach word,$(1),'$(subst ','\'',$(word))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run study studies sets retrained featurizer toy learned own labels dear bench size verify lab test test-fast canaries browser torch faults lint audit
+.PHONY: help setup run study studies sets retrained featurizer toy learned own labels dear factorial bench size verify lab test test-fast canaries browser torch faults lint audit
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -96,6 +97,12 @@ labels: $(READY) ## make some labels wrong and find them: make labels PARAMS=par
 dear: $(READY) ## compare policies where each copy is checked by a person: make dear NAME=mnist-translate
 	@test -f "params/dear/$$NAME.yaml" || { echo "Which one? make dear NAME=... with one of:" $(call quoted,$(DEAR)); exit 2; }
 	@$(BIN)/python -m studies run notebooks/19_dear_copies.ipynb "params/dear/$$NAME.yaml"
+	@$(BIN)/python -m studies index outputs
+
+factorial: $(READY) ## what explains the paper's gains, difference by difference, or go on: make factorial NAME=cifar10
+	@test -f "params/factorial/$$NAME.yaml" || { echo "Which one? make factorial NAME=... with one of:" $(call quoted,$(FACTORIALS)); exit 2; }
+	@$(BIN)/python -m studies factorial "params/factorial/$$NAME.yaml"
+	@$(BIN)/python -m studies run notebooks/20_released_code.ipynb "params/factorial/$$NAME.yaml"
 	@$(BIN)/python -m studies index outputs
 
 bench: $(READY) ## run the benchmark on MNIST (fetches pyDVL into an environment of its own, gigabytes)

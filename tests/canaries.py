@@ -24,6 +24,11 @@ from studies.copies.study import SetStudy
 from studies.dear import problems as dear_problems
 from studies.dear import results as dear_copies
 from studies.dear.parameters import DearCopies
+from studies.factorial import features as factorial_features
+from studies.factorial import networks as factorial_networks
+from studies.factorial import results as factorial_results
+from studies.factorial.parameters import Factorial
+from studies.factorial.problem import Problem
 from studies.labels import results as label_study
 from studies.learned import results as comparison
 from studies.learned.parameters import ARMS, OF_NETWORKS, Comparison
@@ -197,6 +202,41 @@ def dear(folder):
     return found
 
 
+def factorial_problem():
+    study = Factorial(factorial="canary", n_train=20, epochs=1, replicates=1)
+    return Problem(study, study.load_data())
+
+
+def networks_of_halves(folder):
+    problem = factorial_problem()
+    records = [factorial_networks.record_of(problem, network) for network in (0, 1)]
+    means = [
+        factorial_networks.featurizer_of(problem, network, fed).transform(problem.images[:9]).mean(axis=1).tolist()
+        for network, fed in ((0, "right"), (1, "uncentred"))
+    ]
+    return {
+        "first": [half[:9].tolist() for half in problem.halves],
+        "n": [r["n_train"] for r in records],
+        "means": means,
+    }
+
+
+def features_of_factorial(folder):
+    problem = factorial_problem()
+    factorial_networks.record_of(problem, 0)
+    kinds = [None, *problem.study.copies()]
+    fed = ("right", "uncentred", "right")
+    parts = [factorial_features.part(problem, 0, each, kind) for each, kind in zip(fed, kinds, strict=True)]
+    return {f"{i}": [*part.mean(axis=0)[:8].tolist(), len(part)] for i, part in enumerate(parts)}
+
+
+def cells_of_factorial(folder):
+    study = Factorial(factorial="canary", n_train=40, share=0.1)
+    tables = [factorial_results.measure(study, made_up(c), C, 0) for c in (2, 3) for C in study.C]
+    points = {"samples": [sample.indices[:9].tolist() for sample in factorial_problem().samples[0]]}
+    return {f"{i}": numbers(table, "accuracy", "accuracy_original") for i, table in enumerate(tables)} | points
+
+
 def arms(chosen):
     return {arm: [comparison.result(LEARNED, 0, arm)[name] for name in ("error", "loss")] for arm in chosen}
 
@@ -230,6 +270,9 @@ CANARIES = {
     anew.RETRAINED_CHOSEN: (anew_chosen, TRAINED),
     label_study.LABELS: (labels, EXACT),
     dear_copies.DEAR: (dear, EXACT),
+    factorial_networks.NETWORKS_OF_HALVES: (networks_of_halves, TRAINED),
+    factorial_features.FACTORIAL_FEATURES: (features_of_factorial, TRAINED),
+    factorial_results.CELLS: (cells_of_factorial, EXACT),
     cross_validation.STAGES["transformations"]: (own_transformations, TRAINED),
     cross_validation.STAGES["shares"]: (own_shares, TRAINED),
     cross_validation.STAGES["retrained"]: (own_retrained, TRAINED),

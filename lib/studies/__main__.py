@@ -18,6 +18,7 @@ COMMANDS = {
     "own": ("studies.commands.own", "compute the page on your own data, with the minutes to come"),
     "compare": ("studies.learned.results", "compute replicates of a comparison of augmentations"),
     "retrain": ("studies.retrained_sets.results", "compute replicates of a study of networks trained anew"),
+    "factorial": ("studies.factorial.results", "compute a factorial of the released code's differences"),
     "rekey": ("studies.commands.rekey", "give results that were kept under former keys today's"),
     "audit": ("studies.commands.audit", "compare what is installed with the lock"),
 }
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command not in COMMANDS:
         said = sys.stdout if command in ("-h", "--help", "help") else sys.stderr
         said.write("usage: influaug COMMAND ...; influaug COMMAND --help says more\n\n")
-        said.writelines(f"  {name:8} {purpose}\n" for name, (_, purpose) in COMMANDS.items())
+        said.writelines(f"  {name:9} {purpose}\n" for name, (_, purpose) in COMMANDS.items())
         return 0 if said is sys.stdout else 2
     try:
         # Imported only when needed: some modules take seconds to import.

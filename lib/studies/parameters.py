@@ -50,6 +50,7 @@ KINDS = {
     "own": "studies.own.parameters.OwnData",
     "dear": "studies.dear.parameters.DearCopies",
     "labels": "studies.labels.parameters.LabelStudy",
+    "factorial": "studies.factorial.parameters.Factorial",
     "study": "studies.points.study.Study",
 }
 """Classes of parameters by kind; a kind is named like its first parameter, which names the experiment.

@@ -149,7 +149,7 @@ ODD = [
 
 @pytest.mark.parametrize("odd", ODD)
 def test_names_are_no_commands(ready, odd):
-    for target in ("study", "sets", "retrained", "featurizer", "learned"):
+    for target in ("study", "sets", "retrained", "featurizer", "learned", "factorial"):
         made = make(ready, target, f"NAME={odd}")
         assert made.returncode == 2 and re.search("with one of:|; there are:", made.stdout)
     made = make(ready, "own", f"PARAMS={odd}")

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from influaug import __version__
 from studies.copies.study import SetStudy
 from studies.dear.parameters import DearCopies
+from studies.factorial.parameters import Factorial
 from studies.featurizers.recipe import Recipe
 from studies.labels.parameters import LabelStudy
 from studies.learned.parameters import Comparison
@@ -36,6 +37,7 @@ KINDS |= {
     "16": (LabelStudy, "s"),
     "17": (RetrainedSets, "s"),
     "19": (DearCopies, "s"),
+    "20": (Factorial, "s"),
 }
 """Parameters of the notebooks that are not of studies, and the name that each gives them."""
 VARIED = {"12_transformation_models": {"comparison", "arms"}, "14_why_greedy": {"wrong_labels"}}

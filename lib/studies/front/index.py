@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FILES = {"sweep.parquet": "table (Parquet)", "sweep.csv": "table (CSV)", "study.json": "parameters (JSON)"}
 ACROSS = ("pages", "notebooks", "variations")
-OTHERS = ("sets", "retrained_sets", "learned", "toy", "own", "labels", "dear", "featurizers")
+OTHERS = ("sets", "retrained_sets", "learned", "toy", "own", "labels", "dear", "factorial", "featurizers")
 """Output folders of experiments other than studies; each experiment has a folder in one of them."""
 FIRST = ("mnist", "cifar10", "small-norb")
 """How the names of the studies that are shown first begin."""

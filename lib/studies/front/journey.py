@@ -32,6 +32,7 @@ JOURNEY = {
         "out",
     },
     "Check us": {
+        "20_released_code": "which difference between paper and released code brings which part of the published gain",
         "08_claims": "which of the paper's claims hold here, study by study, with intervals",
         "06_figures": "Table 1 and the tables of areas, the paper's numbers and ours",
         "07_benchmark": "how long a sweep and a score take, beside scikit-learn, autograd and pyDVL",
@@ -50,6 +51,7 @@ MAIN = {
     "16_doubtful_labels": "labels/mnist",
     "17_retrained_sets": "retrained_sets/mnist-translate",
     "19_dear_copies": "dear/mnist-translate",
+    "20_released_code": "factorial/cifar10",
 }
 """Run (a folder in outputs) to which links lead, for notebooks that run neither for a study nor across studies."""
 MAIN_STUDY = "mnist-translate"

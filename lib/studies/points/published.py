@@ -86,6 +86,17 @@ def table_1() -> pd.DataFrame:
     return _read("kuchnik_smith_2019_table1.csv", TABLE_1)
 
 
+def table_1_of(study: Study) -> dict[tuple[str, int], float]:
+    """Table 1 of Kuchnik & Smith (2019) for a study's own problem: accuracy in percent by (policy, percent_augmented).
+
+    It is empty for other problems (see `departures`), and for other transformations than translate.
+    """
+    rows = _of_problem(table_1().assign(transformation="translate"), study)
+    return dict(
+        zip(zip(rows["policy"], rows["percent_augmented"], strict=True), rows["test_accuracy_percent"], strict=True)
+    )
+
+
 def groups_of(classes: Classes | None, names: tuple[str, ...]) -> frozenset[frozenset[str]]:
     """The classes of a problem by name, without an order: a set of sets, in which merged classes are together.
 
@@ -108,7 +119,7 @@ def departures(study: Study) -> list[str]:
         return ["data that the paper does not have"]
     found = []
     if groups_of(study.classes, problem.names) != groups_of(list(problem.classes), problem.names):
-        found.append(f"{_classes(study)} in place of {' against '.join(problem.classes)}")
+        found.append(f"{class_words(study)} in place of {' against '.join(problem.classes)}")
     if study.featurizer not in problem.networks:
         found.append(f"a {study.featurizer} network in place of a {' or '.join(problem.networks)} one")
     chosen = study.transformation_words
@@ -120,7 +131,8 @@ def departures(study: Study) -> list[str]:
     return found
 
 
-def _classes(study):
+def class_words(study: Study) -> str:
+    """Classes of a study in words."""
     if study.classes is None:
         return "all classes"
     return " against ".join("+".join(map(str, c)) if isinstance(c, list) else str(c) for c in study.classes)

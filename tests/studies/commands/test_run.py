@@ -237,6 +237,7 @@ def test_the_stages_have_the_notebooks_names():
         "17_retrained_sets",
         "18_selection_at_size",
         "19_dear_copies",
+        "20_released_code",
     }
 
 
