@@ -37,4 +37,4 @@ NAMES = {
 def name(arm: str, share: float | None = None) -> str:
     """Name of an arm for a figure or table, with its share."""
     text = NAMES.get(arm, arm)
-    return text if share is None or np.isnan(share) else f"{text}, {share:.3g}".replace("0.", ".")
+    return text if share is None or np.isnan(share) else f"{text}, {100 * share:.3g}%"

@@ -87,6 +87,6 @@ def test_missing_replicates_are_said():
     assert "5 to 6 of 8 planned" in page.about(study, partly)
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.05, ".05"), (0.1, ".1"), (np.nan, None), (None, None)])
+@pytest.mark.parametrize(("share", "text"), [(0.05, "5%"), (0.125, "12.5%"), (np.nan, None), (None, None)])
 def test_names_have_shares(share, text):
     assert looks.name("rounds", share) == "greedy in rounds, anew" + (f", {text}" if text else "")
