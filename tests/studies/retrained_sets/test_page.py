@@ -47,7 +47,7 @@ def test_the_table_has_paired_differences_from_all_copies():
     gap = (wide["on_the_fly"] - wide["all"]).mean()
     assert shown.loc["on the fly", "less all copies"].startswith(f"{gap:+.2f} ±")
     assert shown.loc["all copies, large batch", "less all copies"] == ""
-    assert shown.loc["greedy in rounds, anew, .1", "replicates"] == "6"
+    assert shown.loc["greedy in rounds, anew, 10%", "replicates"] == "6"
 
 
 def test_answers_ask_each_question_once_a_share():
