@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from influaug.files.writing import replacing
 from influaug.influence.inverse import factor
 from influaug.influence.leave_one_out import point_gradients
 from influaug.selection import clusters
@@ -16,6 +15,7 @@ from influaug.solver import heads, logistic
 
 from ..intervals import mean_interval
 from ..pages.escaping import markdown_text, title_and_note
+from ..pages.pictures import write_png
 from ..points import stages
 from ..points.feature_set import added_weights, tested
 from ..points.sweep import scaled_budgets
@@ -181,5 +181,4 @@ def wrong_picks(r: Replicate, policies: Iterable[str], numbers: Sequence[int]) -
 
 def keep(figure: Figure, study: SetStudy) -> None:
     """Write a figure atomically beside the study's tables, as ``curves.png``."""
-    with replacing(study.folder / "curves.png") as temporary:
-        figure.savefig(temporary)
+    write_png(figure, study.folder / "curves.png")

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
-from influaug.files.writing import replacing
-
 from ..copies.figures import set_curves
 from ..copies.summary import IN_THE_FIGURE
 from ..pages.looks import STYLE
+from ..pages.pictures import write_png
 from ..retrained_sets.looks import COLOURS, name
 from ..storage import artifacts
 from .findings import RETRAINED, gap, retrained_table
@@ -43,8 +42,7 @@ def draw(outputs: Path) -> dict[str, str] | None:
         left.legend(loc="lower right", fontsize=8)
         differences(right, gaps)
         right.set_title("Networks trained anew, 5% of the copies", loc="left")
-        with replacing(outputs / FILE) as temporary:
-            figure.savefig(temporary, format="png", metadata={"Software": None})
+        write_png(figure, outputs / FILE)
         plt.close(figure)
     return {"file": FILE, "caption": _caption(table, gaps), "alt": _alt(gaps)}
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from influaug.files import sealed, writing
+from influaug.files import sealed
 
 from ..intervals import REACHED, mean_interval
 from ..pages import looks
 from ..pages.escaping import markdown_text
+from ..pages.pictures import write_png
 from ..pages.words import percent, signed
 from ..storage import artifacts, provenance
 from . import figures, presets
@@ -177,8 +178,8 @@ def publish(study: Study, sweep: pd.DataFrame) -> dict[str, Any]:
 
 
 def _write_curve(study, sweep):
-    with plt.style.context(looks.STYLE), writing.replacing(study.folder / "curve.png") as temporary:
+    with plt.style.context(looks.STYLE):
         fig, ax = plt.subplots(figsize=(7.2, 3.8))
         looks.outside_legend(figures.policy_curves(ax, sweep, main_score(study), HEADLINE))
-        fig.savefig(temporary)
+        write_png(fig, study.folder / "curve.png")
         plt.close(fig)

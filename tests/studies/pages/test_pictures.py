@@ -3,13 +3,14 @@
 from base64 import b64decode, b64encode
 from io import BytesIO
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from studies.pages.pictures import as_webp
+from studies.pages.pictures import as_webp, write_png
 
 
 def uri(picture):
@@ -45,3 +46,19 @@ def test_a_figure_gets_smaller():
 def test_what_is_no_picture_stays(data):
     markup = f'<img src="data:image/png;base64,{data}"> data:image/jpeg;base64,AAAA'
     assert as_webp(markup) == markup
+
+
+def test_a_picture_beside_a_page_has_few_colours_and_looks_the_same(tmp_path):
+    figure, ax = plt.subplots()
+    for k in range(6):
+        ax.plot([0, 1], [k, k + 1])
+        ax.fill_between([0, 1], [k, k + 1], [k + 0.5, k + 2], alpha=0.2)
+    write_png(figure, tmp_path / "few.png")
+    figure.savefig(tmp_path / "full.png")
+    plt.close(figure)
+    few, full = (
+        np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")).astype(int) for name in ("few", "full")
+    )
+    assert few.shape == full.shape and np.abs(few - full).mean() < 1
+    assert (tmp_path / "few.png").stat().st_size < 0.6 * (tmp_path / "full.png").stat().st_size
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["few.png", "full.png"]
