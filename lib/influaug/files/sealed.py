@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,21 @@ def write_json(path: PathLike, content: Any, seal: bool = True) -> None:
     """Write JSON, whole or not at all; a dict gets a seal unless people are to use the file elsewhere."""
     content = with_seal(content) if seal else content
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, default=_plain) + "\n")
+        temporary.write_text(_text(content) + "\n")
+
+
+_PLAIN_LIST = re.compile(r"\[\n(?:[^\[\]{}\n]*\n)+? *\]")
+
+
+def _text(content):
+    """Indented JSON with each list of numbers or words on one line: long ones would be white space for the most part."""
+    text = json.dumps(content, indent=2, default=_plain)
+    # A string holds no line break, so what spans lines is structure.
+    return _PLAIN_LIST.sub(_on_one_line, text)
+
+
+def _on_one_line(found):
+    return f"[{' '.join(line.strip() for line in found[0][1:-1].strip().split('\n'))}]"
 
 
 def with_seal(content: Any) -> Any:

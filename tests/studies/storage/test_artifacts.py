@@ -1,6 +1,7 @@
 """Files written whole or not at all, and never served when damaged or when what they depend on has changed."""
 
 import errno
+import json
 import os
 import socket
 import subprocess
@@ -128,6 +129,18 @@ def test_what_is_sealed_is_what_is_unsealed(content):
     with_seal = sealed.with_seal({name: value for name, value in content.items() if name != "seal"})
     assert sealed.without_seal(with_seal) == {name: value for name, value in content.items() if name != "seal"}
     assert sealed.with_seal(sealed.without_seal(with_seal)) == with_seal
+
+
+@given(json_values)
+def test_json_on_fewer_lines_is_the_same_json(content):
+    text = sealed._text(content)
+    assert json.dumps(json.loads(text)) == json.dumps(content)
+
+
+def test_lists_of_numbers_and_words_are_on_one_line(tmp_path):
+    sealed.write_json(tmp_path / "x.json", {"a": [1, 2.5, None], "b": [[" x  y", "["], []]}, seal=False)
+    expected = '{\n  "a": [1, 2.5, null],\n  "b": [\n    [\n      " x  y",\n      "["\n    ],\n    []\n  ]\n}\n'
+    assert (tmp_path / "x.json").read_text() == expected
 
 
 def test_what_is_written_is_read(path):
