@@ -43,14 +43,15 @@ _PLAIN_LIST = re.compile(r"\[\n(?:[^\[\]{}\n]*\n)+? *\]")
 
 
 def _text(content):
-    """Indented JSON with each list of numbers or words on one line: long ones would be white space for the most part."""
+    """Indented JSON with each list of numbers or words on one line: long ones would be mostly white space."""
     text = json.dumps(content, indent=2, default=_plain)
     # A string holds no line break, so what spans lines is structure.
     return _PLAIN_LIST.sub(_on_one_line, text)
 
 
 def _on_one_line(found):
-    return f"[{' '.join(line.strip() for line in found[0][1:-1].strip().split('\n'))}]"
+    lines = found[0][1:-1].strip().split("\n")
+    return f"[{' '.join(map(str.strip, lines))}]"
 
 
 def with_seal(content: Any) -> Any:
