@@ -31,7 +31,7 @@ class Finding(NamedTuple):
     text : str
         What was measured, with numbers and intervals.
     data : str
-        Which data and how many replicates.
+        Which data and how many replicates, and what confirms it; the link follows.
     href : str
         The page, relative to the outputs folder.
     """
@@ -61,8 +61,8 @@ def frozen(outputs: Path) -> Finding | None:
         f"by the paper's influence {less['influence']}. At 1% greedy influence gains {', '.join(ahead[:-1])} and "
         f"{ahead[-1]}."
     )
-    text += _confirmed(outputs)
     data = f"MNIST, 3 against 8, translate, frozen LeNet features; {less['influence'].n} replicates"
+    data += _confirmed(outputs)
     return Finding("A few copies do the work of all", text, data, f"{folder}/13_set_policies.html")
 
 
@@ -71,7 +71,7 @@ UNTOUCHED = {"4 against 9": "mnist-49", "7 against 9": "mnist-79", "5 against 8"
 
 
 def _confirmed(outputs):
-    """The same on `UNTOUCHED`, as a sentence that begins with a space; empty without their results."""
+    """The same on `UNTOUCHED`, to go on the end of a sentence; empty without their results."""
     tables = {pair: _sets(outputs, f"{name}-translate-rivals")[0] for pair, name in UNTOUCHED.items()}
     said = {
         pair: (_of_policies(table, "greedy_influence", "full"), _of_policies(table, "greedy_influence", "craig", 0.01))
@@ -82,8 +82,8 @@ def _confirmed(outputs):
         return ""
     each = ", ".join(f"{less} and {lead} ({pair})" for pair, (less, lead) in said.items())
     return (
-        " It was developed on these digits, in part on the same test images; on pairs that chose nothing the "
-        f"distance of 5% to all copies and the lead over CRAIG at 1% are {each}."
+        ". Greedy influence was developed on these digits, in part on the same test images; on pairs that chose nothing "
+        f"the distance of 5% to all copies and the lead over CRAIG at 1% are {each}"
     )
 
 
