@@ -82,8 +82,8 @@ def _confirmed(outputs):
         return ""
     each = ", ".join(f"{less} and {lead} ({pair})" for pair, (less, lead) in said.items())
     return (
-        ". Greedy influence was developed on these digits, in part on the same test images; on pairs that chose nothing "
-        f"the distance of 5% to all copies and the lead over CRAIG at 1% are {each}"
+        ". Greedy influence was developed on these digits, in part on the same test images; on pairs that chose "
+        f"nothing the distance of 5% to all copies and the lead over CRAIG at 1% are {each}"
     )
 
 
