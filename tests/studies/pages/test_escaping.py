@@ -134,7 +134,7 @@ def about_sweeps(path, monkeypatch, tmp_path):
 
 
 def measured():
-    return pd.DataFrame({"fitted": [1], "models": [2]})
+    return pd.DataFrame({"fitted": [1], "models": [2], "accuracy_difference": [0.0]})
 
 
 def test_no_name_of_a_persons_own_data_becomes_markup(tmp_path, monkeypatch, nasty):
@@ -177,7 +177,7 @@ def test_tables_show_names_as_they_are(tmp_path, name):
         {"study": [name], "score": ["loss"], "claim": [claims.CLAIMS[0].name], "verdict": ["holds"]}
     ).assign(mean=1.0, half_width=0.1)
     assert table.find("img") is None
-    claimed = shown_table(tmp_path, claims.shown(found))
+    claimed = shown_table(tmp_path, claims.shown(found, "loss"))
     assert name in [cell.get_text() for cell in claimed.find_all("th")] and claimed.find("img") is None
     sorted_table = shown_table(tmp_path, words.sortable(pd.DataFrame({"study": [name], "x": [0.5]}), {"x": "{:.2f}"}))
     assert [cell.get_text() for cell in sorted_table.find_all("td")] == [name, "0.50"]

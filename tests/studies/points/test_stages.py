@@ -316,6 +316,7 @@ FEATURES_ON = {
     "transformation": "crop",
     "magnitudes": [3],
     "directions": "diagonal",
+    "preprocessing": "uncentred",
     "network": "released-cnn",
     "epochs": 2,
     "batch_size": 16,
@@ -354,7 +355,8 @@ def test_keys_are_of_every_parameter_that_can_change_a_result(tiny, data):
         return stages.features_key(study, dataset, 0), stages.sweep_key(study, dataset)
 
     features, sweep = keys()
-    assert {*FEATURES_ON, *SWEEP_ON, *NOTHING_ON} == set(Study.model_fields)
+    # A preset is in keys by the values that it gives other parameters.
+    assert {*FEATURES_ON, *SWEEP_ON, *NOTHING_ON, "preset"} == set(Study.model_fields)
     for name, value in (FEATURES_ON | SWEEP_ON | NOTHING_ON).items():
         found = keys(**{name: value})
         assert (found[0] != features, found[1] != sweep) == (name in FEATURES_ON, name not in NOTHING_ON), name

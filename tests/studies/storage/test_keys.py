@@ -17,10 +17,12 @@ from studies.storage.fingerprints import LIB, Place, fingerprint, modules_below
 STAGES = {stage.name: stage for stage in canaries.CANARIES}
 FROM_FEATURES = {"scores", "sweep", "retrained sweep", "support vectors", "sets", "retrained sets"}
 OWN = {"own data", "own data, transformations", "own data, retrained"}
-FEATURIZED = {"features", "shared features", "retrained set", "retrained sets", "retrained sweep"} | OWN
+CELLS = "cells of a factorial"
+OF_HALVES = {"networks of halves", "features of a factorial"}
+FEATURIZED = {"features", "shared features", "retrained set", "retrained sets", "retrained sweep"} | OWN | OF_HALVES
 ANEW = {"networks trained anew", "networks trained anew on chosen copies"}
 LEARNED = {"learned ranges", "learned networks"}
-HEADLESS = {"features", "shared features", "networks trained anew"}
+HEADLESS = {"features", "shared features", "networks trained anew"} | OF_HALVES
 """Stages of networks alone, without a logistic regression."""
 # File, text there, what it becomes, and the stages that then give other numbers.
 ARITHMETIC = [
@@ -32,7 +34,7 @@ ARITHMETIC = [
         "2 * damping * np.eye",
         {"scores", "sweep", "sets", "learned ranges"},
     ),
-    ("influaug/influence/leave_one_out.py", "[:, 0] ** 2", "[:, 0] ** 4", {"scores", "sweep", "sets"}),
+    ("influaug/influence/leave_one_out.py", "[:, 0] ** 2", "[:, 0] ** 4", {"scores", "sweep", "sets", CELLS}),
     ("influaug/networks/featurizer.py", "255", "254", FEATURIZED | LEARNED),
     ("influaug/backend/derivatives.py", "](function, [_t", "](lambda v: -function(v), [_t", {"learned networks"}),
     ("studies/learned/arms.py", "flips=comparison.flips", "flips=True", LEARNED),
@@ -46,7 +48,7 @@ ARITHMETIC = [
     ),
     ("influaug/selection/draws.py", "1 - even", "even", {"networks trained anew"}),
     ("influaug/networks/repeated.py", "FORWARD = 1", "FORWARD = 2", ANEW),
-    ("influaug/selection/point_policies.py", "return -s", "return s", {"sweep", "sets"}),
+    ("influaug/selection/point_policies.py", "return -s", "return s", {"sweep", "sets", CELLS}),
     ("studies/points/support_vectors.py", "FOLDS = 4", "FOLDS = 5", {"support vectors"}),
     ("influaug/data/transformation.py", "order=1", "order=0", {"features"} | OWN),
     ("influaug/data/trivial_augment.py", "1.8 * u", "1.7 * u", OWN),
