@@ -100,6 +100,22 @@ def test_few_replicates_say_nothing(tmp_path):
     assert findings.findings(tmp_path) == []
 
 
+@pytest.mark.parametrize("gain", [0.0, 1.0])
+def test_a_family_is_called_learned_only_where_that_is_shown(tmp_path, gain):
+    rng = np.random.default_rng(5)
+    errors = {arm: rng.uniform(2, 3, N) for arm in ("hand", "learned")}
+    errors["learned-permuted"] = errors["learned"] + gain + 0.1 * np.linspace(-1, 1, N)
+    for arm, values in errors.items():
+        for replicate, error in enumerate(values):
+            folder = tmp_path / "learned" / "mnist-1pct-rivals" / f"replicate-{replicate:02d}"
+            sealed.write_json(folder / f"{arm}.json", {"arm": arm, "error": error, "machine": "a"})
+            sealed.write_json(folder / "learned-learned.json", {"seconds": 1.0, "trajectory": []})
+    text = findings.learned(tmp_path).text
+    assert words(errors["learned"] - errors["hand"]) in text
+    less = words(errors["learned"] - errors["learned-permuted"])
+    assert (f"is not shown: less its strengths in random order it is {less}" in text) == (gain == 0)
+
+
 def test_arms_are_paired_within_a_machine(tmp_path):
     rng, errors = np.random.default_rng(3), {}
     for arm in ("hand", "recipe"):
