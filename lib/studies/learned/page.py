@@ -46,9 +46,10 @@ def about(comparison: Comparison) -> str:
     """Title, sizes and note of a page's data, as Markdown."""
     points, data = comparison.split(0), comparison.load_data()
     title, note = title_and_note(data.provenance)
+    planned = " planned, as many as the tables say finished" if comparison.only_finished else ""
     return (
         f"**{title}, {len(points.images)} labelled images, {len(points.images_test):,} for test, "
-        f"{comparison.replicates} replicates.** {note}"
+        f"{comparison.replicates} replicates{planned}.** {note}"
     )
 
 
