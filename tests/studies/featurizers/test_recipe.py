@@ -88,9 +88,7 @@ def test_accuracies_are_of_the_originals_and_the_mean_of_the_copies(small):
     assert table.loc["crop"].tolist() == pytest.approx([table.loc["translate", "originals (%)"], expected])
 
 
-@pytest.mark.parametrize(
-    "name", ["cifar10-resnet20", "cifar10-resnet20-augmented", "small-norb-resnet20", "small-norb-resnet20-augmented"]
-)
+@pytest.mark.parametrize("name", ["cifar10-resnet20", "small-norb-resnet20", "small-norb-resnet20-augmented"])
 def test_the_committed_featurizers_are_of_their_recipes(name):
     path = PUBLISHED / name / f"{name}.keras"
     record = compact.read_record(path)
