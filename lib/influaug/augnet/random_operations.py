@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from .._types import Shape, Tensor
 
 ops = keras.ops
+
+GUESSED = {"base_shift": 1, "start": 0.7}
+"""The recipe's largest base shift and the range of every group of its warps, in pixels in images of 28 a side."""
 
 
 @keras.saving.register_keras_serializable("influaug")
@@ -95,3 +99,28 @@ class RandomOperations(GlobalRanges):
         n = len(self.names)
         which = ops.minimum(ops.floor((n + 1) * (drawn[:, 0] + 1) / 2), n)
         return ops.cast(ops.equal(which[:, None], np.arange(n, dtype="float32")), self.compute_dtype)
+
+
+def recipe(image_shape: Shape, family: Family | None = None, seed: int = 0) -> RandomOperations:
+    """The recipe: random warps and shifts as in `GUESSED`, and two random operations for each copy.
+
+    Parameters
+    ----------
+    image_shape, family
+        As of `guessed`.
+    seed : int
+        Of the draws.
+    """
+    return RandomOperations(image_shape, guessed(image_shape, family), seed)
+
+
+def guessed(image_shape: Shape, family: Family | None = None) -> Family:
+    """The recipe's family in images of a shape: ranges as in `GUESSED`; flips, bands and cap of another family.
+
+    Parameters
+    ----------
+    image_shape : tuple of int (height, width, channels)
+    family : ranges.Family
+        Its cap is in pixels in images of 28 a side (default: `ranges.Family()`).
+    """
+    return replace(family or Family(), **GUESSED).scaled(image_shape)

@@ -12,7 +12,7 @@ which at a corner of a 28 x 28 image differs from it by 0.4 px for 12 degrees.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 layers, ops = keras.layers, keras.ops
 
 LINEAR_GROUPS = ("vertical shift", "horizontal shift", "rotation", "scale", "aspect", "shear")
+SIDE = 28
+"""Pixels a side of the images that `Family`'s defaults are for."""
 
 _BASE = 3
 
@@ -72,6 +74,11 @@ class Family:
             raise InputError(f"start is {self.start!r}; it must be below cap, {self.cap!r}.")
         if any(a >= b for a, b in pairwise((0, *self.bands))):
             raise InputError(f"bands are {self.bands!r}; they must be positive and rise.")
+
+    def scaled(self, image_shape: Shape) -> Self:
+        """The same distribution, if it was meant for images of 28 pixels a side, in images of this shape."""
+        size = max(image_shape[:2]) / SIDE
+        return replace(self, base_shift=round(self.base_shift * size), start=self.start * size, cap=self.cap * size)
 
     @property
     def groups(self) -> tuple[str, ...]:

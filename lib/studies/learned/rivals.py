@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from influaug.augnet.learned_operations import LearnedOperations
 from influaug.augnet.on_arrays import OnArrays
-from influaug.augnet.random_operations import RandomOperations
+from influaug.augnet.random_operations import recipe
 from influaug.augnet.ranges import GlobalRanges
 from influaug.data.auto_augment import auto_augmented_and_cut_out, cut_out
 from influaug.data.rand_augment import randomly_augmented
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from influaug._types import Shape
     from influaug.augnet.ranges import Family
 
-SIGMA, SHIFT = 0.7, 1
-"""The recipe's range of every group and largest base shift, in pixels in images of 28 a side."""
 STRENGTHS = (0.25, 0.5, 0.7, 1.0, 1.5, 2.0)
 """One range for all groups, in pixels in images of 28 a side: the arms 'sigma-0.25' and so on."""
 
@@ -39,12 +37,6 @@ class Rival:
 
     meaning: str
     augmentation: Callable[[Shape, Family, int], Any]
-
-
-def recipe(shape: Shape, family: Family, seed: int) -> RandomOperations:
-    """Warps of all groups at `SIGMA`, base shifts by up to `SHIFT`, and two random operations."""
-    size = max(shape[:2]) / 28
-    return RandomOperations(shape, replace(family, base_shift=round(SHIFT * size), start=SIGMA * size), seed, count=2)
 
 
 def even_ranges(shape: Shape, family: Family, seed: int, sigma: float) -> GlobalRanges:

@@ -14,6 +14,7 @@ from influaug.augnet import as_published
 from influaug.augnet import network as network_module
 from influaug.augnet.classifiers import Schedule, all_cnn, train_classifier
 from influaug.augnet.folds import Fold
+from influaug.augnet.learned_operations import LearnedOperations
 from influaug.augnet.learning import Learning
 from influaug.augnet.models import Design
 from influaug.augnet.network import AugmentationNetwork
@@ -56,13 +57,14 @@ def ranges():
         ("network", "refreshed"),
         ("network", "as_published"),
         ("network", "pretrained"),
+        ("recipe", "refreshed"),
     ],
 )
 def test_every_form_learns_augments_and_is_saved(tmp_path, form, mode, monkeypatch):
     monkeypatch.setattr(network_module, "FACTORS", (0.5, 2.0))
     network = fitted(form, mode)
     expected = {"pretrained": 0, "strength": 2, "training_loss": QUICK.schedule.steps}
-    assert len(network.trajectory_) == expected.get(mode, 2)
+    assert len(network.trajectory_) == (0 if form == "recipe" else expected.get(mode, 2))
     copies = network.augment(IMAGES[:10], LABELS[:10], seed=3)
     assert copies.dtype == np.uint8 and copies.shape == IMAGES[:10].shape
     network.save(tmp_path / "network.keras")
@@ -231,8 +233,24 @@ def test_what_was_learned_for_all_images_is_the_start_of_each_class_and_image():
         AugmentationNetwork("class-operations", learning=still).fit(IMAGES, LABELS, start=first.layer_)
     with pytest.raises(InputError, match="for the form 'image-operations' it must be LearnedOperations or ImageOper"):
         AugmentationNetwork("image-operations").fit(IMAGES, LABELS, start=ranges)
-    with pytest.raises(InputError, match="for the form 'ranges' it must be None"):
-        AugmentationNetwork().fit(IMAGES, LABELS, start=first.layer_)
+    for form in ("ranges", "recipe"):
+        with pytest.raises(InputError, match=f"for the form '{form}' it must be None"):
+            AugmentationNetwork(form).fit(IMAGES, LABELS, start=first.layer_)
+
+
+@pytest.mark.parametrize("side", [8, 28, 224])
+def test_the_default_family_is_scaled_to_the_images(side):
+    images = np.random.default_rng(0).integers(0, 256, (6, side, side - 2, 3), np.uint8)
+    pretrained = AugmentationNetwork("network", "pretrained", design=SMALL).fit(images, LABELS[:6])
+    assert pretrained.base_.family == Family(round(2 * side / 28), start=0.5 * side / 28, cap=4 * side / 28)
+    recipe = AugmentationNetwork("recipe", family=Family(flips=True, bands=(2,))).fit(images, LABELS[:6])
+    assert recipe.layer_.family == Family(round(side / 28), True, (2,), start=0.7 * side / 28, cap=4 * side / 28)
+    np.testing.assert_allclose(recipe.layer_.sigma(), 0.7 * side / 28, rtol=1e-5)
+
+
+def test_the_default_learns_operations_without_a_base_shift():
+    network = AugmentationNetwork(learning=QUICK).fit(IMAGES, LABELS)
+    assert isinstance(network.layer_, LearnedOperations) and network.layer_.family.base_shift == 0
 
 
 def test_scikit_learns_conventions():
@@ -251,8 +269,9 @@ def test_scikit_learns_conventions():
         ),
         ({"mode": "frozen"}, "mode is 'frozen'"),
         ({"mode": "as_published"}, "mode 'as_published' is of the form 'network' alone"),
-        ({"mode": "strength"}, "mode 'strength' is of the form 'operations' alone"),
-        ({"mode": "training_loss", "reward": -1.0}, "reward is -1.0"),
+        ({"form": "ranges", "mode": "strength"}, "mode 'strength' is of the form 'operations' alone"),
+        ({"mode": "training_loss"}, "mode 'training_loss' is of the form 'ranges' alone"),
+        ({"form": "ranges", "mode": "training_loss", "reward": -1.0}, "reward is -1.0"),
     ],
 )
 def test_wrong_parameters_are_refused(parameters, sentence):
