@@ -301,8 +301,8 @@ class AugmentationNetwork(BaseEstimator):
         """The family that was given, or the default in images of this shape."""
         if self.form == "recipe":
             return guessed(shape, self.family)
-        own = {"base_shift": 0} if self.form in OF_OPERATIONS else {}
-        return self.family or Family(**own).scaled(shape)
+        base_shift = 0 if self.form in OF_OPERATIONS else Family.base_shift
+        return self.family or Family(base_shift).scaled(shape)
 
     def _trained(self) -> Callable[..., list[dict[str, Any]]]:
         """The function that trains a layer in place, by form and mode."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ops = keras.ops
 
-GUESSED = {"base_shift": 1, "start": 0.7}
+SHIFT, RANGE = 1, 0.7
 """The recipe's largest base shift and the range of every group of its warps, in pixels in images of 28 a side."""
 
 
@@ -102,7 +102,7 @@ class RandomOperations(GlobalRanges):
 
 
 def recipe(image_shape: Shape, family: Family | None = None, seed: int = 0) -> RandomOperations:
-    """The recipe: random warps and shifts as in `GUESSED`, and two random operations for each copy.
+    """The recipe: random warps, shifts by up to `SHIFT`, and two random operations for each copy.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def recipe(image_shape: Shape, family: Family | None = None, seed: int = 0) -> R
 
 
 def guessed(image_shape: Shape, family: Family | None = None) -> Family:
-    """The recipe's family in images of a shape: ranges as in `GUESSED`; flips, bands and cap of another family.
+    """The recipe's family in images of a shape: `SHIFT` and `RANGE`, with flips, bands and cap of another family.
 
     Parameters
     ----------
@@ -123,4 +123,4 @@ def guessed(image_shape: Shape, family: Family | None = None) -> Family:
     family : ranges.Family
         Its cap is in pixels in images of 28 a side (default: `ranges.Family()`).
     """
-    return replace(family or Family(), **GUESSED).scaled(image_shape)
+    return replace(family or Family(), base_shift=SHIFT, start=RANGE).scaled(image_shape)
