@@ -90,7 +90,7 @@ def costs(table: pd.DataFrame, share: float) -> pd.DataFrame:
     return means.rename(columns=shown).round(2)
 
 
-IN_THE_FIGURE = ("random_copies", "greedy_influence", "gradmatch", "craig", "badge")
+IN_THE_FIGURE = ("random_copies", "greedy_influence", "worst_copy", "craig", "gradmatch", "badge")
 """Policies in the figure of a study of rivals; of the others its table tells."""
 
 

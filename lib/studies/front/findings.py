@@ -54,7 +54,7 @@ def frozen(outputs: Path) -> Finding | None:
     if table is None:
         return None
     less = {name: _of_policies(table, name, "full") for name in ("greedy_influence", "influence")}
-    rivals = {"gradmatch": "GradMatch", "craig": "CRAIG", "badge": "BADGE"}
+    rivals = {"badge": "BADGE", "gradmatch": "GradMatch", "craig": "CRAIG", "worst_copy": "worst of k"}
     ahead = [f"{_of_policies(table, 'greedy_influence', name, 0.01)} over {word}" for name, word in rivals.items()]
     text = (
         f"5% of the copies, chosen by greedy influence, are {less['greedy_influence']} points from all copies; as many "
@@ -73,17 +73,18 @@ UNTOUCHED = {"4 against 9": "mnist-49", "7 against 9": "mnist-79", "5 against 8"
 def _confirmed(outputs):
     """The same on `UNTOUCHED`, to go on the end of a sentence; empty without their results."""
     tables = {pair: _sets(outputs, f"{name}-translate-rivals")[0] for pair, name in UNTOUCHED.items()}
+    others = {"full": SHARE, "craig": 0.01, "worst_copy": 0.01}
     said = {
-        pair: (_of_policies(table, "greedy_influence", "full"), _of_policies(table, "greedy_influence", "craig", 0.01))
+        pair: [_of_policies(table, "greedy_influence", other, share) for other, share in others.items()]
         for pair, table in tables.items()
         if table is not None
     }
     if not said:
         return ""
-    each = ", ".join(f"{less} and {lead} ({pair})" for pair, (less, lead) in said.items())
+    each = ", ".join(f"{less}, {craig} and {worst} ({pair})" for pair, (less, craig, worst) in said.items())
     return (
         ". Greedy influence was developed on these digits, in part on the same test images; on pairs that chose "
-        f"nothing the distance of 5% to all copies and the lead over CRAIG at 1% are {each}"
+        f"nothing the distance of 5% to all copies and the leads over CRAIG and worst of k at 1% are {each}"
     )
 
 

@@ -49,6 +49,7 @@ LOOK = {
     "gradmatch": Look("#0072B2", "h", "GradMatch"),
     "craig": Look("#E69F00", "p", "CRAIG", ":"),
     "badge": Look("#56B4E9", "^", "BADGE", "--"),
+    "worst_copy": Look("#009E73", "d", "worst of k", "-."),
     "margin_rescored": Look("#000000", "v", "margin", "-."),
     "match_full": Look("#999933", "<", "matched at the head of all copies"),
 }

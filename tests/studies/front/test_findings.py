@@ -37,6 +37,9 @@ def retrained(outputs, n=N, study="mnist-translate", arms=findings.RETRAINED):
     return accuracies
 
 
+POLICIES = ("greedy_influence", "influence", "gradmatch", "craig", "badge", "worst_copy")
+
+
 def words(differences):
     """What a finding says of paired differences, by SciPy."""
     low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
@@ -48,24 +51,23 @@ def test_without_results_there_is_nothing_to_say(tmp_path):
 
 
 def test_numbers_of_sets_are_paired_by_replicate(tmp_path):
-    policies = ("greedy_influence", "influence", "gradmatch", "craig", "badge", "random_copies")
+    policies = (*POLICIES, "random_copies")
     found = sets_table(tmp_path, "mnist-translate-rivals", policies)
     [finding] = findings.findings(tmp_path)
     for policy in ("greedy_influence", "influence"):
         assert words(found[policy, 0.05] - found["full", 1.0]) in finding.text
-    for policy in ("gradmatch", "craig", "badge"):
+    for policy in POLICIES[2:]:
         assert words(found["greedy_influence", 0.01] - found[policy, 0.01]) in finding.text
     assert f"{N} replicates" in finding.data
 
 
 def test_what_was_found_is_confirmed_on_pairs_that_chose_nothing(tmp_path):
-    policies = ("greedy_influence", "influence", "gradmatch", "craig", "badge")
-    sets_table(tmp_path, "mnist-translate-rivals", policies)
+    sets_table(tmp_path, "mnist-translate-rivals", POLICIES)
     assert "chose nothing" not in findings.frozen(tmp_path).data
-    found = sets_table(tmp_path, "mnist-79-translate-rivals", policies, seed=4)
+    found = sets_table(tmp_path, "mnist-79-translate-rivals", POLICIES, seed=4)
     less = words(found["greedy_influence", 0.05] - found["full", 1.0])
-    lead = words(found["greedy_influence", 0.01] - found["craig", 0.01])
-    assert findings.frozen(tmp_path).data.endswith(f"are {less} and {lead} (7 against 9)")
+    craig, worst = (words(found["greedy_influence", 0.01] - found[each, 0.01]) for each in ("craig", "worst_copy"))
+    assert findings.frozen(tmp_path).data.endswith(f"are {less}, {craig} and {worst} (7 against 9)")
 
 
 def test_colour_stands_beside_grey_digits(tmp_path):
@@ -133,7 +135,7 @@ def test_a_rounded_zero_has_no_minus():
 
 
 def test_the_picture_says_what_it_shows(tmp_path):
-    policies = ("greedy_influence", "influence", "gradmatch", "craig", "badge", "random_copies")
+    policies = (*POLICIES, "random_copies")
     sets_table(tmp_path, "mnist-translate-rivals", policies)
     accuracies = retrained(tmp_path)
     found = picture.draw(tmp_path)
@@ -147,5 +149,5 @@ def test_the_picture_needs_both_halves(tmp_path, missing):
     if missing == "sets":
         retrained(tmp_path)
     else:
-        sets_table(tmp_path, "mnist-translate-rivals", ("greedy_influence", "influence", "gradmatch", "craig", "badge"))
+        sets_table(tmp_path, "mnist-translate-rivals", POLICIES)
     assert picture.draw(tmp_path) is None
