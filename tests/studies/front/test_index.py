@@ -234,6 +234,14 @@ def test_the_journey_has_every_notebook_once_and_says_of_it_what_the_readme_says
         assert f"| [{book}](notebooks/{book}.ipynb) | {question} |" in readme
 
 
+def test_a_run_without_a_commit_is_explained(tmp_path):
+    lay_out(tmp_path)
+    lay_out(tmp_path, "mnist-crop", summary("mnist-crop"))
+    assert "older than the record" not in index(tmp_path).find("nav", {"aria-label": "Studies"}).text
+    (tmp_path / "mnist-crop" / "summary.json").write_text(json.dumps(summary("mnist-crop", version="")), "utf-8")
+    assert "older than the record" in index(tmp_path).find("nav", {"aria-label": "Studies"}).text
+
+
 def test_the_committed_journey_is_whole():
     parts = front._journey(paths.PROJECT / "outputs")
     folders = {book: paths.PROJECT / "outputs" / folder_of(book) for book in WAITING}
