@@ -242,7 +242,7 @@ def _about_seen(cells, response):
     gap = summary.gap(_whole(cells, response, 1) - _whole(cells, response, 1, seen=0))
     words = f"There, networks that have seen the points differ by {_against_zero(gap)} from those that have not"
     if verdict(gap) == MORE and response == GAIN:
-        return f"{words}: the network has memorised the training points, and that is part of the gain."
+        return f"{words}: that they have seen them is part of the gain of these two networks."
     return f"{words}."
 
 

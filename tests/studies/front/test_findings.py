@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from factorials import made_up
 from influaug.files import sealed
+from studies.factorial.parameters import Factorial
 from studies.front import findings, picture
 from studies.intervals import FEWEST, Gap
 from studies.storage import artifacts
@@ -128,6 +130,22 @@ def test_arms_are_paired_within_a_machine(tmp_path):
             sealed.write_json(path, {"arm": arm, "error": error, "machine": machine})
     [finding] = findings.findings(tmp_path)
     assert words((errors["recipe"] - errors["hand"])[:6]) in finding.text
+
+
+def test_the_released_code_stands_beside_the_papers_setting(tmp_path):
+    study = Factorial(dataset="cifar10", classes=["automobile", "airplane"], transformations=["translate", "rotate"])
+    gains = {"C": 0.3, "moves": 0.9, "preprocessing": 0.7}
+    table = made_up(study, lambda row, rng: 0.2 + sum(gain * row[name] for name, gain in gains.items()))
+    about = artifacts.manifest("k", parameters=study.model_dump(exclude={"data_folder"}))
+    artifacts.write_table(tmp_path / "factorial" / "cifar10" / "factorial.parquet", about, table)
+    [finding] = findings.findings(tmp_path)
+    for number in (
+        "gains +0.20 ± 0.00",
+        "+2.10 ± 0.00, where the paper has +1.0",
+        "+0.30 ± 0.00 is brought by C = 1 in",
+    ):
+        assert number in finding.text
+    assert "+0.90 ± 0.00 is brought by diagonal moves; +0.70 ± 0.00 is" in finding.text and "6 splits" in finding.data
 
 
 def test_a_rounded_zero_has_no_minus():
