@@ -13,7 +13,7 @@ from ..pages.looks import STYLE
 from ..pages.pictures import write_png
 from ..retrained_sets.looks import COLOURS, name
 from ..storage import artifacts
-from .findings import RETRAINED, gap, retrained_table
+from .tables import RETRAINED, gap, retrained_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -144,7 +144,6 @@ def kept(comparison: Comparison, forms: tuple[str, ...] = tuple(STARTS)) -> pd.D
             run, _ = trajectory(comparison, replicate, form)
             losses = run.groupby("round")["crossfitted_loss"].first()
             best = int(np.argmin(losses))
-            total = run[run["round"] == best].iloc[0]["total"]
             refits = run.dropna(subset=["validation_loss"]).groupby("round")["validation_loss"]
             rows[f"{form}, replicate {replicate}"] = {
                 "cross-fitted loss before, and after each round (nats)": ", ".join(f"{loss:.4f}" for loss in losses),
@@ -152,9 +151,15 @@ def kept(comparison: Comparison, forms: tuple[str, ...] = tuple(STARTS)) -> pd.D
                     f"{first:.4f} to {last:.4f}" for first, last in zip(refits.first(), refits.last(), strict=True)
                 ),
                 "kept after round": str(best),
-                "total strength": f"{total:.2f}",
+                "total strength": f"{kept_strength(comparison, replicate, form):.2f}",
             }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def kept_strength(comparison: Comparison, replicate: int, form: str) -> float:
+    """Total strength that a form's learning ended with; rows of the trajectory have those after their steps."""
+    shape = comparison.split(0).images.shape[1:]
+    return augmentation_of(comparison, replicate, form, shape, file_for(comparison, replicate, form)).total()
 
 
 def outcomes(axes: list[Axes], comparison: Comparison, form: str = "learned") -> list[Axes]:

@@ -11,7 +11,7 @@ from influaug.augnet.network import AugmentationNetwork
 from influaug.backend import keras
 
 from ..intervals import FEWEST, Gap, mean_interval
-from .family_page import SEEN, claim
+from .family_page import SEEN, claim, kept_strength
 from .results import learned_file, replicates_of, summary, trajectory
 from .rivals import STARTS, VARIANTS
 
@@ -69,7 +69,7 @@ def ends(comparison: Comparison) -> pd.DataFrame:
         if len(runs) < 2:
             continue
         first, last = ([run["total"].iloc[place] for run in runs.values()] for place in (0, -1))
-        kept = [run.loc[run["kept"], "total"].iloc[0] for run in runs.values()]
+        kept = [kept_strength(comparison, replicate, form) for form in runs]
         rows[f"replicate {replicate}"] = {
             "starts": ", ".join(f"{STARTS[form]:g}" for form in runs),
             "led to": ", ".join(f"{total:.2f}" for total in last),
@@ -79,6 +79,25 @@ def ends(comparison: Comparison) -> pd.DataFrame:
             "": "one place" if max(last) < APART * min(last) else "not one place",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def moved(comparison: Comparison, found: pd.DataFrame) -> str:
+    """In how many replicates learning ended where it began, and how it did in the others, as Markdown."""
+    replicates, same = replicates_of(comparison, "learned"), []
+    for replicate in replicates:
+        run, _ = trajectory(comparison, replicate, "learned")
+        if run.loc[run["kept"], "round"].iloc[0] == 0:
+            same.append(replicate)
+    others = found[~found["replicate"].isin(same)]
+    said = (
+        f"In {len(same)} of {len(replicates)} replicates the cross-fitted loss was lowest before any learning: there "
+        "*learned* is *learned-untrained*, but for the seeds of its training, and *learned-permuted* has nothing to "
+        "exchange."
+    )
+    against = {"learned-untrained", "learned-permuted"} & set(others["arm"])
+    if len(replicates) - len(same) < 2 or "learned" not in set(others["arm"]):
+        return said
+    return f"{said} In the others, {'; '.join(_line(others, 'learned', other) for other in sorted(against))}."
 
 
 def _gap(found, arm, other):

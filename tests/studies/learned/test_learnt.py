@@ -62,13 +62,29 @@ def test_where_starts_led_to_is_compared(monkeypatch):
     frames = {form: pd.DataFrame({"total": totals, "kept": [False, True, False]}) for form, totals in runs.items()}
     monkeypatch.setattr(learnt, "trajectory", lambda c, replicate, form: (frames[form], 1.0))
     monkeypatch.setattr(learnt, "replicates_of", lambda c, form: [0] if form != "learned" else [0, 1])
+    ended = {"learned": 1.35, "learned-weak": 0.9, "learned-strong": 1.8}
+    monkeypatch.setattr(learnt, "kept_strength", lambda c, replicate, form: ended[form])
     found = learnt.ends(Comparison(arms=list(runs)))
     (row,) = found.to_dict("records")
-    assert row["led to"] == "1.50, 1.45, 1.52" and row["ended with"] == "1.40, 0.90, 1.80"
+    assert row["led to"] == "1.50, 1.45, 1.52" and row["ended with"] == "1.35, 0.90, 1.80"
     assert row["starts"] == "1, 0.5, 2" and row["largest over smallest at first"] == "4.0" and row[""] == "one place"
     frames["learned-strong"].loc[2, "total"] = 1.7
     assert learnt.ends(Comparison(arms=list(runs)))[""].tolist() == ["not one place"]
     assert len(learnt.ends(Comparison(arms=["learned"]))) == 0
+
+
+def test_where_learning_ended_where_it_began_is_counted(monkeypatch):
+    def run(c, replicate, form):
+        return pd.DataFrame({"round": [0, 0, 1], "kept": [replicate == 0, replicate == 0, replicate > 0]}), 1.0
+
+    monkeypatch.setattr(learnt, "trajectory", run)
+    monkeypatch.setattr(learnt, "replicates_of", lambda c, form: list(range(6)))
+    found = table(**{"learned": np.full(6, 2.0), "learned-untrained": 2 + GAPS})
+    said = learnt.moved(Comparison(), found)
+    gap = Gap(-GAPS[1:].mean(), half(GAPS[1:]), 5)
+    assert "In 1 of 6 replicates" in said and f"*learned* less *learned-untrained*: {gap} (n = 5)" in said
+    monkeypatch.setattr(learnt, "replicates_of", lambda c, form: [0])
+    assert learnt.moved(Comparison(), found).endswith("nothing to exchange.")
 
 
 def test_strengths_of_classes_and_images_are_in_units_of_what_they_began_with(monkeypatch):
