@@ -429,6 +429,11 @@ class AugmentationNetwork(BaseEstimator):
         learning = self.learning or DEFAULTS.get(self.form, Learning())
         if self.form not in MODES[self.mode]:
             raise InputError(f"mode {self.mode!r} is of the form {MODES[self.mode][0]!r} alone.")
+        for name in ("design", "pretraining", "series"):
+            if self.form != "network" and getattr(self, name):
+                raise InputError(f"{name} is {getattr(self, name)!r}; it is of the form 'network' alone.")
+        if self.form == "recipe" and self.learning is not None:
+            raise InputError("learning is given, but the form 'recipe' learns nothing.")
         design = self.design or (Design() if self.mode == "as_published" else SAFE)
         if (self.series or design.parts == "appearance") and getattr(self.pretraining, "game", None) == "wgan-gp":
             raise InputError("The game 'wgan-gp' needs warps by one G; in series, or for colours alone, it is 'ragan'.")

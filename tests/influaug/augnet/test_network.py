@@ -36,7 +36,8 @@ GAME = Pretraining(steps=2, batch_size=16)
 
 def fitted(form="ranges", mode="refreshed", seed=0):
     options = {"design": SMALL, "pretraining": GAME} if form == "network" else {}
-    network = AugmentationNetwork(form, mode, family=FAMILY, learning=QUICK, seed=seed, **options)
+    options |= {} if form == "recipe" else {"learning": QUICK}
+    network = AugmentationNetwork(form, mode, family=FAMILY, seed=seed, **options)
     return network.fit(IMAGES, LABELS)
 
 
@@ -272,6 +273,10 @@ def test_scikit_learns_conventions():
         ({"form": "ranges", "mode": "strength"}, "mode 'strength' is of the form 'operations' alone"),
         ({"mode": "training_loss"}, "mode 'training_loss' is of the form 'ranges' alone"),
         ({"form": "ranges", "mode": "training_loss", "reward": -1.0}, "reward is -1.0"),
+        ({"series": True}, "series is True; it is of the form 'network' alone"),
+        ({"form": "recipe", "design": SMALL}, r"design is Design\(.*; it is of the form 'network' alone"),
+        ({"form": "ranges", "pretraining": GAME}, r"pretraining is Pretraining\(.*; it is of the form 'network' alone"),
+        ({"form": "recipe", "learning": QUICK}, "learning is given, but the form 'recipe' learns nothing"),
     ],
 )
 def test_wrong_parameters_are_refused(parameters, sentence):
