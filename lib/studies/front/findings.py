@@ -27,8 +27,8 @@ from .tables import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-OTHERWISE = ("permuted", "untrained")
-"""What 'learned' is compared with: its strengths in random order, and those that learning starts from."""
+OTHERWISE = ("learned-permuted", "learned-untrained", "strength")
+"""Without learning: the learned strengths in random order, those at first, and one for all by cross-fitted loss."""
 CHOSE = (0, 1)
 """Replicates of learned augmentation on whose test errors the two numbers of the recipe were chosen."""
 
@@ -176,9 +176,14 @@ def learned(outputs: Path) -> Finding | None:
     table = arms_table(outputs / "learned" / name)
     if table is None:
         return None
-    arms = {"trivial": "TrivialAugment", "ranges": "ranges learned by influence"}
-    arms |= {"learned-untrained": "a family of warps and operations as learning starts", "learned": "as it ends"}
-    arms |= {"recipe": "a guessed recipe of warps and operations"}
+    arms = {
+        "trivial": "TrivialAugment",
+        "ranges": "ranges learned by influence",
+        "learned-untrained": "a family of warps and operations as learning starts",
+        "learned": "as it ends",
+        "strength": "with one strength for all, by cross-fitted loss",
+        "recipe": "a guessed recipe of warps and operations",
+    }
     gaps = {word: gap(table, (arm, None), ("hand", None), "error") for arm, word in arms.items()}
     said = [f"{word} {found}" for word, found in gaps.items() if found is not None]
     errors = table.loc[table["arm"] == "hand", "error"]
@@ -203,15 +208,15 @@ def _of_the_others(table):
 
 def _not_shown(table, same):
     """That a family's gain is not shown to be learned, as a sentence that begins with a space; empty if it is."""
-    gaps = [
-        gap(table, ("learned", None), (other, None), "error") for other in ("learned-permuted", "learned-untrained")
-    ]
-    if gaps[0] is None or gaps[0].mean + gaps[0].half_width < 0 or gaps[1] is None:
+    permuted, start, strength = (gap(table, ("learned", None), (other, None), "error") for other in OTHERWISE)
+    better = [found is not None and found.mean + found.half_width < 0 for found in (permuted, strength)]
+    if start is None or permuted is None or all(better):
         return ""
     n = (table["arm"] == "learned").sum()
+    less_strength = f", less one strength {strength}" if strength is not None else ""
     return (
-        f" That learning adds anything is not shown: the end less the start is {gaps[1]}, and in {len(same)} of {n} "
-        "replicates learning ends where it started."
+        f" That learning adds anything is not shown: the end less the start is {start}{less_strength}, and in "
+        f"{len(same)} of {n} replicates learning ends where it started."
     )
 
 

@@ -110,7 +110,8 @@ def test_few_replicates_say_nothing(tmp_path):
 def test_a_family_is_called_learned_only_where_that_is_shown(tmp_path, gain):
     rng = np.random.default_rng(5)
     errors = {arm: rng.uniform(2, 3, N) for arm in ("hand", "learned", "learned-untrained")}
-    errors["learned-permuted"] = errors["learned"] + gain + 0.1 * np.linspace(-1, 1, N)
+    for arm, more in (("learned-permuted", gain), ("strength", 1.0)):
+        errors[arm] = errors["learned"] + more + 0.1 * np.linspace(-1, 1, N)
     for arm, values in errors.items():
         for replicate, error in enumerate(values):
             folder = tmp_path / "learned" / "mnist-1pct-rivals" / f"replicate-{replicate:02d}"
@@ -120,7 +121,8 @@ def test_a_family_is_called_learned_only_where_that_is_shown(tmp_path, gain):
     text = findings.learned(tmp_path).text
     assert words(errors["learned"] - errors["hand"]) in text
     less = words(errors["learned"] - errors["learned-untrained"])
-    said = f"is not shown: the end less the start is {less}, and in 4 of {N} replicates learning ends where it started"
+    strength = words(errors["learned"] - errors["strength"])
+    said = f"is not shown: the end less the start is {less}, less one strength {strength}, and in 4 of {N} replicates"
     assert (said in text) == (gain == 0)
 
 
