@@ -86,7 +86,7 @@ def response(ax: Axes, found: pd.DataFrame, comparison: Comparison) -> Axes:
         yerr=np.nan_to_num([row["half_width"] for row in rows]),
         fmt="o-",
         color="#0072B2",
-        label="one range for all groups",
+        label=f"one range for all groups (n = {_counts(row['seeds'] for row in rows)})",
     )
     others = [arm for arm in means.index if not arm.startswith("sigma-") and arm != "none"]
     for k, arm in enumerate(others):
@@ -104,6 +104,12 @@ def response(ax: Axes, found: pd.DataFrame, comparison: Comparison) -> Axes:
     ax.yaxis.set_minor_locator(NullLocator())
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
+
+
+def _counts(numbers):
+    """Fewest and most of some numbers, as text."""
+    each = sorted({int(number) for number in numbers})
+    return " to ".join(str(number) for number in dict.fromkeys(each[:1] + each[-1:]))
 
 
 def range_of(comparison: Comparison, found: pd.DataFrame, arm: str) -> float:

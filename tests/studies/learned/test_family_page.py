@@ -59,7 +59,7 @@ def test_the_response_curve_has_every_arm_at_the_range_of_its_warps():
     fig, ax = plt.subplots()
     family.response(ax, found, comparison)
     lines = {container.get_label(): container[0] for container in ax.containers}
-    even = lines["one range for all groups"]
+    even = lines["one range for all groups (n = 2)"]
     assert even.get_xdata().tolist() == list(STRENGTHS[:3])
     np.testing.assert_allclose(even.get_ydata(orig=False), [3.05 + sigma for sigma in STRENGTHS[:3]])
     assert lines["recipe (n = 2)"].get_xdata()[0] == pytest.approx(0.7, rel=1e-3)
