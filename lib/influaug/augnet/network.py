@@ -84,15 +84,15 @@ class AugmentationNetwork(BaseEstimator):
         `learned_operations`), for all images together, for each class, or for each image by an encoder; the ranges of
         random shifts, rotations, scalings, shears and elastic waves, for all images together or for each image; the
         papers' E and G, pretrained as the generator of a GAN; or nothing: 'recipe' was guessed, see
-        `random_operations.recipe`. The default follows from the table of mnist-1pct-rivals in notebook 11: .30 +-
-        .12 points fewer errors than ranges guessed by hand, and .31 +- .11 as learning starts, where it also ends in
-        13 of 20 replicates. 'recipe' makes .18 +- .09 fewer still on those that did not choose its numbers.
+        `random_operations.recipe`. In the table of mnist-1pct-rivals in notebook 11 the default makes .30 +- .12 points
+        fewer errors than ranges guessed by hand, but .31 +- .11 as learning starts, where it also ends in 13 of 20
+        replicates; 'recipe' makes .18 +- .09 fewer than it on those that did not choose its numbers.
     mode : {'refreshed', 'as_published', 'pretrained', 'strength', 'training_loss'}
-        All but the first are kept to be compared with. Of the form 'network': 'as_published', S is computed once, from
-        one split, and nothing bounds the warps, as the papers word it; 'pretrained' has no influence training at all.
-        Of 'operations': 'strength' chooses one strength for all by cross-fitted loss, of `FACTORS`, which made .10 +-
-        .08 points fewer errors than 'refreshed' (20 replicates). Of 'ranges': 'training_loss' is Augerino, see
-        `by_training_loss`.
+        'as_published', 'pretrained' and 'training_loss' are kept to be compared with. Of the form 'network':
+        'as_published', S is computed once, from one split, and nothing bounds the warps, as the papers word it;
+        'pretrained' has no influence training at all. Of 'operations': 'strength' chooses one strength for all by
+        cross-fitted loss, of `FACTORS`, which made .10 +- .08 points fewer errors than 'refreshed' (20 replicates).
+        Of 'ranges': 'training_loss' is Augerino, see `by_training_loss`.
     family : ranges.Family
         Base augmentation of every form, and the distribution of all but 'network' (default: `ranges.Family()`, scaled
         from images of 28 pixels a side to these, and for operations without base shift).

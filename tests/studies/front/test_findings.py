@@ -97,7 +97,7 @@ def test_numbers_of_networks_trained_anew(tmp_path):
     [finding] = findings.findings(tmp_path)
     for arm in ("rounds", "greedy_influence", "on_the_fly"):
         assert words(found[arm] - found["all"]) in finding.text
-    assert "which takes 4 times the image passes" in finding.text
+    assert "(which takes 4 times the image passes of copies on the fly, and choosing in rounds 1 times)" in finding.text
     assert finding.href == "retrained_sets/mnist-translate/pages/17_retrained_sets.html"
 
 
