@@ -111,8 +111,8 @@ def retrained(outputs: Path) -> Finding | None:
     passes /= passes["on_the_fly"]
     text = (
         "Networks trained anew for equally many updates, less those trained with all copies (which takes "
-        f"{passes['all']:.2g} times the image passes of copies on the fly, and choosing in rounds {passes['rounds']:.2g} "
-        "times): 5% of the copies chosen in three rounds "
+        f"{passes['all']:.2g} times the image passes of copies on the fly, and choosing in rounds "
+        f"{passes['rounds']:.2g} times): 5% of the copies chosen in three rounds "
         f"{less['rounds']} points, chosen once {less['greedy_influence']}; one fresh random copy of each point an "
         f"epoch, without any choice, {less['on_the_fly']}. Where copies cost nothing, augment on the fly."
         f"{_in_colour(outputs)}"
