@@ -126,6 +126,20 @@ def test_a_family_is_called_learned_only_where_that_is_shown(tmp_path, gain):
     assert (said in text) == (gain == 0)
 
 
+def test_the_arms_on_cifar_stand_beside_those_on_mnist(tmp_path):
+    rng, errors = np.random.default_rng(8), {}
+    for name, arms in (("mnist", ("hand", "recipe")), ("cifar10", ("control", "recipe", "randaugment"))):
+        for arm in arms:
+            errors[name, arm] = rng.uniform(2, 3, N)
+            for replicate, error in enumerate(errors[name, arm]):
+                path = tmp_path / "learned" / f"{name}-1pct-rivals" / f"replicate-{replicate:02d}" / f"{arm}.json"
+                sealed.write_json(path, {"arm": arm, "error": error, "machine": "a"})
+    text = findings.learned(tmp_path).text.partition(" On 500 images")[2]
+    for arm in ("recipe", "randaugment"):
+        assert words(errors["cifar10", arm] - errors["cifar10", "control"]) in text
+    assert f"{N} replicates" in text and "learned" not in text
+
+
 def test_arms_are_paired_within_a_machine(tmp_path):
     rng, errors = np.random.default_rng(3), {}
     for arm in ("hand", "recipe"):
