@@ -89,15 +89,18 @@ def moved(comparison: Comparison, found: pd.DataFrame) -> str:
         if run.loc[run["kept"], "round"].iloc[0] == 0:
             same.append(replicate)
     others = found[~found["replicate"].isin(same)]
-    said = (
-        f"In {len(same)} of {len(replicates)} replicates the cross-fitted loss was lowest before any learning: there "
-        "*learned* is *learned-untrained*, but for the seeds of its training, and *learned-permuted* has nothing to "
-        "exchange."
-    )
+    said = "In all replicates learning lowered the cross-fitted loss."
+    if same:
+        said = (
+            f"In {len(same)} of {len(replicates)} replicates the cross-fitted loss was lowest before any learning: "
+            "there *learned* is *learned-untrained*, but for the seeds of its training, and *learned-permuted* has "
+            "nothing to exchange."
+        )
     against = {"learned-untrained", "learned-permuted"} & set(others["arm"])
     if len(replicates) - len(same) < 2 or "learned" not in set(others["arm"]):
         return said
-    return f"{said} In the others, {'; '.join(_line(others, 'learned', other) for other in sorted(against))}."
+    lines = "; ".join(_line(others, "learned", other) for other in sorted(against))
+    return f"{said} {'In the others' if same else 'In test error'}, {lines}."
 
 
 def _gap(found, arm, other):

@@ -85,6 +85,9 @@ def test_where_learning_ended_where_it_began_is_counted(monkeypatch):
     assert "In 1 of 6 replicates" in said and f"*learned* less *learned-untrained*: {gap} (n = 5)" in said
     monkeypatch.setattr(learnt, "replicates_of", lambda c, form: [0])
     assert learnt.moved(Comparison(), found).endswith("nothing to exchange.")
+    monkeypatch.setattr(learnt, "replicates_of", lambda c, form: list(range(1, 6)))
+    said = learnt.moved(Comparison(), found[found["replicate"] > 0])
+    assert said.startswith("In all replicates learning lowered the cross-fitted loss. In test error, *learned* less")
 
 
 def test_strengths_of_classes_and_images_are_in_units_of_what_they_began_with(monkeypatch):
