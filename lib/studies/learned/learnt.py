@@ -82,8 +82,10 @@ def ends(comparison: Comparison) -> pd.DataFrame:
 
 
 def moved(comparison: Comparison, found: pd.DataFrame) -> str:
-    """In how many replicates learning ended where it began, and how it did in the others, as Markdown."""
+    """In how many replicates learning ended where it began, and how it did in the others; empty without any."""
     replicates, same = replicates_of(comparison, "learned"), []
+    if not replicates:
+        return ""
     for replicate in replicates:
         run, _ = trajectory(comparison, replicate, "learned")
         if run.loc[run["kept"], "round"].iloc[0] == 0:

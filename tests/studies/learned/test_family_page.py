@@ -84,6 +84,7 @@ def test_starts_outcomes_and_the_grid_are_those_of_the_runs(outputs, monkeypatch
     assert kept["kept after round"].iloc[0] == str(int(np.argmin(losses)))
     family.outcomes(axes, only)
     layer = AugmentationNetwork.load(learned_file(only, 0, "learned")).layer_
+    assert kept["total strength"].iloc[0] == f"{layer.total():.2f}"
     drawn = [line.get_xdata() for line in axes[1].lines if len(line.get_xdata()) == len(layer.names)]
     np.testing.assert_allclose(drawn[-1], layer.probabilities(), rtol=1e-5)
     grid = family.grid(only)

@@ -87,6 +87,8 @@ def test_where_learning_ended_where_it_began_is_counted(monkeypatch):
     assert learnt.moved(Comparison(), found).endswith("nothing to exchange.")
     monkeypatch.setattr(learnt, "replicates_of", lambda c, form: list(range(1, 6)))
     said = learnt.moved(Comparison(), found[found["replicate"] > 0])
+    monkeypatch.setattr(learnt, "replicates_of", lambda c, form: [])
+    assert learnt.moved(Comparison(), found) == ""
     assert said.startswith("In all replicates learning lowered the cross-fitted loss. In test error, *learned* less")
 
 
