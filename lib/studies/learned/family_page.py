@@ -11,9 +11,11 @@ from matplotlib.ticker import LogLocator, NullLocator
 from scipy.stats import t as student
 
 from influaug.augnet.operations import FIXED
+from influaug.augnet.ranges import SIDE
 from influaug.backend import keras
 
 from ..intervals import FEWEST
+from ..pages.escaping import markdown_text
 from .arms import augmentation_of
 from .results import file_for, replicates_of, summary, trajectory
 from .rivals import STARTS, STRENGTHS
@@ -97,13 +99,26 @@ def response(ax: Axes, found: pd.DataFrame, comparison: Comparison) -> Axes:
         ax.errorbar(
             at, row["mean"], yerr=half, fmt=marker, color=colour, alpha=0.85, label=f"{arm} (n = {row['seeds']:.0f})"
         )
-    ax.set(xlabel="range of every group, root mean square over groups (px in images of 28)", ylabel="test error (%)")
+    ax.set(
+        xlabel=f"range of every group, root mean square over groups (px in images of {SIDE})", ylabel="test error (%)"
+    )
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 2.5, 3, 4, 5, 7)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_locator(NullLocator())
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
+
+
+def response_caption(found: pd.DataFrame, comparison: Comparison) -> str:
+    """Caption of the response curve, or the reason for its absence, as Markdown."""
+    if not found["arm"].str.startswith("sigma-").any():
+        return "*Nothing is drawn: no arm with one range for all groups has a result here.*"
+    return (
+        f"*Test errors in percent (logarithmic) of {markdown_text(comparison.dataset)} against the range of warps, "
+        "means over the replicates that the legend counts, 95% intervals where there are several. Arms without random "
+        "warps stand at 0.*"
+    )
 
 
 def _counts(numbers):
@@ -113,7 +128,7 @@ def _counts(numbers):
 
 
 def range_of(comparison: Comparison, found: pd.DataFrame, arm: str) -> float:
-    """Root mean square over groups of an arm's ranges of warps, mean over replicates, in pixels in images of 28.
+    """Root mean square over groups of an arm's ranges of warps, mean over replicates, in pixels in images of `SIDE`.
 
     Ranges that differ by class or image are averaged over the classes, or over `SEEN` images.
     """
@@ -124,7 +139,7 @@ def range_of(comparison: Comparison, found: pd.DataFrame, arm: str) -> float:
         if not hasattr(layer, "sigma"):
             return 0.0
         values.append(float(np.sqrt(np.mean(keras.ops.convert_to_numpy(layer.sigma(images)) ** 2))))
-    return float(np.mean(values)) * 28 / max(shape[:2])
+    return float(np.mean(values)) * SIDE / max(shape[:2])
 
 
 def starts(axes: list[Axes], comparison: Comparison) -> list[Axes]:

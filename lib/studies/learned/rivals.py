@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from influaug.augnet.learned_operations import LearnedOperations
 from influaug.augnet.on_arrays import OnArrays
 from influaug.augnet.random_operations import recipe
-from influaug.augnet.ranges import GlobalRanges
+from influaug.augnet.ranges import SIDE, GlobalRanges
 from influaug.data.auto_augment import auto_augmented_and_cut_out, cut_out
 from influaug.data.rand_augment import randomly_augmented
 from influaug.data.trivial_augment import trivially_augmented
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from influaug.augnet.ranges import Family
 
 STRENGTHS = (0.25, 0.5, 0.7, 1.0, 1.5, 2.0)
-"""One range for all groups, in pixels in images of 28 a side: the arms 'sigma-0.25' and so on."""
+"""One range for all groups, in pixels in images of `SIDE` a side: the arms 'sigma-0.25' and so on."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Rival:
 
 
 def even_ranges(shape: Shape, family: Family, seed: int, sigma: float) -> GlobalRanges:
-    """All groups at one range, in pixels in images of 28 a side."""
-    return GlobalRanges(shape, replace(family, start=sigma * max(shape[:2]) / 28), seed)
+    """All groups at one range, in pixels in images of `SIDE` a side."""
+    return GlobalRanges(shape, replace(family, start=sigma * max(shape[:2]) / SIDE), seed)
 
 
 def _even(sigma):

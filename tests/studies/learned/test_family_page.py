@@ -68,6 +68,13 @@ def test_the_response_curve_has_every_arm_at_the_range_of_its_warps():
     plt.close(fig)
 
 
+def test_the_caption_of_the_curve_says_when_nothing_is_drawn():
+    comparison = Comparison(dataset="digits")
+    drawn = family.response_caption(table(**{"sigma-0.5": [3.0]}, control=[4.0]), comparison)
+    assert "of digits against the range" in drawn
+    assert family.response_caption(table(control=[4.0]), comparison).startswith("*Nothing is drawn")
+
+
 def test_starts_outcomes_and_the_grid_are_those_of_the_runs(outputs, monkeypatch):
     built = all_cnn((28, 28, 1), 10, 0, 4)
     monkeypatch.setattr(learning, "train_classifier", lambda *given: built)
