@@ -1,4 +1,4 @@
-"""Pictures: those of a page as lossless WebP, seven tenths of PNG; those beside it as PNG of 256 colours, a third."""
+"""Pictures: those of a page as WebP, seven tenths of PNG or less; those beside it as PNG of 256 colours, a third."""
 
 from __future__ import annotations
 
@@ -17,22 +17,39 @@ if TYPE_CHECKING:
     from influaug._types import PathLike
 
 PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
+LOSSLESS = {"lossless": True, "exact": True, "method": 4}
+LOSSY = {"quality": 90, "method": 4}
+LARGE, GAIN = 10_000, 0.8
+"""A picture of more bytes is coded with loss if that brings it down to this share. Photographs get there; lines and
+text do not, and keep every pixel."""
 
 
 def as_webp(markup: str) -> str:
-    """Markup whose PNG data URIs are WebP where that is smaller; what is no readable picture stays as it is."""
+    """Markup whose PNG data URIs are WebP where that is smaller; what is no readable picture stays as it is.
+
+    Drawings are coded without loss; large pictures with photographs, which that would hardly make smaller, at
+    quality 90.
+    """
     return PNG.sub(lambda found: _smaller(found[0], found[1]), markup)
 
 
 def _smaller(uri, encoded):
     try:
-        png, webp = b64decode(encoded), BytesIO()
-        picture = Image.open(BytesIO(png))
+        picture = Image.open(BytesIO(b64decode(encoded)))
         opaque = picture.convert("RGBA").getextrema()[3] == (255, 255)  # type: ignore[misc]
-        picture.convert("RGB" if opaque else "RGBA").save(webp, "webp", lossless=True, exact=True, method=4)
+        picture = picture.convert("RGB" if opaque else "RGBA")
+        webp = _coded(picture, LOSSLESS)
+        if len(webp) > LARGE and len(lossy := _coded(picture, LOSSY)) <= GAIN * len(webp):
+            webp = lossy
     except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError):
         return uri
-    return min(uri, f"data:image/webp;base64,{b64encode(webp.getvalue()).decode()}", key=len)
+    return min(uri, f"data:image/webp;base64,{b64encode(webp).decode()}", key=len)
+
+
+def _coded(picture, options):
+    file = BytesIO()
+    picture.save(file, "webp", **options)
+    return file.getvalue()
 
 
 def write_png(figure: Figure, path: PathLike) -> None:

@@ -10,10 +10,15 @@ from influaug.data.transformations import BUILDERS, COMPOSITIONS, named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COMPOSED = {"compose": ["flip_left_right", {"rotate": [-20, 20]}, "erase"]}
 SHOWN = 2
 """Copies of each transformation that are shown: the first and the last."""
+COLUMNS, ACROSS, DOWN = 8, 1.15, 1.75
+"""Tiles in a row, and the distances of their left and upper edges in widths and heights of an image."""
+WIDTH = 7.2
+"""Width of the picture in inches."""
 
 
 def photograph(side: int = 64) -> np.ndarray:
@@ -45,15 +50,33 @@ def copies_of_all(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return np.stack(images), labels
 
 
-def tiles(ax: Axes, images: np.ndarray, labels: list[str], columns: int = 8) -> Axes:
+def picture(image: np.ndarray) -> Figure:
+    """Draw `tiles` of an image [height, width, channels] and, as grey has no colours to change, of a photograph too."""
+    import matplotlib.pyplot as plt
+
+    examples = [image] if image.shape[2] == 3 else [image, photograph()]
+    grids = [copies_of_all(example) for example in examples]
+    heights = [_rows(copies) * DOWN * copies.shape[1] / (COLUMNS * ACROSS * copies.shape[2]) for copies, _ in grids]
+    fig, axes = plt.subplots(
+        len(grids), 1, figsize=(WIDTH, WIDTH * sum(heights)), squeeze=False, height_ratios=heights, layout="constrained"
+    )
+    for ax, grid in zip(axes[:, 0], grids, strict=True):
+        tiles(ax, *grid)
+    return fig
+
+
+def tiles(ax: Axes, images: np.ndarray, labels: list[str]) -> Axes:
     """Draw images [n, height, width, channels] in rows, each with its label below it."""
     height, width = images.shape[1:3]
     for place, (image, label) in enumerate(zip(images, labels, strict=True)):
-        row, column = divmod(place, columns)
-        left, top = 1.15 * width * column, 1.75 * height * row
+        row, column = divmod(place, COLUMNS)
+        left, top = ACROSS * width * column, DOWN * height * row
         ax.imshow(image.squeeze(), vmin=0, vmax=255, extent=(left, left + width, top + height, top))
         ax.text(left + width / 2, top + 1.06 * height, label, fontsize=5, ha="center", va="top")
-    rows = -(-len(images) // columns)
-    ax.set(xlim=(-1, 1.15 * width * columns), ylim=(1.75 * height * rows, -1), aspect="equal")
+    ax.set(xlim=(-1, ACROSS * width * COLUMNS), ylim=(DOWN * height * _rows(images), -1), aspect="equal")
     ax.set_axis_off()
     return ax
+
+
+def _rows(images):
+    return -(-len(images) // COLUMNS)

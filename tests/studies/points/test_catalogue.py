@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from influaug.data.transformations import BUILDERS, COMPOSITIONS, named
-from studies.points.catalogue import copies_of_all, photograph, tiles
+from studies.points.catalogue import copies_of_all, photograph, picture, tiles
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -29,3 +29,15 @@ def test_the_photograph_is_square_and_coloured():
     photo = photograph(32)
     assert photo.shape == (32, 32, 3) and photo.dtype == np.uint8
     assert np.ptp(photo.astype(int).mean(axis=(0, 1))) > 20
+
+
+@pytest.mark.parametrize(("channels", "examples"), [(1, 2), (3, 1)])
+def test_labels_do_not_overlap(channels, examples):
+    figure = picture(np.zeros((32, 32, channels), np.uint8))
+    figure.draw_without_rendering()
+    assert len(figure.axes) == examples
+    for ax in figure.axes:
+        boxes = [text.get_window_extent() for text in ax.texts]
+        for k, box in enumerate(boxes):
+            assert box.count_overlaps(boxes[k + 1 :]) == 0, ax.texts[k].get_text()
+    plt.close(figure)
