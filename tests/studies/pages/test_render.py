@@ -251,6 +251,17 @@ def test_code_is_shown_folded_or_hidden_by_its_tags(soup):
     assert not any("DataFrame" in text for text in code)
 
 
+def test_code_keeps_its_text_and_only_the_tags_that_have_a_colour(tmp_path):
+    source = 'def f(x: int) -> str:\n    # a < b\n    return f"{x + 1.5}" if x not in [None] else "<&>"'
+    stranger = new_output("display_data", data={"text/html": '<span class="n">n</span>'})
+    soup = render(tmp_path, new_code_cell(source, outputs=[stranger]))
+    code = soup.select_one(".highlight pre")
+    assert code.get_text().strip() == source
+    classes = {tag["class"][0] for tag in code.select("span[class]")}
+    assert {"k", "nf", "c1", "ow", "mf"} <= classes and not classes & {"n", "p", "o", "w", "nb"}
+    assert soup.select_one(".output span.n") is not None
+
+
 def test_outputs_a_reader_needs_and_no_others(soup):
     assert soup.select_one("table.dataframe td").text == "95.3"
     assert "KeyError" in soup.select_one(".output_error").text
