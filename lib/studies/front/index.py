@@ -25,6 +25,7 @@ from ..pages.render import TEMPLATES, framed, write_page
 from ..storage import paths
 from .findings import findings
 from .journey import JOURNEY, folder_of
+from .origins import UNRECORDED, origin
 from .picture import draw
 
 if TYPE_CHECKING:
@@ -92,13 +93,18 @@ def _study(folder):
 
 
 def _others(outputs):
-    """Pages of experiments other than studies, by the page's title: lists of the run's title and the address."""
+    """Pages of experiments other than studies, by the page's title: lists of the run's title, address and origin."""
     found = {}
     for kind in OTHERS:
         for page in sorted(
             (outputs / kind).glob("[!.]*/pages/[!.]*.html"), key=lambda page: _rank(page.parents[1].name)
         ):
-            item = {"text": run_title(kind, page.parents[1].name), "href": page.relative_to(outputs).as_posix()}
+            run = page.parents[1]
+            item = {
+                "text": run_title(kind, run.name),
+                "href": page.relative_to(outputs).as_posix(),
+                "origin": origin(run),
+            }
             found.setdefault(_page_title(page), []).append(item)
     return found
 
@@ -154,7 +160,7 @@ def render_index(outputs: PathLike) -> Path:
     Raises
     ------
     InputError
-        The folder does not exist, or a summary violates the schema; nothing is written then.
+        The folder does not exist, a summary violates the schema, or a result is damaged; nothing is written then.
     """
     outputs = Path(outputs)
     if not outputs.is_dir():
@@ -174,6 +180,7 @@ def render_index(outputs: PathLike) -> Path:
         journey=journey,
         shared=shared,
         others=_others(outputs),
+        unrecorded=UNRECORDED,
         studies=studies,
     )
     write_page(outputs / "index.html", page)
