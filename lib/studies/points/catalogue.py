@@ -31,17 +31,19 @@ def photograph(side: int = 64) -> np.ndarray:
     return np.array(Image.fromarray(photo[:, margin:-margin]).resize((side, side)))
 
 
-def copies_of_all(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def copies_of_all(image: np.ndarray, colours_only: bool = False) -> tuple[np.ndarray, list[str]]:
     """The image and its first and last copy by every transformation that it allows, with their labels.
 
     Parameters
     ----------
     image : array of uint8 [height, width, channels]
+    colours_only : bool
+        Only by transformations that change colours.
     """
     images, labels = [image], ["the image"]
     for spec in (*(name for name in BUILDERS if name not in COMPOSITIONS), COMPOSED):
         transformation = named(spec)
-        if transformation.colour and image.shape[2] != 3:
+        if (transformation.colour and image.shape[2] != 3) or (colours_only and not transformation.colour):
             continue
         copies = transformation(image[np.newaxis])[:, 0]
         for which in sorted({0, len(copies) - 1})[:SHOWN]:
@@ -51,11 +53,11 @@ def copies_of_all(image: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 
 def picture(image: np.ndarray) -> Figure:
-    """Draw `tiles` of an image [height, width, channels] and, as grey has no colours to change, of a photograph too."""
+    """Draw `tiles` of an image [height, width, channels]; if it is grey, a photograph's colours below."""
     import matplotlib.pyplot as plt
 
-    examples = [image] if image.shape[2] == 3 else [image, photograph()]
-    grids = [copies_of_all(example) for example in examples]
+    grids = [copies_of_all(image)]
+    grids += [copies_of_all(photograph(), colours_only=True)] if image.shape[2] != 3 else []
     heights = [_rows(copies) * DOWN * copies.shape[1] / (COLUMNS * ACROSS * copies.shape[2]) for copies, _ in grids]
     fig, axes = plt.subplots(
         len(grids), 1, figsize=(WIDTH, WIDTH * sum(heights)), squeeze=False, height_ratios=heights, layout="constrained"

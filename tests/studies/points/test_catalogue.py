@@ -25,6 +25,12 @@ def test_the_picture_shows_a_copy_by_every_transformation_that_the_image_allows(
     plt.close("all")
 
 
+def test_changes_of_colours_alone():
+    images, labels = copies_of_all(photograph(24), colours_only=True)
+    assert len(images) == len(labels) == 5
+    assert labels[0] == "the image" and all(label.startswith(("saturation", "hue")) for label in labels[1:])
+
+
 def test_the_photograph_is_square_and_coloured():
     photo = photograph(32)
     assert photo.shape == (32, 32, 3) and photo.dtype == np.uint8
