@@ -17,7 +17,7 @@ from influaug.backend import keras
 from ..intervals import FEWEST
 from ..pages.escaping import markdown_text
 from .arms import augmentation_of
-from .results import file_for, replicates_of, summary, trajectory
+from .results import file_for, has_layer, replicates_of, summary, trajectory
 from .rivals import STARTS, STRENGTHS
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def response(ax: Axes, found: pd.DataFrame, comparison: Comparison) -> Axes:
         label=f"one range for all groups (n = {_counts(row['seeds'] for row in rows)})",
     )
     others = [arm for arm in means.index if not arm.startswith("sigma-") and arm != "none"]
-    for k, arm in enumerate(others):
-        at = range_of(comparison, found, arm)
+    places = {arm: at for arm in others if np.isfinite(at := range_of(comparison, found, arm))}
+    for k, (arm, at) in enumerate(places.items()):
         row, colour = means.loc[arm], f"C{k % 10}"
         marker = "sD^vP*X<>"[k % 9]
         half = np.nan_to_num(row["half_width"])
@@ -130,16 +130,19 @@ def _counts(numbers):
 def range_of(comparison: Comparison, found: pd.DataFrame, arm: str) -> float:
     """Root mean square over groups of an arm's ranges of warps, mean over replicates, in pixels in images of `SIDE`.
 
-    Ranges that differ by class or image are averaged over the classes, or over `SEEN` images.
+    Ranges that differ by class or image are averaged over the classes, or over `SEEN` images. NaN if nothing that the
+    arm learned is there.
     """
     images, values = comparison.split(0).images[:SEEN].astype("float32"), []
     shape = images.shape[1:]
     for replicate in found.loc[found["arm"] == arm, "replicate"]:
+        if not has_layer(comparison, replicate, arm):
+            continue
         layer = augmentation_of(comparison, replicate, arm, shape, file_for(comparison, replicate, arm))
         if not hasattr(layer, "sigma"):
             return 0.0
         values.append(float(np.sqrt(np.mean(keras.ops.convert_to_numpy(layer.sigma(images)) ** 2))))
-    return float(np.mean(values)) * SIDE / max(shape[:2])
+    return float(np.mean(values)) * SIDE / max(shape[:2]) if values else np.nan
 
 
 def starts(axes: list[Axes], comparison: Comparison) -> list[Axes]:

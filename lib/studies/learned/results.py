@@ -118,9 +118,18 @@ def finished(comparison: Comparison, replicate: int, arm: str) -> dict[str, Any]
 
 
 def replicates_of(comparison: Comparison, form: str) -> list[int]:
-    """Replicates in which a form was learned, or all if missing results are computed."""
-    names = [_folder(comparison, replicate) / f"learned-{form}.json" for replicate in range(comparison.replicates)]
-    return [replicate for replicate, path in enumerate(names) if not comparison.only_finished or path.exists()]
+    """Replicates whose learned form and its record are there, or all if missing results are computed."""
+    if not comparison.only_finished:
+        return list(range(comparison.replicates))
+    names = [_folder(comparison, replicate) / f"learned-{form}" for replicate in range(comparison.replicates)]
+    both = [all(path.with_suffix(kind).exists() for kind in (".json", ".keras")) for path in names]
+    return [replicate for replicate, there in enumerate(both) if there]
+
+
+def has_layer(comparison: Comparison, replicate: int, arm: str) -> bool:
+    """Whether an arm's augmentation can be had: it learns nothing, or what it learned is there or is to be computed."""
+    form = learned_for(arm)
+    return form is None or replicate in replicates_of(comparison, form)
 
 
 def trajectory(comparison: Comparison, replicate: int, form: str) -> tuple[pd.DataFrame, float]:

@@ -68,6 +68,17 @@ def test_the_response_curve_has_every_arm_at_the_range_of_its_warps():
     plt.close(fig)
 
 
+def test_an_arm_whose_layer_is_not_there_has_no_place_on_the_curve(outputs):
+    only = Comparison(dataset="digits", only_finished=True)
+    found = table(**{"sigma-0.5": [3.0, 3.1]}, learned=[2.0, 2.1], control=[4.0, 4.2])
+    assert np.isnan(family.range_of(only, found, "learned"))
+    fig, ax = plt.subplots()
+    family.response(ax, found, only)
+    labels = [container.get_label() for container in ax.containers]
+    assert labels == ["one range for all groups (n = 2)", "control (n = 2)"]
+    plt.close(fig)
+
+
 def test_the_caption_of_the_curve_says_when_nothing_is_drawn():
     comparison = Comparison(dataset="digits")
     drawn = family.response_caption(table(**{"sigma-0.5": [3.0]}, control=[4.0]), comparison)

@@ -221,6 +221,20 @@ def test_results_without_draws_stay_readable(quick):
     assert np.isnan(row["error_draws"]) and comparison.replicates_of(chosen, "ranges") == []
 
 
+def test_what_was_learned_counts_with_its_file_and_its_record_alone(quick, outputs):
+    chosen = quick.model_copy(update={"arms": ["none", "ranges"], "replicates": 2, "only_finished": True})
+    folder = chosen.folder / "replicate-01"
+    folder.mkdir(parents=True)
+    (folder / "learned-ranges.json").write_text("{}", "utf-8")
+    assert comparison.replicates_of(chosen, "ranges") == []
+    assert comparison.has_layer(chosen, 1, "none") and not comparison.has_layer(chosen, 1, "permuted")
+    (folder / "learned-ranges.keras").write_bytes(b"")
+    assert comparison.replicates_of(chosen, "ranges") == [1]
+    assert comparison.has_layer(chosen, 1, "permuted") and not comparison.has_layer(chosen, 0, "ranges")
+    every = chosen.model_copy(update={"only_finished": False})
+    assert comparison.replicates_of(every, "ranges") == [0, 1] and comparison.has_layer(every, 0, "ranges")
+
+
 def test_the_command_computes_replicates_and_says_what_is_wrong(tmp_path, capsys, outputs):
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump({"comparison": "own", **QUICK, "arms": ["none"]}))
