@@ -26,6 +26,16 @@ UNSEEN_FORMULAS = """Array.from(document.querySelectorAll("main math"))
     .filter(formula => { const box = formula.getBoundingClientRect(); return !box.width || !box.height; })
     .map(formula => formula.textContent)"""
 TOO_WIDE = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - window.innerWidth"
+USUAL = {"width": 1200, "height": 900}
+CUT_TABLES = """() => {
+    document.querySelectorAll("details").forEach(folded => folded.open = true);
+    const scrolls = box => ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+    return Array.from(document.querySelectorAll("table")).filter(table => {
+        let box = table;
+        while (box && !scrolls(box)) box = box.parentElement;
+        return box && box.scrollWidth > box.clientWidth + 1;
+    }).map(table => table.innerText.slice(0, 60));
+}"""
 COLOURS = """element => {
     const backgrounds = [];
     for (let box = element; box; box = box.parentElement) backgrounds.push(getComputedStyle(box).backgroundColor);
@@ -84,6 +94,8 @@ def faults(page):
     page.set_viewport_size(NARROW)
     if (wide := page.evaluate(TOO_WIDE)) > 0:
         found.append(f"is {wide} pixels wider than a narrow window")
+    page.set_viewport_size(USUAL)
+    found += [f"cuts the table {text!r} in a usual window" for text in page.evaluate(CUT_TABLES)]
     page.set_viewport_size(with_size)
     return found
 
@@ -103,6 +115,7 @@ def test_a_page_that_is_not_whole_is_told_from_one_that_is(page, tmp_path):
     file = tmp_path / "broken.html"
     dot = '<img alt=" " src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">'
     wide = '<p style="width: 500px; margin: 0">wide</p>'
+    wide += '<div style="overflow-x: auto; width: 300px"><table><td style="min-width: 400px">cut</table></div>'
     links = '<a href="gone.html">gone</a> <a href="broken.html">here</a>'
     file.write_text(
         f'<body style="margin: 0"><main>{links} <img src="no.png" alt="curve">{dot} <math></math> {wide}</main>'
@@ -114,6 +127,7 @@ def test_a_page_that_is_not_whole_is_told_from_one_that_is(page, tmp_path):
         "has a figure without a description",
         "does not show the formula ''",
         "is 110 pixels wider than a narrow window",
+        "cuts the table 'cut' in a usual window",
     ]
 
 

@@ -205,7 +205,7 @@ def shown(found: pd.DataFrame, score: str) -> Styler:
     """Table of verdicts under one score for a page: one row for each study, one column for each claim."""
     rows = found[found["score"] == score]
     cells = [
-        f"{MARKS[verdict]} {mean:+.2f}" + ("" if np.isnan(half) else f" ± {half:.2f}")
+        f"{MARKS[verdict]}\N{NO-BREAK SPACE}{mean:+.2f}" + ("" if np.isnan(half) else f" ± {half:.2f}")
         for verdict, mean, half in rows[["verdict", "mean", "half_width"]].itertuples(index=False)
     ]
     table = rows.assign(cell=cells).pivot(index="study", columns="claim", values="cell").fillna("")

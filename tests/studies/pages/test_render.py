@@ -262,6 +262,15 @@ def test_code_keeps_its_text_and_only_the_tags_that_have_a_colour(tmp_path):
     assert soup.select_one(".output span.n") is not None
 
 
+def test_a_mean_and_its_interval_stay_on_one_line(tmp_path):
+    table = new_output(
+        "display_data", data={"text/html": "<table><tr><td>95.3 ± 0.2</td><td>no need</td></tr></table>"}
+    )
+    soup = render(tmp_path, new_code_cell('f"{mean} ± {half}"', outputs=[table]))
+    assert [cell.text for cell in soup.select("td")] == ["95.3\xa0±\xa00.2", "no need"]
+    assert soup.select_one(".highlight pre").text.strip() == 'f"{mean} ± {half}"'
+
+
 def test_outputs_a_reader_needs_and_no_others(soup):
     assert soup.select_one("table.dataframe td").text == "95.3"
     assert "KeyError" in soup.select_one(".output_error").text

@@ -78,7 +78,7 @@ def test_the_shown_table_has_a_row_a_study_and_a_column_a_claim(score):
     expected = [claim.name for claim in claims.CLAIMS if score in claim.scores]
     assert table.columns.get_level_values(1).tolist() == expected
     assert list(table.index) == ["a", "b"]
-    assert table.iloc[0, 0].startswith("✓ +") and table.iloc[1, 0].startswith("– +")
+    assert table.iloc[0, 0].startswith("✓\xa0+") and table.iloc[1, 0].startswith("–\xa0+")
 
 
 def test_a_score_that_no_study_has_makes_an_empty_table():
