@@ -202,7 +202,8 @@ def caption(study: SetStudy, table: pd.DataFrame) -> str:
 def meanings(policies: Iterable[str]) -> Styler:
     """Table of the policies' meanings, one row for each policy, without columns that say nothing of any."""
     rows = pd.DataFrame.from_dict({name: _meaning(name) for name in policies}, orient="index")
-    return styled(rows.loc[:, rows.ne("").any()]).set_properties(**{"text-align": "left"})  # type: ignore[arg-type]
+    told = [column for column in rows if rows[column].ne("").any()]
+    return styled(rows[told]).set_properties(**{"text-align": "left"})  # type: ignore[arg-type]
 
 
 def _meaning(name):
