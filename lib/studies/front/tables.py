@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from influaug.files.sealed import read_json
@@ -73,13 +74,14 @@ def of_policies(table: pd.DataFrame, one: str, other: str, share: float = SHARE)
 
 
 def arms_table(folder: Path) -> pd.DataFrame | None:
-    """Errors of a comparison's arms, by replicate and machine; None if there are none."""
+    """Errors and losses of a comparison's arms, by replicate and machine; None if there are none."""
     rows = []
     for path in sorted(folder.glob("replicate-*/*.json")):
         found = read_json(path)
         if "error" in found:  # other files tell how a form was learned
             number, machine = int(path.parent.name.removeprefix("replicate-")), found.get("machine", "")
-            rows.append({"replicate": number, "machine": machine, "arm": found["arm"], "error": found["error"]})
+            measured = {"error": found["error"], "loss": found.get("loss", np.nan)}
+            rows.append({"replicate": number, "machine": machine, "arm": found["arm"], **measured})
     return pd.DataFrame(rows) if rows else None
 
 

@@ -137,7 +137,14 @@ def test_the_arms_on_cifar_stand_beside_those_on_mnist(tmp_path):
     text = findings.learned(tmp_path).text.partition(" On 500 images")[2]
     for arm in ("recipe", "randaugment"):
         assert words(errors["cifar10", arm] - errors["cifar10", "control"]) in text
-    assert f"{N} replicates" in text and "learned" not in text
+    assert f"{N} replicates" in text and "learned" not in text and "test loss" not in text
+    losses = {arm: rng.uniform(1, 2, N) for arm in ("learned", "learned-untrained")}
+    for arm, each in losses.items():
+        for replicate, loss in enumerate(each):
+            path = tmp_path / "learned" / "cifar10-1pct-rivals" / f"replicate-{replicate:02d}" / f"{arm}.json"
+            sealed.write_json(path, {"arm": arm, "error": 2.0, "loss": loss, "machine": "a"})
+    text = findings.learned(tmp_path).text
+    assert f"test loss what is learned is {words(losses['learned'] - losses['learned-untrained'])} nats" in text
 
 
 def test_arms_are_paired_within_a_machine(tmp_path):
