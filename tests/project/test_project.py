@@ -17,6 +17,8 @@ from studies.copies.study import SetStudy
 from studies.dear.parameters import DearCopies
 from studies.factorial.parameters import Factorial
 from studies.featurizers.recipe import Recipe
+from studies.front.index import OTHERS
+from studies.front.origins import origin
 from studies.labels.parameters import LabelStudy
 from studies.learned.parameters import Comparison
 from studies.own.parameters import OwnData
@@ -355,3 +357,20 @@ def test_every_public_function_has_type_hints():
 def test_make_lint_checks_the_hints():
     (lint,) = re.findall(r"^lint:.*## (.*)\n((?:\t.*\n?)+)", MAKEFILE, re.MULTILINE)
     assert lint[0] == "ruff and mypy" and "$(BIN)/mypy\n" in lint[1]
+
+
+REWRITTEN = {"fa6735e", "876e8c1"}
+"""Commits that were written anew before they came into the history; the README says so."""
+
+
+def test_results_are_of_commits_in_the_history():
+    if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        pytest.skip("no history here")
+    outputs = paths.PROJECT / "outputs"
+    told = [origin(path.parent) for kind in OTHERS for path in outputs.glob(f"{kind}/[!.]*/pages")]
+    told += [path.read_text("utf-8") for path in outputs.glob("*/summary.json")]
+    named = set(re.findall(r"(?<=commit )[0-9a-f]{7}|(?<=, )[0-9a-f]{7}\b|(?<=commits )[0-9a-f]{7}", " ".join(told)))
+    strange = {commit for commit in named if git("merge-base", "--is-ancestor", commit, "HEAD").returncode}
+    assert len(named) > 5 and strange <= REWRITTEN
+    readme = (paths.PROJECT / "README.md").read_text("utf-8")
+    assert all(commit in readme for commit in strange)
