@@ -84,6 +84,15 @@ def test_colour_stands_beside_grey_digits(tmp_path):
     assert ("is not shown to help" in text) == (gain[0] <= 0)
 
 
+def test_networks_of_ten_digits_stand_beside_those_of_two(tmp_path):
+    retrained(tmp_path)
+    assert "With ten digits" not in findings.retrained(tmp_path).text
+    found = retrained(tmp_path, study="mnist-ten-translate", arms=(("rounds", 0.05), ("on_the_fly", None)))
+    text = findings.retrained(tmp_path).text.partition(" With ten digits")[2]
+    for arm in ("rounds", "on_the_fly"):
+        assert words(found[arm] - found["all"]) in text
+
+
 def test_the_other_studies_of_sets_are_read_too(tmp_path):
     many = sets_table(tmp_path, "mnist-ten-translate", ("greedy_influence", "influence"))
     wrong = sets_table(tmp_path, "mnist-translate-wrong", ("greedy_influence", "influence"), seed=2)
