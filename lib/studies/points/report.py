@@ -67,15 +67,21 @@ def headline_rows(study: Study, sweep: pd.DataFrame) -> list[dict[str, str]]:
 def headline(study: Study, sweep: pd.DataFrame) -> dict[str, str]:
     """Headline numbers for the index's table of studies: dict of text, in percent (the gain in percentage points).
 
-    Keys are none, full, gain and enough. The policy is fixed beforehand: random in proportion to the score. ``gain`` is
-    its gain over random points at the budget nearest to 5%, and ``enough`` the smallest share of the points that is
-    shown to come within 0.1 of full augmentation, or a word of `intervals.WORDS`.
+    Keys are seeds, none, full, gain and enough. ``seeds`` counts replicates, or the rounds of a single one. The
+    policy is fixed beforehand: random in proportion to the score. ``gain`` is its gain over random points at the budget
+    nearest to 5%, and ``enough`` the smallest share of the points that is shown to come within 0.1 of full
+    augmentation, or a word of `intervals.WORDS`.
     """
     policy, n = HEADLINE[1], sweep["budget"].max()
-    cells = {name: percent(*mean_interval(_accuracy(sweep, name))) for name in REFERENCE_WORDS}
+    cells = {"seeds": str(_seeds(sweep))}
+    cells |= {name: percent(*mean_interval(_accuracy(sweep, name))) for name in REFERENCE_WORDS}
     gain, reached = _gain(study, sweep, policy), enough_points(sweep).get(_plain(study, policy))
     share = "" if reached is None else f"{100 * reached.budget / n:g}%" if reached.word == REACHED else reached.word
     return {**cells, "gain": "" if gain is None else signed(gain), "enough": share}
+
+
+def _seeds(sweep):
+    return int(with_intervals(sweep, "accuracy", ["policy"])["seeds"].max())
 
 
 def _accuracy(sweep, policy):
@@ -135,7 +141,7 @@ def caption(study: Study, sweep: pd.DataFrame) -> str:
 
 
 def _caption(study, sweep):
-    seeds = int(with_intervals(sweep, "accuracy", ["policy"])["seeds"].max())
+    seeds = _seeds(sweep)
     own = "sample" if study.trained_network else "sample and network"
     unit = f"replicates, each with its own {own}" if study.replicates > 1 else "rounds of one replicate"
     n, tested = sweep["budget"].max(), "original and transformed test images"

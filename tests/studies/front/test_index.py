@@ -31,7 +31,13 @@ def summary(study="mnist-translate", **changes):
         "seconds": 61.2,
         "version": "commit 1a2b3c4",
         "device": "A processor, 2 cores",
-        "headline": {"none": "95.30 ± 1.40", "full": "98.00 ± 0.20", "gain": "+0.86 ± 0.24", "enough": "50%"},
+        "headline": {
+            "seeds": "16",
+            "none": "95.30 ± 1.40",
+            "full": "98.00 ± 0.20",
+            "gain": "+0.86 ± 0.24",
+            "enough": "50%",
+        },
         "settings": "LeNet features, frozen",
         "figure": {"file": "curve #1.png", "alt": "Influence is above random.", "caption": "Accuracy against budget."},
         "rows": [{"what": "no augmentation", "value": "95.3 ± 1.4"}],
@@ -126,8 +132,8 @@ def test_the_index_begins_with_a_row_a_study_and_its_headline(tmp_path):
     (tmp_path / "b" / "summary.json").unlink()
     rows = [[cell.text.strip() for cell in row.find_all(["th", "td"])] for row in index(tmp_path).tbody.find_all("tr")]
     title = "MNIST, 3 against 8, translate"
-    cells = ["95.30 ± 1.40", "98.00 ± 0.20", "+0.86 ± 0.24", "50%", "2026-11-21", "commit 1a2b3c4"]
-    assert rows == [[title, *cells], ["b (incomplete)", *[""] * 6]]
+    cells = ["16", "95.30 ± 1.40", "98.00 ± 0.20", "+0.86 ± 0.24", "50%", "2026-11-21", "commit 1a2b3c4"]
+    assert rows == [[title, *cells], ["b (incomplete)", *[""] * 7]]
 
 
 def test_study_without_summary_is_listed_as_incomplete(tmp_path):

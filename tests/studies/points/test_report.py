@@ -85,6 +85,11 @@ def test_headline_rows_are_the_summarys_numbers():
     assert len(rows) == 7
 
 
+def test_the_table_of_studies_says_how_many_seeds_stand_behind_a_number():
+    assert report.headline(Study(), sweep_table(replicates=3))["seeds"] == "3"
+    assert report.headline(Study(replicates=1), sweep_table(1, rounds=4))["seeds"] == "4"
+
+
 def test_a_study_without_random_points_has_no_gains_over_them():
     sweep = sweep_table()
     rows = report.headline_rows(Study(scores=["loss"]), sweep[sweep["policy"] != "baseline"])
