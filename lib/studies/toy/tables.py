@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from influaug.files import sealed
+
 from ..intervals import FEWEST, mean_interval
+from ..storage import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .experiment import Run
+    from .parameters import Toy
 
 
 def table(found: Iterable[Run]) -> pd.DataFrame:
@@ -32,6 +36,12 @@ def table(found: Iterable[Run]) -> pd.DataFrame:
             measured = head.accuracy(test), classifier.accuracy(test), classifier.loss(test)
             rows.append((each.scenario, each.replicate, arm, *measured, *by))
     return pd.DataFrame(rows, columns=["scenario", "replicate", "arm", "head", "accuracy", "loss", "dx", "dy"])
+
+
+def write(toy: Toy, results: pd.DataFrame) -> None:
+    """Write the table of `table` to ``toy.parquet`` in the run's folder, with the commit that made it."""
+    about = artifacts.manifest(sealed.key(**toy.model_dump()), parameters=toy.model_dump())
+    artifacts.write_table(toy.folder / "toy.parquet", about, results)
 
 
 def summary(results: pd.DataFrame) -> pd.DataFrame:

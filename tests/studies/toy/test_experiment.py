@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from influaug.errors import InputError
+from studies.storage import artifacts
 from studies.toy import experiment as toy
 from studies.toy import figures as toy_figures
 from studies.toy import networks, tables
@@ -213,6 +215,15 @@ def test_the_same_seeds_give_the_same_numbers():
     first, again = (tables.table(toy.runs(SMALL)) for _ in range(2))
     assert first.equals(again)
     assert not first.equals(tables.table(toy.runs(SMALL.model_copy(update={"seed": 1}))))
+
+
+def test_the_results_are_written_with_their_parameters(outputs):
+    results = tables.table(toy.runs(SMALL))
+    tables.write(SMALL, results)
+    path = SMALL.folder / "toy.parquet"
+    pd.testing.assert_frame_equal(artifacts.read_table(path), results)
+    about = artifacts.read_manifest(path)
+    assert outputs in path.parents and Toy(**about["parameters"]) == SMALL
 
 
 def test_influence_at_mistakes_is_of_both_kinds_of_validation_points(found):
