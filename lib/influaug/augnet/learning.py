@@ -305,10 +305,12 @@ def best_strength(
     classifier: str = "all-cnn",
     settings: Learning | None = None,
     seed: int = 0,
-) -> list[float]:
+    beyond: tuple[Sequence[float], Sequence[float]] = ((), ()),
+) -> dict[float, float]:
     """Cross-fitted losses of an augmentation at several strengths: the grid that learning must beat.
 
-    Folds and seeds are those of `learn` with the same seed.
+    Folds and seeds are those of `learn` with the same seed. A grid whose best is at its end says only that better ones
+    may lie beyond it, so there it goes on.
 
     Parameters
     ----------
@@ -317,17 +319,31 @@ def best_strength(
     factors : sequence of float
     images, labels, classifier, settings, seed
         As of `learn`.
+    beyond : pair of sequences of float
+        Factors below all of `factors`, falling, and above them, rising. They are tried one after the other as long as
+        the one at that end is the best.
 
     Returns
     -------
-    list of float
-        Of each factor, the mean loss of the points that the classifiers were not trained with, nats.
+    dict of float to float
+        For each factor that was tried, in rising order, the mean loss of the points that the classifiers were not
+        trained with, nats.
     """
     settings = settings or Learning()
     of_split, _, of_round, *_ = np.random.SeedSequence(check_seed(seed)).spawn(2 + settings.rounds)
     parts = splits(labels, settings.folds, _whole(of_split))[: None if settings.all_folds else 1]
     train, seeds = crossfitter(classifier, images, labels, parts, settings), of_round.spawn(len(parts))
-    return [mean_loss(train(scaled(factor), seeds)) for factor in tqdm(list(factors), "strengths", leave=False)]
+
+    def loss(factor):
+        return mean_loss(train(scaled(factor), seeds))
+
+    losses = {factor: loss(factor) for factor in tqdm(list(factors), "strengths", leave=False)}
+    for end, more in zip((min, max), beyond, strict=True):
+        for factor in tqdm(list(more), "further strengths", leave=False):
+            if end(losses) != min(losses, key=losses.__getitem__):
+                break
+            losses[factor] = loss(factor)
+    return dict(sorted(losses.items()))
 
 
 def mean_loss(fitted: Sequence[CrossFitted]) -> float:

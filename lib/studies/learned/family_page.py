@@ -212,7 +212,9 @@ def grid(comparison: Comparison) -> pd.DataFrame:
     for replicate in replicates_of(comparison, "strength"):
         run, _ = trajectory(comparison, replicate, "strength")
         rows[f"replicate {replicate}"] = {
-            f"strength {row['factor']:g}": f"{row['crossfitted_loss']:.4f}" + (" (chosen)" if row["kept"] else "")
+            row["factor"]: f"{row['crossfitted_loss']:.4f}" + (" (chosen)" if row["kept"] else "")
             for _, row in run.iterrows()
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    # A replicate whose best is at an end of the grid has tried strengths that the others have not.
+    found = pd.DataFrame.from_dict(rows, orient="index").sort_index(axis=1).fillna("")
+    return found.rename(columns="strength {:g}".format)

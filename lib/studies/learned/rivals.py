@@ -78,7 +78,7 @@ LEARNED_OPERATIONS = {
     "learned-strong": "learned from twice the strength",
     "learned-per-class": "strengths and probabilities for each class, learned on from those of learned",
     "learned-per-image": "strengths and probabilities for each image, by an encoder, learned on from those of learned",
-    "strength": "one strength for all, of five, by cross-fitted loss on the folds of learned",
+    "strength": "one strength for all, of a grid, by cross-fitted loss on the folds of learned",
     "augerino": "random warps with ranges by the training loss and a reward for width",
 }
 """Arms of the family of operations, and Augerino's, with a line for a table."""

@@ -178,6 +178,24 @@ def test_one_strength_is_chosen_on_the_folds_of_learning(monkeypatch, untrained)
         np.testing.assert_array_equal(one.validation, other.validation)
 
 
+@pytest.mark.parametrize(
+    ("losses", "tried"),
+    [
+        ({0.5: 3, 1.0: 1, 2.0: 2}, [0.5, 1.0, 2.0]),
+        ({0.5: 3, 1.0: 2, 2.0: 1, 3.0: 0.5, 4.0: 0.6, 6.0: 0.1}, [0.5, 1.0, 2.0, 3.0, 4.0]),
+        ({0.5: 3, 1.0: 2, 2.0: 1, 3.0: 1}, [0.5, 1.0, 2.0, 3.0]),
+        ({0.5: 1, 1.0: 2, 2.0: 3, 0.2: 0.5, 0.1: 0.4}, [0.1, 0.2, 0.5, 1.0, 2.0]),
+        ({0.5: 9, 1.0: 8, 2.0: 7, 3.0: 6, 4.0: 5, 6.0: 4}, [0.5, 1.0, 2.0, 3.0, 4.0, 6.0]),
+    ],
+)
+def test_a_grid_whose_best_is_at_its_end_goes_on(monkeypatch, losses, tried):
+    monkeypatch.setattr(learning, "crossfitter", lambda *given: lambda factor, seeds: factor)
+    monkeypatch.setattr(learning, "mean_loss", losses.__getitem__)
+    beyond = ([0.2, 0.1], [3.0, 4.0, 6.0])
+    found = best_strength(lambda factor: factor, [0.5, 1.0, 2.0], POINTS, LABELS, settings=QUICK, beyond=beyond)
+    assert found == {factor: losses[factor] for factor in tried} and list(found) == tried
+
+
 def test_without_a_reward_only_the_training_loss_moves_the_ranges_and_with_one_they_grow():
     found = {}
     for reward in (0.0, 5.0):

@@ -63,8 +63,9 @@ def ranges():
 )
 def test_every_form_learns_augments_and_is_saved(tmp_path, form, mode, monkeypatch):
     monkeypatch.setattr(network_module, "FACTORS", (0.5, 2.0))
+    monkeypatch.setattr(network_module, "BEYOND", ((0.25,), (4.0,)))  # one of the two is the best, and at an end
     network = fitted(form, mode)
-    expected = {"pretrained": 0, "strength": 2, "training_loss": QUICK.schedule.steps}
+    expected = {"pretrained": 0, "strength": 3, "training_loss": QUICK.schedule.steps}
     assert len(network.trajectory_) == (0 if form == "recipe" else expected.get(mode, 2))
     copies = network.augment(IMAGES[:10], LABELS[:10], seed=3)
     assert copies.dtype == np.uint8 and copies.shape == IMAGES[:10].shape

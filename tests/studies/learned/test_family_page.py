@@ -106,5 +106,7 @@ def test_starts_outcomes_and_the_grid_are_those_of_the_runs(outputs, monkeypatch
     drawn = [line.get_xdata() for line in axes[1].lines if len(line.get_xdata()) == len(layer.names)]
     np.testing.assert_allclose(drawn[-1], layer.probabilities(), rtol=1e-5)
     grid = family.grid(only)
-    assert grid.shape == (1, 5) and sum("chosen" in cell for cell in grid.iloc[0]) == 1
+    tried = family.trajectory(only, 0, "strength")[0]
+    cells = [f"{row['crossfitted_loss']:.4f}" + " (chosen)" * row["kept"] for _, row in tried.iterrows()]
+    assert len(grid) == 1 and grid.iloc[0].tolist() == cells and sum("chosen" in cell for cell in cells) == 1
     plt.close(fig)
