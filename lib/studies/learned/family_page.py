@@ -160,6 +160,22 @@ def starts(axes: list[Axes], comparison: Comparison) -> list[Axes]:
     return axes
 
 
+def starts_caption(comparison: Comparison) -> str:
+    """Caption of the figure of `starts`, Markdown; that nothing is drawn where the family was not learned."""
+    tried = [form for form in STARTS if form in comparison.arms and replicates_of(comparison, form)]
+    if not tried:
+        return "*The family of warps and operations was not learned here.*"
+    lines = (
+        "The total strength by step, and the cross-fitted loss before the first round and after each, one line a run"
+    )
+    several = (
+        ", from each start (`learned-weak`, `learned-strong` and *learned*). If lines of one replicate end apart, "
+        "learning stops where it is rather than in an optimum: the table below says for each replicate where they "
+        "*led to*, and where they *ended* once the round with the lowest cross-fitted loss was kept"
+    )
+    return f"{lines}{several if len(tried) > 1 else ''}. The table above says how the two losses went."
+
+
 def kept(comparison: Comparison, forms: tuple[str, ...] = tuple(STARTS)) -> pd.DataFrame:
     """After which round learning ended, by the cross-fitted loss, and with what strength: text, a row for each run."""
     rows = {}

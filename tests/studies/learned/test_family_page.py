@@ -96,6 +96,11 @@ def test_starts_outcomes_and_the_grid_are_those_of_the_runs(outputs, monkeypatch
     family.starts(axes, only)
     weak, normal = sorted(line.get_ydata()[0] for line in axes[0].lines)
     assert 1.7 < normal / weak < 2.3 and len(axes[1].lines) == 2
+    assert "from each start" in family.starts_caption(only)
+    one = Comparison(**QUICK, arms=["learned", "strength"], replicates=2, only_finished=True)
+    learned_file(one, 0, "learned")
+    assert "one line a run. The table above" in family.starts_caption(one)
+    assert "not learned here" in family.starts_caption(Comparison(**QUICK, arms=["control"]))
     kept = family.kept(only)
     assert list(kept.index) == ["learned, replicate 0", "learned-weak, replicate 0"]
     losses = [float(loss) for loss in kept.iloc[0, 0].split(", ")]
