@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 WITHOUT_LEARNING = (("recipe", "hand"), ("recipe", "trivial"), ("recipe", "randaugment"), ("hand", "control"))
 """Arms that are compared, the first less the second, none of which learns."""
+OF_EACH_IMAGE = (
+    ("as_published", "control"),
+    ("network", "control"),
+    ("network", "as_published"),
+    ("network", "pretrained"),
+    ("image-ranges", "control"),
+)
+"""The same for arms whose networks augment each image in its own way."""
 APART = 1.1
 """Total strengths of different starts whose ratio is below are said to have ended in one place."""
 
@@ -41,6 +49,7 @@ def said(found: pd.DataFrame) -> str:
             f"group has which range is {'shown' if verdict(gap) == 'better' else 'not shown'} to matter"
         )
     lines += [_line(found, form, "learned") for form in VARIANTS if {form, "learned"} <= arms]
+    lines += [_line(found, *pair) for pair in OF_EACH_IMAGE if arms.issuperset(pair)]
     return "\n".join(f"* {line}" for line in lines) or "The arms of this page have no claim that is tested."
 
 

@@ -57,6 +57,12 @@ def test_classes_and_images_are_compared_with_what_they_went_on_from():
     assert "That anything was *learned* is not shown." in said
 
 
+def test_the_papers_network_is_compared_with_the_base_augmentation_and_with_what_was_published():
+    said = learnt.said(table(control=np.full(6, 2.0), network=2 + GAPS + [0.1, -0.1] * 3, as_published=2 - GAPS))
+    assert "*as_published* less *control*: +0.20" in said and said.count("worse") == 1
+    assert "*network* less *control*" in said and "*network* less *as_published*: -0.40" in said
+
+
 def test_where_starts_led_to_is_compared(monkeypatch):
     runs = {"learned": [1.0, 1.4, 1.5], "learned-weak": [0.5, 0.9, 1.45], "learned-strong": [2.0, 1.8, 1.52]}
     frames = {form: pd.DataFrame({"total": totals, "kept": [False, True, False]}) for form, totals in runs.items()}
