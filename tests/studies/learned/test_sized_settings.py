@@ -55,5 +55,5 @@ def test_the_residual_network_of_the_larger_comparison_learns(colour, outputs):
 def test_the_page_of_a_long_comparison_shows_what_is_finished(name):
     c = Comparison.of(given(name))
     assert c.only_finished and c.replicates in (3, 5, 20)
-    if c.replicates >= 5:
+    if "learned" in c.arms and c.replicates >= 5:
         assert set(c.arms) >= DECIDING | {"strength"}
