@@ -10,6 +10,7 @@ from io import BytesIO
 
 import nbformat
 import pytest
+import tinycss2
 from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -140,7 +141,7 @@ def test_no_part_of_a_notebook_gets_out_of_its_place(tmp_path, name):
     assert [tag["href"] for tag in soup.find_all("link")] == ["data:,"]
     assert snippets.SITE not in "".join(style.get_text() for style in soup.find_all("style"))
     assert soup.select_one("main #end").get_text() == "the end"
-    assert soup.select_one("main .text_cell:last-child #end")
+    assert soup.select_one("main .cell:last-child #end")
 
 
 def test_pictures_beside_the_notebook_are_embedded_and_what_lies_elsewhere_is_not(tmp_path):
@@ -269,6 +270,26 @@ def test_a_mean_and_its_interval_stay_on_one_line(tmp_path):
     soup = render(tmp_path, new_code_cell('f"{mean} ± {half}"', outputs=[table]))
     assert [cell.text for cell in soup.select("td")] == ["95.3\xa0±\xa00.2", "no need"]
     assert soup.select_one(".highlight pre").text.strip() == 'f"{mean} ± {half}"'
+
+
+def test_parts_have_only_names_that_the_style_sheet_or_a_reader_of_the_page_uses(soup):
+    styled = set(re.findall(r"[.]([a-z_][\w-]*)", (TEMPLATES / "style.css").read_text("utf-8")))
+    parts = soup.select("main > .cell, main > .cell .text_cell_render, main > .cell .highlight, main .output_subarea")
+    names = {name for part in parts for name in part["class"] if not name.startswith("celltag_")}
+    assert names - styled <= {"cell", "output_html", "output_text", "output_stdout", "output_latex"}
+    assert len(parts) > 10 and not soup.select("[id^=cell-id]")
+
+
+def test_the_style_sheet_of_a_page_has_the_rules_of_the_file(soup):
+    (short,) = [style.get_text() for style in soup.head.find_all("style")][:1]
+    rules = (TEMPLATES / "style.css").read_text("utf-8")
+
+    def parsed(text):
+        found = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
+        return [re.sub(r"\s|/[*].*?[*]/", "", rule.serialize(), flags=re.DOTALL) for rule in found]
+
+    assert parsed(short) == parsed(rules) and len(short) < 0.9 * len(rules)
+    assert 'content:"\\2002/\\2002"' in short.replace(": ", ":")
 
 
 def test_outputs_a_reader_needs_and_no_others(soup):
