@@ -40,18 +40,20 @@ def write_json(path: PathLike, content: Any, seal: bool = True) -> None:
 
 
 _PLAIN_LIST = re.compile(r"\[\n(?:[^\[\]{}\n]*\n)+? *\]")
+_ROW = re.compile(r"^( +)\{\n(?:[^{}\n]*[^{}\[\n]\n)+?\1\}", re.MULTILINE)
 
 
 def _text(content):
-    """Indented JSON with each list of numbers or words on one line: long ones would be mostly white space."""
+    """Indented JSON, each list of numbers or words and each row of a list on one line, else mostly white space."""
     text = json.dumps(content, indent=2, default=_plain)
     # A string holds no line break, so what spans lines is structure.
-    return _PLAIN_LIST.sub(_on_one_line, text)
+    text = _PLAIN_LIST.sub(lambda found: _on_one_line(found[0]), text)
+    return _ROW.sub(lambda found: found[1] + _on_one_line(found[0].strip()), text)
 
 
-def _on_one_line(found):
-    lines = found[0][1:-1].strip().split("\n")
-    return f"[{' '.join(map(str.strip, lines))}]"
+def _on_one_line(part):
+    lines = part[1:-1].strip().split("\n")
+    return f"{part[0]}{' '.join(map(str.strip, lines))}{part[-1]}"
 
 
 def with_seal(content: Any) -> Any:

@@ -143,6 +143,16 @@ def test_lists_of_numbers_and_words_are_on_one_line(tmp_path):
     assert (tmp_path / "x.json").read_text() == expected
 
 
+def test_each_row_of_a_list_is_a_line(tmp_path):
+    rows = [{"step": 0, "ranges": [0.5, 1.0]}, {"step": 1, "in": {"a": 1}}]
+    sealed.write_json(tmp_path / "x.json", {"rows": rows, "one": {"a": 1}}, seal=False)
+    expected = (
+        '{\n  "rows": [\n    {"step": 0, "ranges": [0.5, 1.0]},\n    {\n      "step": 1,\n      "in": {\n'
+        '        "a": 1\n      }\n    }\n  ],\n  "one": {\n    "a": 1\n  }\n}\n'
+    )
+    assert (tmp_path / "x.json").read_text() == expected
+
+
 def test_what_is_written_is_read(path):
     read = write(path)
     assert same(read())
