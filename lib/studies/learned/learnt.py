@@ -27,7 +27,7 @@ OF_EACH_IMAGE = (
     ("network", "pretrained"),
     ("image-ranges", "control"),
 )
-"""The same for arms whose networks augment each image in its own way."""
+"""The same for arms in which a network augments each image in its own way, learned or as it was pretrained."""
 APART = 1.1
 """Total strengths of different starts whose ratio is below are said to have ended in one place."""
 

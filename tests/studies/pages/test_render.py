@@ -10,7 +10,6 @@ from io import BytesIO
 
 import nbformat
 import pytest
-import tinycss2
 from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -281,15 +280,12 @@ def test_parts_have_only_names_that_the_style_sheet_or_a_reader_of_the_page_uses
 
 
 def test_the_style_sheet_of_a_page_has_the_rules_of_the_file(soup):
-    (short,) = [style.get_text() for style in soup.head.find_all("style")][:1]
-    rules = (TEMPLATES / "style.css").read_text("utf-8")
+    short, rules = soup.head.find("style").get_text(), (TEMPLATES / "style.css").read_text("utf-8")
 
-    def parsed(text):
-        found = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
-        return [re.sub(r"\s|/[*].*?[*]/", "", rule.serialize(), flags=re.DOTALL) for rule in found]
+    def parts(text):  # white space counts where it is between words: "main > a" is not "main>a", "p a" not "pa"
+        return re.sub(r"([{};,])", r" \1 ", re.sub(r"/[*].*?[*]/", "", text, flags=re.DOTALL)).split()
 
-    assert parsed(short) == parsed(rules) and len(short) < 0.9 * len(rules)
-    assert 'content:"\\2002/\\2002"' in short.replace(": ", ":")
+    assert parts(short) == parts(rules) and len(short) < 0.9 * len(rules)
 
 
 def test_outputs_a_reader_needs_and_no_others(soup):
