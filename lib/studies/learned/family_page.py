@@ -156,6 +156,7 @@ def starts(axes: list[Axes], comparison: Comparison) -> list[Axes]:
             axes[1].plot(loss.index, loss, "o-", color=f"C{k}", alpha=0.8, label=label)
     axes[0].set(xlabel="step", ylabel="total strength (references)", ylim=(0, None))
     axes[1].set(xlabel="rounds of learning", ylabel="cross-fitted loss (nats)")
+    axes[1].locator_params(axis="x", integer=True)
     axes[0].legend()
     return axes
 
