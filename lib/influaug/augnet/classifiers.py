@@ -125,6 +125,7 @@ CLASSIFIERS = {
     "all-cnn": all_cnn,
     "wrn-28-10": wide_resnet,
     "wrn-16-2": partial(wide_resnet, depth=16, widen=2),
+    "wrn-10-1": partial(wide_resnet, depth=10, widen=1),
     **NETWORKS,
 }
 """Classifiers by name: functions (input_shape, n_classes, seed) -> keras.Model with a layer 'features'."""

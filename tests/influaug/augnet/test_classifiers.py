@@ -38,6 +38,7 @@ def test_all_cnn_has_four_convolutions_and_one_dense_layer():
 def test_wide_resnet_28_10_is_as_large_as_its_paper_says():
     # Zagoruyko & Komodakis (2016), table 4: 36.5 million parameters.
     assert wide_resnet((32, 32, 3), 10).count_params() == pytest.approx(36.5e6, rel=0.005)
+    assert CLASSIFIERS["wrn-10-1"]((32, 32, 3), 10).count_params() == 78_938
     small = wide_resnet((32, 32, 3), 10, depth=16, widen=2)
     convolutions = [layer for layer in small.layers if isinstance(layer, keras.layers.Conv2D)]
     assert len([layer for layer in convolutions if layer.kernel_size == (3, 3)]) == 13

@@ -47,7 +47,7 @@ def test_every_arm_runs_on_colour_images(colour, outputs):
 
 def test_the_residual_network_of_the_larger_comparison_learns(colour, outputs):
     c = tiny("cifar10-10pct", colour)
-    assert c.classifier == "resnet20" and set(c.arms) <= DECIDING
+    assert c.classifier == "wrn-10-1" and set(c.arms) <= DECIDING
     assert np.isfinite(result(c, 0, "recipe")["loss_draws"])
 
 
