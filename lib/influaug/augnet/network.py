@@ -120,7 +120,8 @@ class AugmentationNetwork(BaseEstimator):
     ----------
     layer_ : keras.layers.Layer
         Images, 0 to 255, [n, height, width, channels] -> copies, floating-point. For a Keras model's first layer (it
-        augments in `fit`, and in `predict` and `evaluate` images pass as they are), or for
+        augments in `fit`, and in `predict` and `evaluate` images pass as they are; a model that is called as a function
+        augments unless told ``training=False``, as with Keras's own random layers), or for
         ``dataset.map(lambda x, y: (network.layer_(x), y))``. That of 'class-operations' must be told the classes, as
         numbers from 0 in the order of `classes_`: ``dataset.map(lambda x, y: (network.layer_(x, labels=y), y))``.
     base_ : keras.layers.Layer

@@ -77,15 +77,16 @@ def ends(comparison: Comparison) -> pd.DataFrame:
         runs = {f: trajectory(comparison, replicate, f)[0] for f in forms if replicate in replicates_of(comparison, f)}
         if len(runs) < 2:
             continue
-        first, last = ([run["total"].iloc[place] for run in runs.values()] for place in (0, -1))
+        at_first, last = [STARTS[form] for form in runs], [run["total"].iloc[-1] for run in runs.values()]
         kept = [kept_strength(comparison, replicate, form) for form in runs]
         rows[f"replicate {replicate}"] = {
-            "starts": ", ".join(f"{STARTS[form]:g}" for form in runs),
+            "starts": ", ".join(f"{start:g}" for start in at_first),
             "led to": ", ".join(f"{total:.2f}" for total in last),
             "ended with": ", ".join(f"{total:.2f}" for total in kept),
-            "largest over smallest at first": f"{max(first) / min(first):.1f}",
-            "and led to": f"{max(last) / min(last):.1f}",
-            "": "one place" if max(last) < APART * min(last) else "not one place",
+            "starts: largest / smallest": f"{max(at_first) / min(at_first):.1f}",
+            "led to: largest / smallest": f"{max(last) / min(last):.1f}",
+            "ended with: largest / smallest": f"{max(kept) / min(kept):.1f}",
+            f"in one place (within {100 * (APART - 1):.0f}%)": "yes" if max(last) < APART * min(last) else "no",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 

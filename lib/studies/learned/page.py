@@ -15,12 +15,12 @@ from influaug.backend import keras
 
 from ..intervals import FEWEST
 from ..pages.escaping import markdown_text, title_and_note
-from ..points.published import lee_costs, lee_table_1
+from ..points.published import lee_costs, lee_errors
 from .ablations import ABLATIONS
 from .arms import DRAWS, augmentation_of, family_of, trained_classifier
 from .guessed import ranges_by_hand
 from .parameters import LEARNED
-from .results import file_for, learned_file, replicates_of, summary, trajectory
+from .results import UNRECORDED, file_for, learned_file, replicates_of, summary, trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,21 +36,32 @@ if TYPE_CHECKING:
     PUBLISHED: dict[Any, str]
 
 COLOURS = {"better": "#009E73", "open": "#777777", "worse": "#D55E00"}
+COMPARED = {"error": ("test error (points)", 2), "error_draws": (f"with {DRAWS} draws", 2), "loss": ("loss (nats)", 3)}
+"""Measures in which arms are compared: title of the column, and digits."""
 TOO_FEW = "too few"
 """What is said of fewer than `FEWEST` pairs."""
-PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed"}
+PUBLISHED = {"none": "none", "heuristic": "heuristic", "network": "proposed", "control": "baseline"}
+PUBLISHED |= {"cutout": "cutout", "autoaugment": "autoaugment"}
 """Published row to show beside an arm."""
+IN_WORDS = {"ratner_mf": "Ratner et al. (2017), mean field", "ratner_lstm": "Ratner et al. (2017), LSTM"}
+"""What the table says for a published row that no arm stands beside."""
 
 
 def about(comparison: Comparison) -> str:
     """Title, sizes and note of a page's data, as Markdown."""
     points, data = comparison.split(0), comparison.load_data()
     title, note = title_and_note(data.provenance)
-    planned = " planned, as many as the tables say finished" if comparison.only_finished else ""
+    planned = " planned; the tables say how many are finished" if comparison.only_finished else ""
     return (
         f"**{title}, {len(points.images)} labelled images, {len(points.images_test):,} for test, "
         f"{comparison.replicates} replicates{planned}.** {note}"
     )
+
+
+def _published(comparison):
+    """Errors that the paper has for the same problem."""
+    n_all = len(comparison.load_data().labels_train)
+    return lee_errors(comparison.dataset, comparison.classes, comparison.n_train, n_all, comparison.classifier)
 
 
 def error_table(
@@ -78,11 +89,10 @@ def error_table(
         for arm, row in means.iterrows()
     }
     made = pd.DataFrame.from_dict(rows, orient="index")
-    if digits == 2:
-        n_all = len(comparison.load_data().labels_train)
-        published = lee_table_1(comparison.dataset, comparison.classes, comparison.n_train, n_all)
-        beside = {arm: published.pop(PUBLISHED[arm]) for arm in rows if PUBLISHED.get(arm) in published}
-        alone = {f"(paper: {method})": value for method, value in published.items()}
+    errors = dict(_published(comparison).by_method) if digits == 2 else {}
+    if errors:
+        beside = {arm: errors.pop(PUBLISHED[arm]) for arm in rows if PUBLISHED.get(arm) in errors}
+        alone = {f"(paper: {IN_WORDS.get(method, method)})": value for method, value in errors.items()}
         made = made.reindex([*rows, *alone]).fillna("")
         made["published (%)"] = [f"{value:.1f}" if value else "" for value in map((beside | alone).get, made.index)]
     return made
@@ -105,24 +115,43 @@ def _numbers(row):
 def machines(found: pd.DataFrame) -> str:
     """On which machines a table from `studies.learned.results` was made, as Markdown."""
     names = found.groupby("machine", sort=False).size()
+    if list(names.index) == [UNRECORDED]:
+        return "*On which machine the results were made was not recorded.*"
     if len(names) == 1:
-        return f"*All results are of one machine ({markdown_text(str(names.index[0]))}).*"
-    listed = "; ".join(f"{count} on {markdown_text(str(name))}" for name, count in names.items())
+        return f"*All results are of one machine ({_machine(names.index[0])}).*"
+    listed = "; ".join(f"{count} on {_machine(name)}" for name, count in names.items())
     return (
         f"*Results are of {len(names)} machines: {listed}. The same seeds give other weights on another machine, so "
         "differences are formed within a machine.*"
     )
 
 
+def _machine(name):
+    """A machine's record, with the numbers of the processor's family, model and stepping in words, as Markdown."""
+    start, _, last = str(name).rpartition(", ")
+    numbers = last.split()
+    if len(numbers) == 3 and all(number.isdecimal() for number in numbers):
+        of = ("family", "model", "stepping")
+        name = f"{start}, {', '.join(f'{word} {number}' for word, number in zip(of, numbers, strict=True))}"
+    return markdown_text(str(name))
+
+
 def caption(comparison: Comparison, means: pd.DataFrame) -> str:
     """Caption of the table of errors, as Markdown."""
     least, most = int(means["seeds"].min()), int(means["seeds"].max())
     have = f"{most}" if least == most else f"{least} to {most}"
+    apart = (
+        "" if least == most else " Arms of other replicates are of other labelled images: compare paired differences."
+    )
+    errors = _published(comparison)
+    published = (
+        f" Published: Lee et al. (2020), table {errors.table}, {markdown_text(errors.network)}; their labelled images "
+        "and schedule are not public."
+    )
     return (
         f"*Test errors in percent, means over {have} replicates with 95% intervals; differences "
-        f"are paired. Classifier {markdown_text(comparison.classifier)}, {comparison.steps} steps of "
-        f"{comparison.batch_size} images. Published: Lee et al. (2020), table 1; their labelled images, sizes of "
-        "network and schedule are not public.*"
+        f"are paired.{apart} Classifier {markdown_text(comparison.classifier)}, {comparison.steps} steps of "
+        f"{comparison.batch_size} images.{published if errors.by_method else ''}*"
     )
 
 
@@ -303,21 +332,25 @@ def promise(axes: Sequence[Axes], trajectory: list[dict[str, Any]], label: str) 
 
 
 def came_true(trajectories: dict[str, list[dict[str, Any]]]) -> str:
-    """How objective and validation loss went in an influence training of each form, first to last step, as Markdown."""
+    """How objective and validation loss went in each round of an influence training of each form, as Markdown."""
     lines = []
     for form, rows in trajectories.items():
-        found = pd.DataFrame(rows)
-        (promised, at_last), (first, last) = (
-            (found[name].iloc[0], found[name].iloc[-1]) for name in ("influence", "validation_loss")
-        )
-        fell = (
-            "fell" if last < first else "did not fall" if last > first else "is of a last layer that was not refitted"
-        )
-        lines.append(
-            f"* *{form}*: the objective went from {promised:.2f} to {at_last:.2f}, "
-            f"the validation loss from {first:.4f} to {last:.4f} nats: it {fell}."
-        )
-    return "In this replicate, from the first step to the last:\n\n" + "\n".join(lines)
+        found = pd.DataFrame(rows).dropna(subset=["influence", "validation_loss"])
+        rounds = [part for _, part in found.groupby("round")] if "round" in found else [found]
+        lines.append(f"* *{form}*: {'; then, with classifiers trained anew, '.join(map(_went, rounds))}.")
+    return "In this replicate, from the first step to the last of each round:\n\n" + "\n".join(lines)
+
+
+def _went(steps):
+    """How objective and validation loss went in one round, in words."""
+    (promised, at_last), (first, last) = (
+        (steps[name].iloc[0], steps[name].iloc[-1]) for name in ("influence", "validation_loss")
+    )
+    fell = "fell" if last < first else "did not fall" if last > first else "is of a last layer that was not refitted"
+    return (
+        f"the objective went from {promised:.2f} to {at_last:.2f}, "
+        f"the validation loss from {first:.4f} to {last:.4f} nats: it {fell}"
+    )
 
 
 def sides(arm: str, labels: np.ndarray, before: np.ndarray, lost: int) -> str:
@@ -330,14 +363,23 @@ def sides(arm: str, labels: np.ndarray, before: np.ndarray, lost: int) -> str:
 
 
 def against_others(found: pd.DataFrame, arm: str = "ranges") -> pd.DataFrame:
-    """Paired differences in test error of one arm from every other arm, with 95% intervals: DataFrame of text."""
+    """Paired differences of one arm from every other arm, with 95% intervals and verdicts: DataFrame of text.
+
+    Of test errors in percentage points, without and with draws at test time, and of test losses in nats; a column for
+    each that any pair has.
+    """
     others = [name for name in dict.fromkeys(found["arm"]) if name != arm]
-    rows = {}
-    for other in others:
-        row = summary(found, other).loc[arm]
-        mean, half, n = row["difference"], row["difference_half_width"], row["pairs"]
-        rows[other] = {f"{arm}, less it": _interval(mean, half), "pairs": f"{n:.0f}", "": _verdict(mean, half, n)}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    rows = {other: {} for other in others}
+    for measure, (title, digits) in COMPARED.items():
+        for other in others if measure in found else ():
+            row = summary(found, other, measure).loc[arm]
+            mean, half, n = row["difference"], row["difference_half_width"], row["pairs"]
+            if n:
+                rows[other] |= {title: f"{_interval(mean, half, digits)}, {_verdict(mean, half, n)}"}
+            if measure == "error":
+                rows[other]["pairs"] = f"{n:.0f}"
+    made = pd.DataFrame.from_dict(rows, orient="index").fillna("")
+    return made.rename_axis(f"{arm}, less")
 
 
 def ablations(found: pd.DataFrame) -> pd.DataFrame:

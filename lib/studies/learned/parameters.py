@@ -56,7 +56,7 @@ class Comparison(Experiment):
     """Ablations share the seeds of 'pretrained' and 'network'."""
 
     comparison: str = name_parameter("digits-100", "comparison")
-    dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "arms")
+    dataset: str = parameter("digits", "digits, mnist, cifar10, cifar100, small-norb, an .npz or a folder", "arms")
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
     image_size: Sides | None = parameter(
         None, "pixels, or height and width, to resize a folder's pictures to; null: as they are", "arms", later=True

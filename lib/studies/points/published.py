@@ -52,8 +52,18 @@ CIFAR-10 and NORB are of frozen networks. Those of MNIST were generated once, an
 the tables do not say which of the two they are of (the released code trains anew).
 """
 TRANSFORMATIONS = ("translate", "rotate", "crop")
-LEE_PROBLEMS = {"mnist": (DIGITS, 60_000), "cifar10": (CIFAR10_CLASSES, 50_000)}
-"""Problems of Lee et al. (2020), table 1 (sections 5.1 and 5.2): all ten classes, and a share of so many labels."""
+LEE_PROBLEMS = {
+    "mnist": (DIGITS, 60_000),
+    "cifar10": (CIFAR10_CLASSES, 50_000),
+    "cifar100": (tuple(map(str, range(100))), 50_000),
+}
+"""Problems of Lee et al. (2020), tables 1 and 2 (sections 5.1 and 5.2): all classes, and a share of so many labels."""
+LEE_NETWORKS = {
+    "wrn-28-10": "Wide-ResNet-28-10",
+    "shake-shake-26-2x96d": "Shake-Shake (26 2x96d)",
+    "pyramidnet-272-shakedrop": "PyramidNet+ShakeDrop",
+}
+"""Networks of their table 2 by our name; everything else stands beside table 1."""
 
 AUC = {"table": int, **dict.fromkeys(("dataset", "transformation", "score", "policy"), str)}
 AUC |= {"update": int, "downweight": int, "auc_mean": float, "auc_std": float}
@@ -227,8 +237,24 @@ def lee_tables() -> pd.DataFrame:
     return _read("lee_2020_tables.csv", LEE)
 
 
-def lee_table_1(dataset: str, classes: Classes | None, n_train: int | None, n_all: int) -> dict[str, float]:
-    """Test errors of Lee et al. (2020), table 1, in percent by method, for the same classes and number of labels.
+class Errors(NamedTuple):
+    """Test errors of one network on one problem.
+
+    Attributes
+    ----------
+    table, network : str
+        Of the table that they are from, and of the network that made them; empty without any.
+    by_method : dict of str to float
+        In percent.
+    """
+
+    table: str
+    network: str
+    by_method: dict[str, float]
+
+
+def lee_errors(dataset: str, classes: Classes | None, n_train: int | None, n_all: int, classifier: str) -> Errors:
+    """Test errors of Lee et al. (2020), tables 1 and 2, for the same classes and number of labels.
 
     Parameters
     ----------
@@ -239,19 +265,25 @@ def lee_table_1(dataset: str, classes: Classes | None, n_train: int | None, n_al
         Labelled images; None for all.
     n_all : int
         Labelled images of the whole data set.
+    classifier : str
+        A network of `LEE_NETWORKS` has table 2, others table 1, of whatever network that is.
 
     Returns
     -------
-    dict of str to float
+    Errors
         Empty if they have no such row.
     """
     names, all_labels = LEE_PROBLEMS.get(dataset, ((), 0))
     if not names or groups_of(classes, names) != groups_of(None, names):
-        return {}
-    table = lee_tables()
-    same = table["percent_labels"] * all_labels == 100 * (n_train or n_all)
-    rows = table[(table["table"] == "1") & (table["dataset"] == dataset) & same]
-    return dict(zip(rows["method"], rows["value"], strict=True))
+        return Errors("", "", {})
+    rows = lee_tables()
+    rows = rows[(rows["dataset"] == dataset) & (rows["percent_labels"] * all_labels == 100 * (n_train or n_all))]
+    network = LEE_NETWORKS.get(classifier)
+    rows = rows[rows["table"] == "1"] if network is None else rows[(rows["table"] == "2") & (rows["model"] == network)]
+    if rows.empty:
+        return Errors("", "", {})
+    by_method = dict(zip(rows["method"], rows["value"], strict=True))
+    return Errors(rows["table"].iloc[0], rows["model"].iloc[0], by_method)
 
 
 def lee_costs() -> dict[tuple[str, str], float]:

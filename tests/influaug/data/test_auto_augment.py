@@ -26,7 +26,10 @@ def test_the_policy_is_the_papers_table():
     assert {name for name, _, _ in steps} == set(auto_augment.OPERATIONS)
     counted = Counter(name for name, _, _ in steps)
     assert counted["Equalize"] == 9 and counted["AutoContrast"] == 7 and counted["Posterize"] == 1
-    assert all(0 <= probability <= 0.9 and 0 <= level <= 9 for _, probability, level in steps)
+    # Sums over the table in the authors' code; the places weigh in, so that no exchange passes.
+    assert sum(round(10 * probability) for _, probability, _ in steps) == 265
+    assert sum(level for _, _, level in steps) == 267
+    assert sum(place * (round(10 * p) + 10 * level) for place, (_, p, level) in enumerate(steps)) == 69301
 
 
 def shifted(image, down, right):

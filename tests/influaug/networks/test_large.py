@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from influaug.augnet.classifiers import CLASSIFIERS
+from influaug.augnet.classifiers import CLASSIFIERS, wide_resnet
 from influaug.backend import keras
 from influaug.errors import InputError
 from influaug.networks.featurizer import JIT, NETWORKS, KerasFeaturizer
@@ -24,6 +24,7 @@ SMALL = {
     "shake_shake": lambda: shake_shake((32, 32, 3), 3, seed=1, depth=8, width=4),
     "pyramid_shakedrop": lambda: pyramid_shakedrop((32, 32, 3), 3, seed=1, depth=11, widening=9),
     "imagenet_resnet": lambda: imagenet_resnet((32, 32, 3), 3, seed=1, decay=0.0),
+    "wide_resnet": lambda: wide_resnet((32, 32, 3), 3, seed=1, depth=10, widen=2),
 }
 
 
@@ -79,8 +80,8 @@ def test_the_networks_are_as_large_as_published_and_take_a_step(name, n_classes,
     model = NETWORKS[name]((side, side, 3), n_classes)
     assert trained(model) == counted and abs(counted - published) <= within
     assert CLASSIFIERS[name] is NETWORKS[name]
-    if side == 32:
-        takes_a_step(model, eagerly=True)  # tracing takes a minute
+    stepping = model if side == 32 else NETWORKS[name]((32, 32, 3), 3)
+    takes_a_step(stepping, eagerly=True)  # tracing takes a minute
 
 
 def test_shake_shake_26_2x32d_has_the_weights_that_others_count():

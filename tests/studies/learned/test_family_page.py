@@ -45,6 +45,22 @@ def test_otherwise_it_is_not_and_the_replicates_that_would_tell_are_named():
     assert halves[0] >= abs(gaps.mean()) > halves[1]
 
 
+def test_how_many_would_tell_is_said_of_a_lead_alone():
+    errors = {"learned": 2 + GAPS, "learned-permuted": 2 + GAPS + 0.02 * np.arange(-4, 2), "strength": np.full(6, 1.5)}
+    said = family.claim(table(**errors))
+    assert "would tell" not in said
+    assert f"less *strength*: {0.5 + GAPS.mean():.2f} ±" in said and "(n = 6), worse" in said
+
+
+def test_in_how_many_rounds_a_loss_went_down_is_counted(monkeypatch):
+    rounds = {"round": [0, 0, 1, 1, 2], "validation_loss": [0.3, 0.2, 0.2, 0.21, np.nan]}
+    run = pd.DataFrame(rounds | {"crossfitted_loss": [0.5, 0.5, 0.4, 0.4, 0.45]})
+    monkeypatch.setattr(family, "trajectory", lambda c, replicate, form: (run, 1.0))
+    monkeypatch.setattr(family, "replicates_of", lambda c, form: [0, 1])
+    said = family.refitted(Comparison(), ["learned"])
+    assert "at the first in 2 of 4 rounds" in said and said.endswith("before it in 2.")
+
+
 def test_four_pairs_are_too_few_and_missing_arms_are_said():
     said = family.claim(table(learned=2 + GAPS[:4], strength=np.full(4, 2.5)))
     assert "not shown" in said and "too few for a verdict, which takes 5" in said
@@ -99,7 +115,8 @@ def test_starts_outcomes_and_the_grid_are_those_of_the_runs(outputs, monkeypatch
     assert "from each start" in family.starts_caption(only)
     one = Comparison(**QUICK, arms=["learned", "strength"], replicates=2, only_finished=True)
     learned_file(one, 0, "learned")
-    assert "one line a run. The table above" in family.starts_caption(one)
+    assert "one line a run. A round ends" in family.starts_caption(one)
+    assert "from each start" not in family.starts_caption(one)
     assert "not learned here" in family.starts_caption(Comparison(**QUICK, arms=["control"]))
     kept = family.kept(only)
     assert list(kept.index) == ["learned, replicate 0", "learned-weak, replicate 0"]

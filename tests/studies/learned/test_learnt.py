@@ -73,9 +73,11 @@ def test_where_starts_led_to_is_compared(monkeypatch):
     found = learnt.ends(Comparison(arms=list(runs)))
     (row,) = found.to_dict("records")
     assert row["led to"] == "1.50, 1.45, 1.52" and row["ended with"] == "1.35, 0.90, 1.80"
-    assert row["starts"] == "1, 0.5, 2" and row["largest over smallest at first"] == "4.0" and row[""] == "one place"
+    assert row["starts"] == "1, 0.5, 2" and row["starts: largest / smallest"] == "4.0"
+    assert row["led to: largest / smallest"] == "1.0" and row["ended with: largest / smallest"] == "2.0"
+    assert row["in one place (within 10%)"] == "yes"
     frames["learned-strong"].loc[2, "total"] = 1.7
-    assert learnt.ends(Comparison(arms=list(runs)))[""].tolist() == ["not one place"]
+    assert learnt.ends(Comparison(arms=list(runs)))["in one place (within 10%)"].tolist() == ["no"]
     assert len(learnt.ends(Comparison(arms=["learned"]))) == 0
 
 
@@ -120,12 +122,18 @@ class Fitted:
         self.layer_ = layer
 
 
-def test_whether_a_promise_came_true_is_read_from_the_trajectory():
-    rows = [{"influence": -0.1, "validation_loss": 0.5}, {"influence": -9.0, "validation_loss": 0.7}]
-    said = shown.came_true({"as_published": rows, "network": rows[::-1]})
-    assert "*as_published*: the objective went from -0.10 to -9.00, the validation loss from 0.5000 to 0.7000" in said
-    assert said.count("it did not fall") == 1 and said.endswith("it fell.")
-    assert "a last layer that was not refitted" in shown.came_true({"as_published": [rows[0], {**rows[0]}]})
+def test_whether_a_promise_came_true_is_read_from_the_trajectory_round_by_round():
+    first = [
+        {"round": 0, "influence": -0.1, "validation_loss": 0.5},
+        {"round": 0, "influence": -9, "validation_loss": 0.7},
+    ]
+    then = [{"round": 1, "influence": 2, "validation_loss": 0.3}, {"round": 1, "influence": 1, "validation_loss": 0.2}]
+    said = shown.came_true({"as_published": first, "network": first + then})
+    went = "the objective went from -0.10 to -9.00, the validation loss from 0.5000 to 0.7000 nats: it did not fall"
+    assert f"*as_published*: {went}.\n" in said
+    assert f"*network*: {went}; then, with classifiers trained anew, the objective went from 2.00 to 1.00" in said
+    assert said.endswith("from 0.3000 to 0.2000 nats: it fell.")
+    assert "a last layer that was not refitted" in shown.came_true({"as_published": [first[0], {**first[0]}]})
 
 
 def test_ranges_of_classes_and_images_have_their_place_on_the_curve(monkeypatch):

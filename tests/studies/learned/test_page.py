@@ -12,7 +12,7 @@ from influaug.augnet.models import Design, TransformationModel
 from studies.learned import page as shown
 from studies.learned.ablations import ABLATIONS
 from studies.learned.parameters import Comparison
-from studies.learned.results import summary
+from studies.learned.results import UNRECORDED, summary
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +28,21 @@ def found():
 
 
 def test_an_arm_is_paired_with_every_other(found):
-    table = shown.against_others(found)
-    wide = found.pivot(index="replicate", columns="arm", values="error")
-    assert list(table.index) == ["control", "none"] and list(table[""]) == ["better", "better"]
-    for other in table.index:
-        low, high = stats.ttest_rel(wide["ranges"], wide[other]).confidence_interval()
-        assert table.loc[other, "ranges, less it"] == f"{(low + high) / 2:.2f} ± {(high - low) / 2:.2f}"
+    some = found.assign(error_draws=np.where(found["arm"] == "none", np.nan, found["error"] - 1))
+    table = shown.against_others(some)
+    assert list(table.index) == ["control", "none"] and table.index.name == "ranges, less"
+    assert list(table) == ["test error (points)", "pairs", "with 8 draws", "loss (nats)"] and set(table["pairs"]) == {
+        "6"
+    }
+    for measure, title, digits in (("error", "test error (points)", 2), ("loss", "loss (nats)", 3)):
+        wide = found.pivot(index="replicate", columns="arm", values=measure)
+        for other in table.index:
+            low, high = stats.ttest_rel(wide["ranges"], wide[other]).confidence_interval()
+            mean, half = (f"{value:.{digits}f}" for value in ((low + high) / 2, (high - low) / 2))
+            assert table.loc[other, title] == f"{mean} ± {half}, better"
+    assert table.loc["control", "with 8 draws"] == table.loc["control", "test error (points)"]
+    assert table.loc["none", "with 8 draws"] == ""
+    assert "with 8 draws" not in shown.against_others(found)
 
 
 def test_published_errors_stand_beside_their_arms_and_the_others_alone(found, monkeypatch):
@@ -43,8 +52,26 @@ def test_published_errors_stand_beside_their_arms_and_the_others_alone(found, mo
     assert table["published (%)"]["none"] == "9.8" and table["published (%)"]["ranges"] == ""
     assert table["published (%)"]["(paper: proposed)"] == "3.1" and table["test error (%)"]["(paper: proposed)"] == ""
     assert table["difference from the control"]["ranges"].startswith("-0.")
-    unpublished = shown.error_table(summary(found), Comparison(dataset="mnist", n_train=601 * 7))
-    assert set(unpublished["published (%)"]) == {""} and len(unpublished) == 3
+    assert "table 1, 4-layer CNN" in shown.caption(Comparison(dataset="mnist", n_train=600), summary(found))
+    other = Comparison(dataset="mnist", n_train=601 * 7)
+    unpublished = shown.error_table(summary(found), other)
+    assert "published (%)" not in unpublished and len(unpublished) == 3
+    assert "Published" not in shown.caption(other, summary(found))
+
+
+def test_the_networks_of_table_2_stand_beside_their_own_errors(found, monkeypatch):
+    whole = SimpleNamespace(labels_train=np.zeros(50_000))
+    monkeypatch.setattr(Comparison, "load_data", lambda _: whole)
+    comparison = Comparison(dataset="cifar10", n_train=None, classifier="wrn-28-10")
+    table = shown.error_table(summary(found), comparison)["published (%)"]
+    assert table["control"] == "3.9" and table["none"] == "" and table["(paper: proposed)"] == "2.8"
+
+
+def test_means_over_other_replicates_are_not_for_comparing(found):
+    assert "compare paired" not in shown.caption(Comparison(), summary(found))
+    fewer = found[(found["arm"] != "ranges") | (found["replicate"] < 3)]
+    assert "over 3 to 6 replicates" in shown.caption(Comparison(), summary(fewer))
+    assert "compare paired differences" in shown.caption(Comparison(), summary(fewer))
 
 
 def test_draws_have_a_column_where_there_are_any_and_machines_are_said(found):
@@ -56,6 +83,9 @@ def test_draws_have_a_column_where_there_are_any_and_machines_are_said(found):
     column = table["8 draws at test time"]
     assert column["control"] == "" and column["ranges"].startswith(f"{summary(found).loc['ranges', 'mean'] - 1:.2f} ±")
     assert shown.machines(found) == "*All results are of one machine (here).*"
+    numbered = shown.machines(found.assign(machine="Linux, AMD EPYC, 26 2 1"))
+    assert "(Linux, AMD EPYC, family 26, model 2, stepping 1)" in numbered
+    assert "was not recorded" in shown.machines(found.assign(machine=UNRECORDED))
     two = found.assign(machine=np.where((found["replicate"] == 0) & (found["arm"] == "none"), "there", "here"))
     assert "2 machines: 17 on here; 1 on there" in shown.machines(two)
     assert shown.error_table(summary(two), comparison)["replicates"]["none"] == "6 (5 pairs)"

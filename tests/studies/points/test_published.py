@@ -178,6 +178,8 @@ def test_the_same_problem_in_other_words_has_the_papers_numbers(given):
 @pytest.mark.parametrize(
     ("dataset", "classes", "n_train", "n_all", "proposed"),
     [
+        ("cifar100", None, None, 50_000, 29.6),
+        ("cifar100", list(range(99)), None, 50_000, None),
         ("mnist", None, 600, 60_000, 3.1),
         ("mnist", list(range(9, -1, -1)), 6000, 60_000, 0.8),
         ("cifar10", None, 5000, 50_000, 17.7),
@@ -191,7 +193,25 @@ def test_the_same_problem_in_other_words_has_the_papers_numbers(given):
     ],
 )
 def test_errors_of_lee_et_al_are_of_all_classes_and_as_many_labels(dataset, classes, n_train, n_all, proposed):
-    assert published.lee_table_1(dataset, classes, n_train, n_all).get("proposed") == proposed
+    errors = published.lee_errors(dataset, classes, n_train, n_all, "all-cnn")
+    assert errors.by_method.get("proposed") == proposed
+    assert errors.table == ("1" if proposed else "") and bool(errors.network) == bool(proposed)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "classifier", "errors"),
+    [
+        ("cifar10", "wrn-28-10", (3.9, 3.1, 2.6, 2.8)),
+        ("cifar10", "pyramidnet-272-shakedrop", (2.7, 2.3, 1.5, 1.7)),
+        ("cifar100", "shake-shake-26-2x96d", (17.1, 16.0, 14.3, 14.6)),
+        ("mnist", "wrn-28-10", ()),
+    ],
+)
+def test_the_networks_of_table_2_have_its_errors(dataset, classifier, errors):
+    found = published.lee_errors(dataset, None, None, {"mnist": 60_000}.get(dataset, 50_000), classifier)
+    assert tuple(found.by_method.values()) == errors
+    assert list(found.by_method) == (["baseline", "cutout", "autoaugment", "proposed"] if errors else [])
+    assert not published.lee_errors(dataset, None, 5000, 50_000, classifier).by_method
 
 
 def test_table_1_stands_beside_the_papers():
