@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from ..networks.checks import as_array
-from ..selection.points import check_labels, encoded
+from ..selection.points import encoded
+from ..solver.estimator import check_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -24,9 +26,15 @@ def labels_of(labels: ArrayLike, n: int) -> np.ndarray:
 
 def encoded_labels(labels: ArrayLike, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The classes in order [K], and the number of the class of each of n images, int32 [n]."""
-    labels = labels_of(labels, n)
-    check_labels(labels)
-    classes, numbers = encoded(labels)
+    checked = labels_of(labels, n)
+    check_labels(labels)  # as they were given: an array of a list of texts and of others has texts alone
+    classes, numbers = encoded(checked)
+    try:
+        json.dumps(classes.tolist())
+    except TypeError as error:
+        raise InputError(
+            f"labels are {type(classes.tolist()[0]).__name__}; they must be text, numbers or booleans, to be saved."
+        ) from error
     return classes, numbers.astype(np.int32)
 
 

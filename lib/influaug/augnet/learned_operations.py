@@ -155,7 +155,7 @@ class RandomlyOperated(RandomWarps):
 
         Labels [n] are looked at by the layers that have `needs_labels`.
         """
-        images = ops.cast(images, self.compute_dtype)
+        images = self.taken(images)
         if training is False:
             return images
         uniforms = self.draw(ops.shape(images)[0], seed) if uniforms is None else uniforms

@@ -175,7 +175,7 @@ class InfluenceTraining(Partial):
     ) -> None:
         super().__init__(**kwargs)
         self.augmentation, self.bodies, self.settings = augmentation, list(bodies), settings
-        self.trains(_trained_part(augmentation, settings.trained))
+        self.trains(trained_part(augmentation, settings.trained))
 
     def call(self, x: dict[str, Any], training: bool | None = None) -> Tensor:
         """The objective of every copy, fold by fold: [k * b], or twice as many."""
@@ -429,7 +429,8 @@ def _spread(model, batch):
     return np.array([max(float(np.std(plain.predict_on_batch(batch))), 1e-12)], "float32")
 
 
-def _trained_part(augmentation, trained):
+def trained_part(augmentation: keras.layers.Layer, trained: str) -> keras.layers.Layer:
+    """What of an augmentation is trained: all that learns, or its encoder; refuses one that has none."""
     learned = augmentation.learned if isinstance(augmentation, AfterBase) else augmentation
     if trained == "all":
         return learned

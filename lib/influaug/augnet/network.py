@@ -15,22 +15,24 @@ from ..errors import InputError
 from ..files.networks import network_path
 from ..networks.checks import as_array, check_seed
 from ..networks.featurizer import without_tracing_warnings
-from .as_published import learn_as_published
+from ..networks.precision import check_plain_settings
+from .as_published import PARTS, learn_as_published
 from .at_test import probabilities, small_warps
 from .by_training_loss import learn_by_training_loss
 from .chain import AfterBase, base_augmentation, copies_of, needs_labels
 from .class_labels import encoded_labels, labels_of, numbers_of
-from .classifiers import CLASSIFIERS, train_classifier
+from .classifiers import CLASSIFIERS, new_classifier, train_classifier
 from .conditional_operations import ClassOperations, ImageOperations
-from .given_networks import check_predicts, check_trained
+from .folds import splits
+from .given_networks import check_predicts, check_rescales, check_scale, check_trained
 from .learned_operations import LearnedOperations
-from .learning import DEFAULTS, Learning, best_strength, learn
+from .learning import DEFAULTS, Learning, best_strength, learn, trained_part
 from .models import Design, TransformationModel, check_number, seeds_from
 from .pretraining import Pretraining, pretrain
 from .random_operations import RandomOperations, guessed
 from .ranges import Family, GlobalRanges, ImageRanges
 from .saved import read, write
-from .series import Series, transformation_model
+from .series import Series, take_over, transformation_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +54,8 @@ FACTORS = (0.25, 0.5, 1.0, 1.5, 2.0)
 """Strengths of the mode 'strength', in units of those at first."""
 BEYOND = (0.1,), (3.0, 4.0, 6.0, 8.0)
 """What it tries where the weakest or the strongest of them is the best; at 8 all operations are as strong as can be."""
+REWARD, SHARE = 0.01, 0.5
+"""lambda of Augerino, and the part of the copies that E and G transform, unless they are given."""
 BATCH, SHOWN = 500, 20
 """Images of which copies are made at once; with so many batches progress is shown."""
 SAFE = Design(grid=4, limit=3.0)
@@ -154,8 +158,8 @@ class AugmentationNetwork(BaseEstimator):
         design: Design | None = None,
         learning: Learning | None = None,
         pretraining: Pretraining | None = None,
-        reward: float = 0.01,
-        share: float = 0.5,
+        reward: float = REWARD,
+        share: float = SHARE,
         series: bool = False,
         seed: int = 0,
     ) -> None:
@@ -188,7 +192,8 @@ class AugmentationNetwork(BaseEstimator):
         labels : array [n]
             Of any type that can be put in order, such as text.
         classifier : str or keras.Model
-            See `learning.learn`.
+            See `learning.learn`. A trained network is given images from 0 to 255, and refused if it was trained on 0 to
+            1.
         unlabelled : array [m, height, width, channels], optional
             Images, as the others, to pretrain the form 'network' with (default: `images`).
         start : keras.layers.Layer, optional
@@ -201,32 +206,38 @@ class AugmentationNetwork(BaseEstimator):
         AugmentationNetwork
             Itself.
         """
+        check_plain_settings()
         learning, design = self._settings()
         self._check_given(classifier, start)
-        self.image_form_: ImageForm | None = ImageForm.of(as_array("images", images))
-        images = self.image_form_.standard(images)
-        self.classes_, labels = encoded_labels(labels, len(images))
-        pool = images if unlabelled is None else self._standard(unlabelled)
-        self._check_fits(classifier, pool, images)
+        form = ImageForm.of(as_array("images", images))
+        images = form.standard(images)
+        classes, labels = encoded_labels(labels, len(images))
+        pool = images if unlabelled is None else _standard(form, unlabelled)
+        self._check_fits(classifier, pool, images, labels, learning)
         of_base, of_layer, of_chain, of_pretraining, of_learning = seeds_from(self.seed, 5)
         shape, family = images.shape[1:], self._family(images.shape[1:])
-        base, self.game_ = base_augmentation(shape, family, of_base), []
+        base, game = base_augmentation(shape, family, of_base), []
         if self.form == "network":
             learned = transformation_model(shape, design, of_layer, self.series)
+            trained_part(learned, learning.trained)
             if start is not None:
-                learned.set_weights(start.get_weights())
+                take_over(learned, start)
             elif self.pretraining is not None:
                 given = images, labels, classifier, base, learning, of_pretraining
                 F = self._pretraining_classifier(*given) if self.pretraining.game == "ragan" else None
-                self.game_ = pretrain(learned, base, pool, F, self.pretraining, of_pretraining)
-            layer, self.layer_ = (AfterBase(base, learned, share, of_chain) for share in (1.0, self.share))
+                game = pretrain(learned, base, pool, F, self.pretraining, of_pretraining)
+            layer, kept = (AfterBase(base, learned, share, of_chain) for share in (1.0, self.share))
         else:
-            more = {"n_classes": len(self.classes_)} if self.form == "class-operations" else {}
-            layer = self.layer_ = _LAYERS[self.form](shape, family, of_layer, **more)
+            more = {"n_classes": len(classes)} if self.form == "class-operations" else {}
+            layer = kept = _LAYERS[self.form](shape, family, of_layer, **more)
+            trained_part(layer, learning.trained)
             if start is not None:
                 layer.begin_with(start)
-        self.trajectory_ = self._trained()(layer, base, images, labels, classifier, learning, of_learning)
-        self.base_ = base
+        trajectory = self._trained()(layer, base, images, labels, classifier, learning, of_learning)
+        # All at the end: what was fitted before stands as it was if this is refused or interrupted.
+        self.image_form_: ImageForm | None = form
+        self.classes_, self.layer_, self.base_ = classes, kept, base
+        self.trajectory_, self.game_ = trajectory, game
         return self
 
     def augment(self, images: np.ndarray, labels: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
@@ -244,7 +255,7 @@ class AugmentationNetwork(BaseEstimator):
         Returns
         -------
         array of the images' shape
-            Of their type and scale; whole numbers are rounded and kept from 0 to 255.
+            Of their type and scale; whole numbers are rounded and kept from 0 to 255, or to the most that the type has.
         """
         check_is_fitted(self, "layer_")
         images, scale = self._on_255(images)
@@ -258,7 +269,7 @@ class AugmentationNetwork(BaseEstimator):
             parts.append(keras.ops.convert_to_numpy(made))
         copies = np.concatenate([np.empty((0, *self.layer_.image_shape), "float32"), *parts]).reshape(images.shape)
         if np.issubdtype(images.dtype, np.integer):
-            copies = np.clip(np.rint(copies), 0, 255)
+            copies = np.clip(np.rint(copies), 0, min(255, np.iinfo(images.dtype).max))  # int8 ends at 127
         return (copies / scale).astype(images.dtype)
 
     def predict_proba(self, model: keras.Model, images: np.ndarray, draws: int = 0, seed: int = 0) -> np.ndarray:
@@ -267,7 +278,7 @@ class AugmentationNetwork(BaseEstimator):
         Parameters
         ----------
         model : keras.Model
-            Images, 0 to 255 -> logits or probabilities [n, K].
+            Images, 0 to 255, whatever scale those given here have -> logits or softmax [n, K].
         images : array [n, height, width] or [n, height, width, channels]
             Of the scale of those that it was fitted to.
         draws : int
@@ -285,13 +296,16 @@ class AugmentationNetwork(BaseEstimator):
         Raises
         ------
         InputError
-            A model of other images or classes; one with a single output for two classes is refused too.
+            A model of other images or classes; one with a single output for two classes, or with sigmoids; for images
+            from 0 to 1 one without a layer that rescales.
         """
         check_is_fitted(self, "layer_")
         if not isinstance(model, keras.Model):
             raise InputError(f"model is {model!r}; it must be a keras.Model that takes images and gives logits.")
         images, scale = self._on_255(images)
         check_predicts(model, self.layer_.image_shape, None if self.classes_ is None else len(self.classes_))
+        if scale > 1:
+            check_rescales(model)
         levels = _levels(images, scale).reshape(-1, *self.layer_.image_shape)
         if not len(levels):
             return np.empty((0, model.output_shape[1]))
@@ -330,10 +344,6 @@ class AugmentationNetwork(BaseEstimator):
         if not len(images):
             return images, 1
         return images, 255 if self._form(images).unit else 1
-
-    def _standard(self, images):
-        images = as_array("images", images)
-        return self._form(images).standard(images)
 
     def _form(self, images):
         """How images came, which have the scale of those that it was fitted to."""
@@ -380,6 +390,7 @@ class AugmentationNetwork(BaseEstimator):
     @classmethod
     def _around(cls, layer, about):
         """A fitted augmentation around its layer."""
+        _check_description(layer, about)
         network = cls(about["form"], about["mode"])
         network.layer_, network.trajectory_, network.game_ = layer, about["trajectory"], about["game"]
         form, classes = about.get("images"), about.get("classes")
@@ -395,6 +406,10 @@ class AugmentationNetwork(BaseEstimator):
         if self.share > 1:
             raise InputError(f"share is {self.share!r}; it must be a part from 0 to 1.")
         check_number("reward", self.reward, strictly=False)
+        if self.form != "network" and self.share != SHARE:
+            raise InputError(f"share is {self.share!r}; it is of the form 'network' alone.")
+        if self.mode != "training_loss" and self.reward != REWARD:
+            raise InputError(f"reward is {self.reward!r}; it is of the mode 'training_loss' alone.")
         named = isinstance(classifier, str) and classifier in CLASSIFIERS
         if not named and self.mode in ("training_loss", "strength"):
             raise InputError(
@@ -409,13 +424,17 @@ class AugmentationNetwork(BaseEstimator):
             names = " or ".join(kind.__name__ for kind in wanted) or "None"
             raise InputError(f"start is {start!r}; for the form {self.form!r} it must be {names}.")
 
-    @staticmethod
-    def _check_fits(classifier, pool, images):
-        """Refuse a trained network of other images, and other unlabelled images."""
+    def _check_fits(self, classifier, pool, images, labels, learning):
+        """Refuse unfit networks, unlabelled images and folds, before anything is trained."""
         if isinstance(classifier, keras.Model):
             check_trained(classifier, images.shape[1:])
+            check_scale(classifier, images, labels)
+        elif self.pretraining is not None:
+            new_classifier(classifier, images.shape[1:], int(labels.max()) + 1, 0)
         if pool.shape[1:] != images.shape[1:]:
             raise InputError(f"unlabelled images have shape {pool.shape}; they must be [m, *{images.shape[1:]}].")
+        if self.form != "recipe" and self.mode in ("refreshed", "strength", "as_published"):
+            splits(labels, PARTS if self.mode == "as_published" else learning.folds, 0)
 
     def _check_types(self):
         types = {"family": Family, "design": Design, "learning": Learning, "pretraining": Pretraining}
@@ -451,6 +470,27 @@ class AugmentationNetwork(BaseEstimator):
         if isinstance(classifier, keras.Model):
             return classifier
         return train_classifier(classifier, images, labels, base, learning.schedule, seed)
+
+
+def _standard(form, images):
+    """More images, of the scale of those that a form is of: uint8 [n, height, width, channels]."""
+    images = as_array("unlabelled", images)
+    return form.like(images).standard(images)
+
+
+def _check_description(layer, about):
+    """Refuse a saved description that is not of its layer."""
+    form, mode, classes, images = (about.get(name) for name in ("form", "mode", "classes", "images"))
+    kind = AfterBase if form == "network" else _LAYERS.get(form)
+    fits = kind is not None and type(layer) is kind and form in MODES.get(mode, ())
+    if classes is not None:
+        fits = fits and isinstance(classes, list) and len(set(classes)) == len(classes) >= 2
+        fits = fits and len(classes) == getattr(layer, "n_classes", len(classes))
+    if images is not None:
+        fits = fits and np.dtype(images["dtype"]).kind in "uif"
+        fits = fits and all(isinstance(images[name], bool) for name in ("unit", "grey"))
+    if not fits:
+        raise InputError("the description in the file is not of the layer in it; AugmentationNetwork.save writes both.")
 
 
 def _levels(images, scale):

@@ -75,7 +75,7 @@ class RandomOperations(GlobalRanges):
         training: bool | None = None,
     ) -> Tensor:
         """Copies of images, 0 to 255, one of each; see `ranges.RandomWarps`."""
-        images = ops.cast(images, self.compute_dtype)
+        images = self.taken(images)
         if training is False:
             return images
         uniforms = self.draw(ops.shape(images)[0], seed) if uniforms is None else uniforms

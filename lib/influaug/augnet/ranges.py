@@ -230,12 +230,22 @@ class RandomWarps(layers.Layer):  # type: ignore[name-defined]
         -------
         float tensor [n, height, width, channels]
         """
-        images = ops.cast(images, self.compute_dtype)
+        images = self.taken(images)
         if training is False:
             return images
         uniforms = self.draw(ops.shape(images)[0], seed) if uniforms is None else uniforms
         images = self.flipped(images, uniforms)
         return warp(images, self.displacement(self.sigma(images), uniforms))
+
+    def taken(self, images: Tensor) -> Tensor:
+        """Images as floats; refuses those of another shape than the layer's, as far as it is known."""
+        images = ops.cast(images, self.compute_dtype)
+        if getattr(images.shape, "rank", 4) is None:  # of a tensor of TensorFlow that does not know even that
+            return images
+        shape = tuple(images.shape)[1:]
+        if len(shape) != 3 or any(a not in (None, b) for a, b in zip(shape, self.image_shape, strict=True)):
+            raise InputError(f"images have shape [n, *{shape}]; this augmentation is of [n, *{self.image_shape}].")
+        return images
 
     def flipped(self, images: Tensor, uniforms: Tensor) -> Tensor:
         """Images, half of them mirrored left to right if the family flips: float tensor of their shape."""

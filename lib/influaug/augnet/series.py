@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from ..backend import keras
+from ..errors import InputError
 from .models import Design, TransformationModel, check_whole_number, in_series, seeds_from
 
 if TYPE_CHECKING:
@@ -101,3 +102,13 @@ def transformation_model(
 ) -> TransformationModel | Series:
     """A `TransformationModel` or, in series, a `Series`."""
     return (Series if series else TransformationModel)(image_shape, design, seed)
+
+
+def take_over(model: TransformationModel | Series, start: TransformationModel | Series) -> None:
+    """Give a model the weights of another, which must be of the same type, images and design; raises InputError."""
+    for name in ("image_shape", "design"):
+        mine, theirs = getattr(model, name), getattr(start, name)
+        if type(start) is not type(model) or mine != theirs:
+            wanted = f"{type(model).__name__} with {mine}"
+            raise InputError(f"start is a {type(start).__name__} with {name} {theirs}; it must be a {wanted}.")
+    model.set_weights(start.get_weights())

@@ -54,13 +54,18 @@ class ImageForm:
         Raises
         ------
         InputError
-            As `of`; floats beyond 1 where these were 0 to 1.
+            As `of`; floats beyond 1 where these were 0 to 1, or fractions up to 1 alone where these were 0 to 255.
         """
         images = _images(images)
         if self.dtype.kind != "f" or images.dtype.kind != "f":
             return ImageForm.of(images)
         if self.unit and images.max() > 1 + OVERSHOOT:
             raise InputError(f"images were floats from 0 to 1 before, but now go up to {images.max()}.")
+        if not self.unit and 0 < images.max() <= 1 and (images != np.rint(images)).any():
+            raise InputError(
+                f"images were floats from 0 to 255 before, but now go up to {images.max():g} alone, as from 0 to 1; "
+                "multiply them by 255."
+            )
         # The scale is known: dark images of 0 to 255 would be taken for another one by themselves.
         check_range(images, 1.0 if self.unit else 255.0)
         return replace(self, dtype=images.dtype, grey=images.ndim == 3)
@@ -74,7 +79,11 @@ class ImageForm:
     def back(self, images: np.ndarray) -> np.ndarray:
         """The way back, for copies; floats keep 256 levels of grey."""
         images = images[..., 0] if self.grey else images
-        return (images / 255.0).astype(self.dtype) if self.unit else images.astype(self.dtype)
+        if self.unit:
+            return (images / 255.0).astype(self.dtype)
+        if self.dtype.kind in "iu":
+            images = np.minimum(images, min(255, np.iinfo(self.dtype).max))  # int8 ends at 127, where copies can go on
+        return images.astype(self.dtype)
 
 
 def _images(images):

@@ -20,6 +20,21 @@ def surroundings() -> tuple[str, str, str, str]:
     return keras.config.backend(), policy, keras.config.floatx(), keras.config.image_data_format()
 
 
+def check_plain_settings() -> None:
+    """Refuse Keras's settings under which no augmentation is learned: another type of floats, or order of axes."""
+    policy = keras.config.dtype_policy()
+    if policy.compute_dtype != "float32":
+        raise InputError(
+            f"Keras's dtype policy is {policy.name!r}, and augmentations are learned in 'float32'; call "
+            "keras.config.set_dtype_policy('float32') first."
+        )
+    if keras.config.image_data_format() != "channels_last":
+        raise InputError(
+            "Keras's image_data_format is 'channels_first', and images here are [n, height, width, channels]; call "
+            "keras.config.set_image_data_format('channels_last') first."
+        )
+
+
 def check_finite(loss: float, when: str) -> None:
     """Refuse a training of which the loss is no number any more: its weights are none either.
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from ..data.image_form import ImageForm
 from ..errors import InputError
+from ..solver.estimator import check_labels
 from . import points as given
 from .rows import is_frame, n_axes, n_rows
 
@@ -30,7 +31,7 @@ class Intake:
     def _points(self, X, y):
         """X as the featurizer takes it, X as copies are made of it, and the labels' numbers; their kinds are kept."""
         given.check_length("X", X, "y", y)
-        given.check_labels(y)
+        check_labels(y)
         self.image_form_ = None
         self._raw = False
         if n_axes(X) in (3, 4):

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..data.image_form import ImageForm
 from ..errors import InputError
-from ..solver.estimator import refusing_what_does_not_converge
+from ..solver.estimator import check_labels, refusing_what_does_not_converge
 from . import doubts
 from . import points as given
 from .rows import is_frame, n_axes, taken
@@ -254,7 +254,7 @@ def _is_raw(X):
 def _labels(y):
     """The classes, and the number of the class of each point."""
     try:
-        given.check_labels(y)
+        check_labels(y)
         y = column_or_1d(y)
         classes, labels = given.encoded(y)
         check_classification_targets(y)

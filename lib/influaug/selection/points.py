@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import InputError
-from ..solver.estimator import LARGEST, check_one_type, of_several_types
+from ..solver.estimator import LARGEST, of_several_types
 from .rows import AT_ONCE, blocks, n_rows, taken
 
 if TYPE_CHECKING:
@@ -243,17 +243,6 @@ def _numbers(made, n, total):
             "for each."
         )
     return block if block.dtype.kind == "f" else block.astype(np.float64)
-
-
-def check_labels(y: Any) -> None:
-    """Refuse labels [n] of which one is missing, None or not a number, and a list of texts and of others."""
-    check_one_type(y)
-    y = np.asarray(y)
-    if y.ndim != 1 or y.dtype.kind not in "fO":
-        return
-    missing = np.flatnonzero([value is None or value != value for value in y])
-    if missing.size:
-        raise InputError(f"y has no label for the point {missing[0]}; every point needs one.")
 
 
 def encoded(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

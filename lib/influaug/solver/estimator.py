@@ -112,20 +112,30 @@ def _by_class(class_weight, classes):
     return np.array([float(class_weight.get(name, 1.0)) for name in known])
 
 
-def check_one_type(y: Any) -> None:
-    """Refuse a list of texts and of others as labels, for NumPy would make texts of all.
+def check_labels(y: Any) -> None:
+    """Refuse labels [n] of which one is missing, and a list of texts and of others, for NumPy would make texts of all.
 
     Raises
     ------
     InputError
-        See `of_several_types`.
+        A label is None, not a number, or pandas's NA or NaT; or see `of_several_types`.
     """
-    if not isinstance(y, list | tuple):
+    listed = isinstance(y, list | tuple)
+    values = y if listed else np.asarray(y)
+    if not listed and (values.ndim != 1 or values.dtype.kind not in "fOMm"):
         return
-    # Missing labels are for others to refuse.
-    texts = [isinstance(value, str) for value in y if value is not None and value == value]
+    missing = next((k for k, value in enumerate(values) if _is_missing(value)), None)
+    if missing is not None:
+        raise InputError(f"y has no label for the point {missing}; every point needs one.")
+    texts = [isinstance(value, str) for value in y] if listed else []
     if any(texts) and not all(texts):
         raise of_several_types(y)
+
+
+def _is_missing(value):
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
 
 
 def of_several_types(y: Any) -> InputError:
@@ -201,7 +211,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):
         for name, value in (("C", self.C), ("tolerance", self.tolerance)):
             if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
                 raise InputError(f"{name} must be a positive number, not {value!r}.")
-        check_one_type(y)
+        check_labels(y)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         if np.abs(X).max() > LARGEST:
             raise InputError(f"X goes up to {np.abs(X).max():g}; features must be at most {LARGEST:g}, so scale them.")

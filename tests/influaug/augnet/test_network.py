@@ -1,5 +1,6 @@
 """The front door: fitting, augmenting, saving, and use inside Keras and tf.data."""
 
+import json
 import zipfile
 from dataclasses import replace
 
@@ -16,10 +17,11 @@ from influaug.augnet.classifiers import Schedule, all_cnn, train_classifier
 from influaug.augnet.folds import Fold
 from influaug.augnet.learned_operations import LearnedOperations
 from influaug.augnet.learning import Learning
-from influaug.augnet.models import Design
+from influaug.augnet.models import Design, TransformationModel
 from influaug.augnet.network import AugmentationNetwork
 from influaug.augnet.pretraining import Pretraining
 from influaug.augnet.ranges import Family
+from influaug.augnet.series import Series
 from influaug.backend import keras
 from influaug.errors import InputError
 
@@ -164,6 +166,104 @@ def test_a_pretrained_model_can_be_the_start():
     again.fit(IMAGES, LABELS, start=start)
     for mine, theirs in zip(again.layer_.learned.get_weights(), start.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_start_of_another_kind_or_design_is_refused_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr(network_module, "pretrain", lambda *_: pytest.fail("something was trained"))
+    monkeypatch.setattr(network_module, "learn", lambda *_: pytest.fail("something was trained"))
+    network, colour = AugmentationNetwork("network", family=FAMILY, design=SMALL), np.repeat(IMAGES, 3, axis=-1)
+    free = TransformationModel(IMAGES.shape[1:], replace(SMALL, limit=None))
+    with pytest.raises(
+        InputError, match=r"start is a TransformationModel with design .*limit=None.*; it must be a Tran"
+    ):
+        network.fit(IMAGES, LABELS, start=free)
+    larger = TransformationModel((16, 16, 1), SMALL)
+    with pytest.raises(
+        InputError, match=r"with image_shape \(16, 16, 1\); it must be a TransformationModel with \(8, 8, 1\)"
+    ):
+        network.fit(IMAGES, LABELS, start=larger)
+    with pytest.raises(InputError, match=r"start is a Series .*; it must be a TransformationModel with \(8, 8, 3\)"):
+        network.fit(colour, LABELS, start=Series((8, 8, 3), SMALL))
+
+
+@pytest.mark.parametrize(
+    ("options", "classifier", "said"),
+    [
+        ({"learning": replace(QUICK, folds=99)}, "all-cnn", "folds is 99; every class needs as many points"),
+        ({"learning": replace(QUICK, trained="encoder"), "series": True}, "all-cnn", "trained is 'encoder', but this"),
+        ({}, "resnet20", "16 pixels"),
+    ],
+)
+def test_what_learning_will_refuse_is_refused_before_the_game(monkeypatch, options, classifier, said):
+    for name in ("pretrain", "train_classifier", "learn"):
+        monkeypatch.setattr(network_module, name, lambda *_: pytest.fail("something was trained"))
+    images = np.repeat(IMAGES, 3, axis=-1)
+    network = AugmentationNetwork("network", family=FAMILY, design=SMALL, pretraining=GAME, **options)
+    with pytest.raises(InputError, match=said):
+        network.fit(images, LABELS, classifier)
+    assert not hasattr(network, "layer_") and not hasattr(network, "classes_")
+
+
+def test_copies_end_where_a_small_type_does():
+    bright = np.full((40, 8, 8), 120, np.int8)
+    copies = AugmentationNetwork("recipe").fit(bright, np.arange(40) % 2).augment(bright)
+    assert copies.dtype == np.int8 and copies.min() >= 0 and copies.max() == 127
+
+
+@pytest.mark.parametrize(
+    ("label", "said"), [(float("nan"), "y has no label for the point 3"), (None, "no label"), (7, "types int, str")]
+)
+def test_a_list_of_texts_with_something_else_among_them_is_refused(label, said):
+    words = [label if k == 3 else "ab"[k % 2] for k in range(len(IMAGES))]
+    with pytest.raises(InputError, match=said):
+        AugmentationNetwork("recipe").fit(IMAGES, words)
+
+
+def test_settings_that_another_form_or_mode_uses_are_refused():
+    with pytest.raises(InputError, match=r"share is 0\.1; it is of the form 'network' alone"):
+        AugmentationNetwork(share=0.1).fit(IMAGES, LABELS)
+    with pytest.raises(InputError, match=r"reward is 0\.5; it is of the mode 'training_loss' alone"):
+        AugmentationNetwork("ranges", reward=0.5).fit(IMAGES, LABELS)
+
+
+def test_a_refused_fit_leaves_what_was_fitted_before(by_class):
+    before = by_class.augment(IMAGES[:5] / 255, WORDS[:5], seed=1)
+    other = keras.Sequential([keras.Input((9, 9, 1)), keras.layers.Flatten(name="features"), keras.layers.Dense(3)])
+    with pytest.raises(InputError):
+        by_class.fit(IMAGES, LABELS % 2, other)
+    np.testing.assert_array_equal(by_class.augment(IMAGES[:5] / 255, WORDS[:5], seed=1), before)
+    assert by_class.classes_.tolist() == sorted(set(WORDS))
+
+
+def rewritten(path, target, **changes):
+    """A saved augmentation with another description."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name.startswith("influaug"):
+                data = json.dumps(json.loads(data) | changes).encode()
+            new.writestr(name, data)
+    return target
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"form": "nonsense"},
+        {"form": "operations"},
+        {"mode": "strength"},
+        {"classes": ["a", "a"]},
+        {"classes": "abc"},
+        {"classes": [0, 1, 2]},
+        {"images": {"dtype": "O", "unit": False, "grey": True}},
+        {"images": {"dtype": "<f4", "unit": 3, "grey": "x"}},
+    ],
+)
+def test_a_file_whose_description_is_not_of_its_layer_is_refused(by_class, tmp_path, changes):
+    by_class.save(tmp_path / "network.keras")
+    AugmentationNetwork.load(rewritten(tmp_path / "network.keras", tmp_path / "same.keras"))
+    with pytest.raises(InputError, match="description in the file is not of the layer"):
+        AugmentationNetwork.load(rewritten(tmp_path / "network.keras", tmp_path / "other.keras", **changes))
 
 
 WORDS = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])[LABELS]

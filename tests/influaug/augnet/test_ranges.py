@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft, ndimage
 
+from influaug.augnet.conditional_operations import ImageOperations
+from influaug.augnet.learned_operations import LearnedOperations
 from influaug.augnet.models import Design
+from influaug.augnet.random_operations import RandomOperations
 from influaug.augnet.ranges import LINEAR_GROUPS, Family, GlobalRanges, ImageRanges, modes
 from influaug.backend import keras
 from influaug.backend.derivatives import gradient
@@ -303,3 +306,12 @@ def test_paired_draws_have_the_same_base_and_opposite_warps():
     np.testing.assert_array_equal(first[:, :3], second[:, :3])
     np.testing.assert_array_equal(first[:, 3:], -second[:, 3:])
     assert len(np.unique(first)) == first.size
+
+
+@pytest.mark.parametrize("make", [GlobalRanges, ImageRanges, LearnedOperations, ImageOperations, RandomOperations])
+def test_images_of_another_shape_are_refused_by_every_layer(make):
+    layer = make((16, 16, 1), Family(base_shift=0, bands=(2,)))
+    for shape in ((2, 16, 16, 3), (2, 16, 20, 1), (2, 16, 16)):
+        with pytest.raises(InputError, match=r"this augmentation is of \[n, \*\(16, 16, 1\)\]"):
+            layer(np.zeros(shape, "float32"))
+    assert layer(np.zeros((2, 16, 16, 1), "float32")).shape == (2, 16, 16, 1)

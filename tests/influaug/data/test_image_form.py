@@ -26,6 +26,25 @@ def test_images_go_there_and_back(channels, missing, kind):
     np.testing.assert_allclose(back, given_, rtol=1e-6)
 
 
+def test_images_of_another_scale_than_before_are_refused_either_way():
+    unit, wide = (
+        ImageForm.of(np.linspace(0, 1, 64).reshape(1, 8, 8)),
+        ImageForm.of(np.linspace(0, 255, 64).reshape(1, 8, 8)),
+    )
+    with pytest.raises(InputError, match="from 0 to 255 before, but now go up to 1 alone"):
+        wide.like(np.linspace(0, 1, 64).reshape(1, 8, 8))
+    with pytest.raises(InputError, match="from 0 to 1 before"):
+        unit.like(np.linspace(0, 255, 64).reshape(1, 8, 8))
+    for black in (np.zeros((1, 8, 8)), np.eye(8)[None]):
+        assert wide.like(black).standard(black).max() == black.max()
+
+
+def test_copies_end_where_a_small_type_does():
+    form = ImageForm.of(np.full((2, 8, 8), 120, np.int8))
+    back = form.back(np.full((2, 8, 8, 1), 200, np.uint8))
+    assert back.dtype == np.int8 and (back == 127).all()
+
+
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [

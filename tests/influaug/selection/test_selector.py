@@ -464,6 +464,10 @@ WRONG = {
         lambda: AugmentationSelector("random").fit(X, ["a", None] + ["b"] * (N - 2)),
         "y has no label for the point 1",
     ),
+    "NaN among texts": (
+        lambda: AugmentationSelector("random").fit(X, ["a", np.nan] + ["b"] * (N - 2)),
+        "y has no label for the point 1",
+    ),
     "NaN among labels": (lambda: AugmentationSelector("random").fit(X, [np.nan, *Y[1:]]), "no label for the point 0"),
     "labels of two types": (
         lambda: AugmentationSelector("random").fit(X, np.array(["a", 1] * (N // 2), dtype=object)),

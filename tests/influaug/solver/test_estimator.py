@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -7,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from influaug.errors import InputError
-from influaug.solver.estimator import LogisticHead
+from influaug.solver.estimator import LogisticHead, check_labels
 from problems import problem
 
 
@@ -122,3 +123,28 @@ def test_columns_far_from_zero_and_extreme_scales_give_the_same_head(offset, sca
     np.testing.assert_allclose(moved.coef_ * scale, plain.coef_, atol=1e-5)
     found = moved.decision_function(scale * (features + offset))
     np.testing.assert_allclose(found, plain.decision_function(features), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "missing", [None, np.nan, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
+)
+@pytest.mark.parametrize(
+    "given", [list, tuple, lambda y: np.array(y, object), pd.Series, lambda y: pd.Series(y, dtype=object)]
+)
+def test_a_missing_label_is_named_in_whatever_the_labels_come(missing, given):
+    """A list of texts and NaN would be an array of texts, of which one is 'nan'."""
+    for y in (["a", missing, "b"], [0.0, missing, 1.0]):
+        with pytest.raises(InputError, match="y has no label for the point 1; every point needs one"):
+            check_labels(given(y))
+    check_labels(given(["a", "nan", "b"]))
+
+
+@pytest.mark.parametrize("y", [[0, "a", 1], [True, "a", False], ("a", 2.5, "b")])
+def test_a_list_of_texts_and_of_others_is_refused(y):
+    with pytest.raises(InputError, match=r"y has labels of the types .*; all must be of one type"):
+        check_labels(y)
+
+
+def test_a_head_names_a_missing_label():
+    with pytest.raises(InputError, match="y has no label for the point 2"):
+        LogisticHead().fit(np.arange(8.0).reshape(4, 2), ["a", "b", float("nan"), "a"])
