@@ -28,6 +28,8 @@ OF_EACH_IMAGE = (
     ("image-ranges", "control"),
 )
 """The same for arms in which a network augments each image in its own way, learned or as it was pretrained."""
+OF_NUMBERS = (("strength", "learned-untrained"), ("augerino", "hand"), ("augerino", "control"))
+"""The same for arms that set a few numbers in another way than by influence."""
 APART = 1.1
 """Total strengths of different starts whose ratio is below are said to have ended in one place."""
 
@@ -48,6 +50,7 @@ def said(found: pd.DataFrame) -> str:
             f"*ranges* less *permuted*, the same ranges in other groups: {gap} (n = {gap.n}), {verdict(gap)}: which "
             f"group has which range is {'shown' if verdict(gap) == 'better' else 'not shown'} to matter"
         )
+    lines += [_line(found, *pair) for pair in OF_NUMBERS if arms.issuperset(pair)]
     lines += [_line(found, form, "learned") for form in VARIANTS if {form, "learned"} <= arms]
     lines += [_line(found, *pair) for pair in OF_EACH_IMAGE if arms.issuperset(pair)]
     return "\n".join(f"* {line}" for line in lines) or "The arms of this page have no claim that is tested."
@@ -109,7 +112,7 @@ def moved(comparison: Comparison, found: pd.DataFrame) -> str:
             "nothing to exchange."
         )
     against = {"learned-untrained", "learned-permuted"} & set(others["arm"])
-    if len(replicates) - len(same) < 2 or "learned" not in set(others["arm"]):
+    if not against or len(replicates) - len(same) < 2 or "learned" not in set(others["arm"]):
         return said
     lines = "; ".join(_line(others, "learned", other) for other in sorted(against))
     return f"{said} {'In the others' if same else 'In test error'}, {lines}."

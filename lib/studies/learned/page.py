@@ -20,7 +20,7 @@ from .ablations import ABLATIONS
 from .arms import DRAWS, augmentation_of, family_of, trained_classifier
 from .guessed import ranges_by_hand
 from .parameters import LEARNED
-from .results import UNRECORDED, file_for, learned_file, replicates_of, summary, trajectory
+from .results import UNRECORDED, file_for, learned_file, replicates_of, seconds_of_learning, summary, trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -141,7 +141,9 @@ def caption(comparison: Comparison, means: pd.DataFrame) -> str:
     least, most = int(means["seeds"].min()), int(means["seeds"].max())
     have = f"{most}" if least == most else f"{least} to {most}"
     apart = (
-        "" if least == most else " Arms of other replicates are of other labelled images: compare paired differences."
+        ""
+        if least == most
+        else " Arms with fewer replicates saw fewer of the samples, so compare arms by paired differences."
     )
     errors = _published(comparison)
     published = (
@@ -218,7 +220,7 @@ def costs(comparison: Comparison, found: pd.DataFrame) -> pd.DataFrame:
     """Mean seconds, over replicates, of learning each form and of training a classifier; the papers' GPU hours."""
     rows = {}
     for form in [arm for arm in LEARNED if arm in comparison.arms]:
-        spent = [trajectory(comparison, replicate, form)[1] for replicate in replicates_of(comparison, form)]
+        spent = seconds_of_learning(comparison, form)
         if spent:
             rows[f"learning: {form}"] = f"{np.mean(spent):.0f} s"
     plain = found[~found["arm"].isin([*LEARNED, "permuted", "learned-permuted"])]

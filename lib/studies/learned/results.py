@@ -139,6 +139,15 @@ def trajectory(comparison: Comparison, replicate: int, form: str) -> tuple[pd.Da
     return pd.DataFrame(found["trajectory"]), found["seconds"]
 
 
+def seconds_of_learning(comparison: Comparison, form: str) -> list[float]:
+    """Seconds that learning a form took in each replicate with a record, even where what was learned is gone."""
+    if not comparison.only_finished:
+        return [trajectory(comparison, replicate, form)[1] for replicate in range(comparison.replicates)]
+    folders = (_folder(comparison, replicate) for replicate in range(comparison.replicates))
+    records = [sealed.read_json(folder / f"learned-{form}.json") for folder in folders]
+    return [record["seconds"] for record in records if record is not None]
+
+
 def summary(table: pd.DataFrame, against: str = "control", measure: str = "error") -> pd.DataFrame:
     """Means of the arms and their paired differences from one of them, each with a 95% interval (Student's t).
 

@@ -63,6 +63,13 @@ def test_the_papers_network_is_compared_with_the_base_augmentation_and_with_what
     assert "*network* less *control*" in said and "*network* less *as_published*: -0.40" in said
 
 
+def test_numbers_that_are_set_in_other_ways_are_compared():
+    said = learnt.said(table(augerino=2 - GAPS, hand=np.full(6, 2.0), control=2 - GAPS + [0.1, -0.1] * 3))
+    assert "*augerino* less *hand*: +0.20" in said and "*augerino* less *control*: +0.00" in said
+    found = table(**{"strength": 2 + GAPS, "learned-untrained": np.full(6, 2.0)})
+    assert "*strength* less *learned-untrained*: -0.20" in learnt.said(found)
+
+
 def test_where_starts_led_to_is_compared(monkeypatch):
     runs = {"learned": [1.0, 1.4, 1.5], "learned-weak": [0.5, 0.9, 1.45], "learned-strong": [2.0, 1.8, 1.52]}
     frames = {form: pd.DataFrame({"total": totals, "kept": [False, True, False]}) for form, totals in runs.items()}
@@ -95,6 +102,8 @@ def test_where_learning_ended_where_it_began_is_counted(monkeypatch):
     assert learnt.moved(Comparison(), found).endswith("nothing to exchange.")
     monkeypatch.setattr(learnt, "replicates_of", lambda c, form: list(range(1, 6)))
     said = learnt.moved(Comparison(), found[found["replicate"] > 0])
+    alone = learnt.moved(Comparison(), found[(found["replicate"] > 0) & (found["arm"] == "learned")])
+    assert alone == "In all replicates learning lowered the cross-fitted loss."
     monkeypatch.setattr(learnt, "replicates_of", lambda c, form: [])
     assert learnt.moved(Comparison(), found) == ""
     assert said.startswith("In all replicates learning lowered the cross-fitted loss. In test error, *learned* less")

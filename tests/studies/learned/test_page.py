@@ -68,10 +68,10 @@ def test_the_networks_of_table_2_stand_beside_their_own_errors(found, monkeypatc
 
 
 def test_means_over_other_replicates_are_not_for_comparing(found):
-    assert "compare paired" not in shown.caption(Comparison(), summary(found))
+    assert "paired differences." not in shown.caption(Comparison(), summary(found))
     fewer = found[(found["arm"] != "ranges") | (found["replicate"] < 3)]
     assert "over 3 to 6 replicates" in shown.caption(Comparison(), summary(fewer))
-    assert "compare paired differences" in shown.caption(Comparison(), summary(fewer))
+    assert "compare arms by paired differences" in shown.caption(Comparison(), summary(fewer))
 
 
 def test_draws_have_a_column_where_there_are_any_and_machines_are_said(found):

@@ -235,6 +235,14 @@ def test_what_was_learned_counts_with_its_file_and_its_record_alone(quick, outpu
     assert comparison.replicates_of(every, "ranges") == [0, 1] and comparison.has_layer(every, 0, "ranges")
 
 
+def test_the_time_that_learning_took_needs_its_record_alone(quick, outputs):
+    chosen = quick.model_copy(update={"arms": ["ranges"], "replicates": 3, "only_finished": True})
+    for replicate, seconds in ((0, 5.0), (2, 7.0)):
+        sealed.write_json(chosen.folder / f"replicate-{replicate:02d}" / "learned-ranges.json", {"seconds": seconds})
+    assert comparison.seconds_of_learning(chosen, "ranges") == [5.0, 7.0]
+    assert comparison.replicates_of(chosen, "ranges") == []
+
+
 def test_the_command_computes_replicates_and_says_what_is_wrong(tmp_path, capsys, outputs):
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump({"comparison": "own", **QUICK, "arms": ["none"]}))
