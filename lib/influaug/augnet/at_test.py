@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SIGMA = 0.25
 """Range of every group of warps at test time, in pixels in images of 28 a side."""
-_BATCH = 1000
+_BATCH, _SHOWN = 1000, 20
+"""Images that go through a model at once; with so many batches progress is shown."""
 
 
 def small_warps(image_shape: Shape, bands: tuple[float, ...] = Family.bands, seed: int = 0) -> GlobalRanges:
@@ -84,7 +85,7 @@ def _plain(model, images, augmentation=None, seed=None):
     starts = range(0, len(images), _BATCH)
     seeds = [None] * len(starts) if augmentation is None else seeds_from(seed, len(starts))
     parts = []
-    for start, each in zip(starts, seeds, strict=True):
+    for start, each in tqdm(list(zip(starts, seeds, strict=True)), "images", leave=False, disable=len(starts) < _SHOWN):
         batch = images[start : start + _BATCH]
         copies = batch if augmentation is None else augmentation(batch.astype("float32"), seed=each)
         parts.append(model.predict_on_batch(keras.ops.convert_to_numpy(copies)))

@@ -219,7 +219,7 @@ class AugmentationNetwork(BaseEstimator):
         base, game = base_augmentation(shape, family, of_base), []
         if self.form == "network":
             learned = transformation_model(shape, design, of_layer, self.series)
-            trained_part(learned, learning.trained)
+            trained_part(learned, learning.trained)  # refused here if it has no such part
             if start is not None:
                 take_over(learned, start)
             elif self.pretraining is not None:
@@ -230,7 +230,7 @@ class AugmentationNetwork(BaseEstimator):
         else:
             more = {"n_classes": len(classes)} if self.form == "class-operations" else {}
             layer = kept = _LAYERS[self.form](shape, family, of_layer, **more)
-            trained_part(layer, learning.trained)
+            trained_part(layer, learning.trained)  # as above
             if start is not None:
                 layer.begin_with(start)
         trajectory = self._trained()(layer, base, images, labels, classifier, learning, of_learning)

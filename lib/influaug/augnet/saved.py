@@ -23,11 +23,8 @@ _ABOUT = "influaug-augmentation.json"
 
 
 def write(path: Path, layer: keras.layers.Layer, about: dict[str, Any]) -> None:
-    """Write a layer and a description to a file, whole or not at all; raises InputError for what JSON cannot hold."""
-    try:
-        text = json.dumps(about)
-    except TypeError as error:
-        raise InputError("labels of this type cannot be saved; they must be text, numbers or booleans.") from error
+    """Write a layer and a description, of what JSON can hold, to a file, whole or not at all."""
+    text = json.dumps(about)
     with replacing(path) as temporary:
         _model_of(layer).save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:

@@ -299,6 +299,10 @@ def k_dpp(task: Task, rng: np.random.Generator) -> Picked:
     With a score, the kernel's diagonal is the score (the released code uses its square). If the budget is not a whole
     number of points, it takes only some copies of the last drawn point.
 
+    More points than the kernel's rank, which a linear or cosine kernel bounds by the number of features, are drawn with
+    the help of `RIDGE`. The eigenvectors of its many equal eigenvalues are whichever the processor's linear algebra
+    finds, so that the same seed may draw other points on another machine, with the same probabilities.
+
     Parameters
     ----------
     task : Task

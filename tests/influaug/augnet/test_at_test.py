@@ -5,6 +5,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
+from influaug.augnet import at_test
 from influaug.augnet.at_test import SIGMA, error_and_loss, probabilities, small_warps
 from influaug.augnet.classifiers import all_cnn
 from influaug.augnet.classifiers import error_and_loss as of_logits
@@ -61,3 +62,12 @@ def test_the_same_seed_gives_the_same_draws_of_small_warps(model, images):
 def test_no_number_of_draws_is_refused(model, images):
     with pytest.raises(InputError, match="draws is -1; it must be a whole number of at least 0"):
         probabilities(model, images, -1)
+
+
+def test_many_images_show_how_far_they_are(model, images, monkeypatch, capsys):
+    monkeypatch.setattr(at_test, "_BATCH", 10)
+    plain = probabilities(model, images)
+    assert "images" not in capsys.readouterr().err
+    monkeypatch.setattr(at_test, "_SHOWN", 3)
+    np.testing.assert_array_equal(probabilities(model, images), plain)
+    assert "images: " in capsys.readouterr().err

@@ -461,13 +461,6 @@ def test_no_images_have_no_probabilities(ranges):
     assert ranges.predict_proba(all_cnn((8, 8, 1), 10, 0, 4), IMAGES[:0], draws=8).shape == (0, 10)
 
 
-def test_labels_that_a_file_cannot_hold_are_refused_when_it_is_saved(ranges, tmp_path, monkeypatch):
-    monkeypatch.setattr(ranges, "classes_", np.array(["2020-01-01", "2021-01-01"], "M8[D]"))
-    with pytest.raises(InputError, match="labels of this type cannot be saved; they must be text, numbers or booleans"):
-        ranges.save(tmp_path / "network.keras")
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("given", [np.nan, np.inf, -200.0])
 def test_grey_values_that_are_none_are_one_sentence(ranges, given):
     wrong = IMAGES.astype(float)
