@@ -42,7 +42,9 @@ class Factorial(Experiment):
     purposes: ClassVar[tuple[str, ...]] = ("halves", "network", "sample", "policies")
 
     factorial: str = name_parameter("digits", "factorial")
-    dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "data")
+    dataset: str = parameter(
+        "digits", "digits, mnist, cifar10, cifar100, small-norb, an .npz or a folder of images", "data"
+    )
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
     image_size: Sides | None = parameter(
         None, "pixels, or height and width, to resize a folder's pictures to; null: as they are", "data", later=True

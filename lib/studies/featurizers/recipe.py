@@ -33,7 +33,9 @@ class Recipe(Experiment):
     kind: ClassVar[str] = "featurizers"
 
     recipe: str = name_parameter("digits-resnet11", "recipe")
-    dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "network")
+    dataset: str = parameter(
+        "digits", "digits, mnist, cifar10, cifar100, small-norb, an .npz or a folder of images", "network"
+    )
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
     image_size: Sides | None = parameter(
         None, "pixels, or height and width, to resize a folder's pictures to; null: as they are", "network", later=True

@@ -31,7 +31,9 @@ class LabelStudy(Experiment):
     purposes: ClassVar[tuple[str, ...]] = ("sample", "network", "noise", "folds", "policies")
 
     labels: str = name_parameter("digits", "study of labels")
-    dataset: str = parameter("digits", "an .npz, a folder of images, or digits, mnist, cifar10, small-norb", "points")
+    dataset: str = parameter(
+        "digits", "an .npz, a folder of images, or digits, mnist, cifar10, cifar100, small-norb", "points"
+    )
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
     image_size: Sides | None = parameter(None, "a folder's pictures are resized to it; null: not", "points", later=True)
     channels: int | None = parameter(None, "1 (grey) or 3: what a folder's become; null: as is", "points", later=True)

@@ -40,7 +40,9 @@ class OwnData(Experiment):
 
     own: str = name_parameter("digits", "page on your own data")
     data: str = parameter(
-        "digits", "an .npz, a folder of images, digits, mnist, cifar10, small-norb, or a file of features", "points"
+        "digits",
+        "an .npz, a folder of images, digits, mnist, cifar10, cifar100, small-norb, or a file of features",
+        "points",
     )
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
     image_size: Sides | None = parameter(None, "a folder's pictures are resized to it; null: not", "points", later=True)

@@ -49,7 +49,9 @@ class Study(Experiment):
     seed_bits: ClassVar[int] = 32
 
     study: str = name_parameter("digits-translate", "study")
-    dataset: str = parameter("digits", "digits, mnist, cifar10, small-norb, an .npz or a folder of images", "sample")
+    dataset: str = parameter(
+        "digits", "digits, mnist, cifar10, cifar100, small-norb, an .npz or a folder of images", "sample"
+    )
     data_folder: str | None = parameter(None, "where data files lie; else INFLUAUG_DATA, else a cache folder", NOTHING)
     image_size: Sides | None = parameter(
         None, "pixels, or height and width, to resize a folder's pictures to; null: as they are", "sample", later=True
