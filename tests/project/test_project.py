@@ -5,7 +5,7 @@ import re
 import subprocess
 import tomllib
 from importlib import metadata
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
@@ -238,6 +238,19 @@ def test_committed_outputs_name_no_place_on_a_machine():
         "grep", "-lE", r"site-packages|/home/|/Users/|\.running\.|\.\./\.\./[a-z]+/[a-z]+/outputs", "--", "outputs/*"
     )
     assert (found.stdout, found.returncode) == ("", 1)
+
+
+@in_a_checkout
+def test_links_between_pages_lead_somewhere():
+    pages = [paths.PROJECT / line for line in git("ls-files", "outputs/*.html").stdout.splitlines()]
+    links = [
+        (page, unquote(urlsplit(link).path))
+        for page in pages
+        for link in re.findall(r'<a [^>]*href="([^"#][^"]*)"', page.read_text("utf-8"))
+        if not urlsplit(link).scheme
+    ]
+    assert links
+    assert [f"{page} leads to {link}" for page, link in links if not (page.parent / link).exists()] == []
 
 
 def test_make_help_lists_every_command():
