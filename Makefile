@@ -33,6 +33,8 @@ help: ## list the commands
 
 # What was cut off, or has lost its Python, is made again; so is an environment that was being installed when it stopped.
 # An empty file runs without an error, so what they say counts. The process that .syncing names may be another make.
+# Compiled once here, not by whoever imports first: where Python may not write bytecode, each process would compile all
+# of TensorFlow anew, 28 s for 10.
 setup: ## install the locked environment (EXTRA=gpu for a GPU)
 	@$(UV) --version 2>/dev/null | grep -q '^uv ' || { rm -rf .uv && $(PYTHON) -m pip install --quiet \
 		--disable-pip-version-check --target .uv 'uv>=0.8,<1'; } || { $(call again,uv could not be installed); }
@@ -41,7 +43,7 @@ setup: ## install the locked environment (EXTRA=gpu for a GPU)
 	@$(MAKE) --silent --no-print-directory $(DONE)
 
 $(DONE): pyproject.toml uv.lock
-	@echo $$$$ > .uv/.syncing; $(UV) sync --quiet --locked --extra studies --extra $(EXTRA); status=$$?; \
+	@echo $$$$ > .uv/.syncing; $(UV) sync --quiet --locked --compile-bytecode --extra studies --extra $(EXTRA); status=$$?; \
 		test $$status -ge 128 || rm -f .uv/.syncing; test $$status -eq 0 && rm -f .venv/.ready-* && touch $@ || \
 		{ $(call again,The environment could not be installed); }
 
@@ -140,7 +142,7 @@ canaries: $(READY) ## compute the tiny case of every stage whose code was edited
 
 browser: $(READY) ## JupyterLab and the pages in Chromium, which is installed if it is missing (Debian)
 	tests/browser/setup.sh
-	$(BIN)/python -m pytest -m browser tests
+	$(BIN)/python -m pytest $(BY_FILE) -m browser tests/browser
 
 # Without TensorFlow: Keras then computes with PyTorch too. The wheels for Linux bring CUDA's libraries.
 torch: $(READY) ## the PyTorch parts, in an environment of their own, .torch/ (7 GB)

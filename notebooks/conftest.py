@@ -1,6 +1,6 @@
 """Under nbval every notebook starts with an empty outputs folder of its own, as if no other had ever run.
 
-Those that show the one embedded study would each compute the same sweep for a minute or more. They share a folder: the
+Those that show the one embedded study would each compute its features for a minute or more. They share a folder: the
 first of them, 00, starts with an empty one as before, the others take what is there, as under `make run`. A notebook
 that is tested by itself is always alone.
 """
@@ -12,7 +12,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 TOGETHER = {"00_index", "01_featurize", "02_score", "03_policy_sweep", "04_refinements", "05_vsv", "06_figures"}
-TOGETHER |= {"08_claims"}
+TOGETHER |= {"08_claims", "13_set_policies", "14_why_greedy", "19_dear_copies"}
 
 
 def folder_of(stem):

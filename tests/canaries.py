@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eagerly import untraced
 from influaug.selection.point_policies import POINT_POLICIES
 from influaug.selection.policies import RIVALS, names
 from influaug.selection.scores import SCORES
@@ -314,7 +315,8 @@ def computed(stage):
 
 def computed_in(folder, stage):
     """What a stage computes in its tiny case in the outputs folder that was set, its numbers as JSON has them."""
-    return json.loads(json.dumps(CANARIES[stage][0](folder)))
+    with untraced():
+        return json.loads(json.dumps(CANARIES[stage][0](folder)))
 
 
 def complaint(stage, compute=computed):
