@@ -7,6 +7,11 @@ import faulty
 import pytest
 
 
+def pytest_collection_modifyitems(items):
+    """The test that takes as long as all others comes first, so that two processes share the work."""
+    items.sort(key=lambda item: item.path.stem != "test_killed_batch")
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     """A project whose one study, tiny, is done: its folder, its outputs, the seconds until a first notebook ended."""

@@ -16,7 +16,7 @@ echo >> calls
 """
 PIP = STUB + "mkdir -p .uv/bin && cp good-uv .uv/bin/uv\n"
 UV = STUB + '[ "$1" = sync ] && mkdir -p .venv/bin && cp good-python .venv/bin/python\necho uv 0.8.0\n'
-SYNC = "uv <sync> <--quiet> <--locked> <--extra> <studies> <--extra> <cpu>"
+SYNC = "uv <sync> <--quiet> <--locked> <--compile-bytecode> <--extra> <studies> <--extra> <cpu>"
 
 
 @pytest.fixture
