@@ -33,8 +33,6 @@ help: ## list the commands
 
 # What was cut off, or has lost its Python, is made again; so is an environment that was being installed when it stopped.
 # An empty file runs without an error, so what they say counts. The process that .syncing names may be another make.
-# Compiled once here, not by whoever imports first: where Python may not write bytecode, each process would compile all
-# of TensorFlow anew, 28 s for 10.
 setup: ## install the locked environment (EXTRA=gpu for a GPU)
 	@$(UV) --version 2>/dev/null | grep -q '^uv ' || { rm -rf .uv && $(PYTHON) -m pip install --quiet \
 		--disable-pip-version-check --target .uv 'uv>=0.8,<1'; } || { $(call again,uv could not be installed); }
@@ -42,6 +40,8 @@ setup: ## install the locked environment (EXTRA=gpu for a GPU)
 		test ! -e .uv/.syncing -a "$$($(BIN)/python -c 'print(1)' 2>/dev/null)" = 1 || rm -rf .venv
 	@$(MAKE) --silent --no-print-directory $(DONE)
 
+# Compiled once here, not by whoever imports first: where Python may not write bytecode, every process would compile all
+# of TensorFlow anew, and to import Keras took 28 s in place of 10.
 $(DONE): pyproject.toml uv.lock
 	@echo $$$$ > .uv/.syncing; $(UV) sync --quiet --locked --compile-bytecode --extra studies --extra $(EXTRA); status=$$?; \
 		test $$status -ge 128 || rm -f .uv/.syncing; test $$status -eq 0 && rm -f .venv/.ready-* && touch $@ || \
